@@ -1,0 +1,90 @@
+//! What one change costs as the cluster grows: 1,000, 10,000 and 100,000 Services with two endpoints
+//! each. `make bench-model` prints the ratios.
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use portolan_cluster::{
+    Endpoint, EndpointSlice, Event, Labels, Object, ObjectKey, Service, ServiceAddress,
+    ServiceType, Store,
+};
+
+const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
+const CHANGES: u32 = 20_000;
+
+fn service(n: u32, version: u8) -> Object {
+    let [_, b, c, d] = n.to_be_bytes();
+    Object::Service(Arc::new(Service {
+        key: ObjectKey::new(format!("namespace-{}", n % 100), format!("service-{n}")),
+        labels: Labels::default(),
+        service_type: ServiceType::ClusterIp,
+        address: ServiceAddress::ClusterIps([IpAddr::from([96 + version, b, c, d])].into()),
+        ports: Box::default(),
+        external_ips: Box::default(),
+        load_balancer: Box::default(),
+    }))
+}
+
+fn slice(n: u32, version: u8) -> Object {
+    let [_, b, c, d] = n.to_be_bytes();
+    let endpoint = |host| Endpoint {
+        addresses: [IpAddr::from([host + version, b, c, d])].into(),
+        hostname: None,
+        target_name: None,
+        zone: None,
+        ready: true,
+        serving: true,
+        terminating: false,
+    };
+    Object::EndpointSlice(Arc::new(EndpointSlice {
+        key: ObjectKey::new(format!("namespace-{}", n % 100), format!("service-{n}-abcde")),
+        service_name: Some(format!("service-{n}").into()),
+        labels: Labels::default(),
+        endpoints: [endpoint(10), endpoint(20)].into(),
+        ports: Box::default(),
+    }))
+}
+
+fn filled(size: u32) -> Store {
+    let mut store = Store::new();
+    for n in 0..size {
+        store.apply(Event::Upsert(service(n, 0)), 0);
+        store.apply(Event::Upsert(slice(n, 0)), 0);
+    }
+    store
+}
+
+/// Times changes that a reader holding every previous snapshot sees, spread over the whole cluster:
+/// nanoseconds for one change and its snapshot. The median of a few runs.
+fn change_and_snapshot(size: u32, make: fn(u32, u8) -> Object) -> f64 {
+    let mut store = filled(size);
+    let mut runs: Vec<f64> = (1..=5u8)
+        .map(|version| {
+            let events: Vec<Event> = (0..CHANGES)
+                .map(|n| Event::Upsert(make(n.wrapping_mul(2_654_435_761) % size, version)))
+                .collect();
+            let start = Instant::now();
+            for event in events {
+                store.apply(event, u64::from(version));
+                black_box(store.snapshot());
+            }
+            start.elapsed().as_nanos() as f64 / f64::from(CHANGES)
+        })
+        .collect();
+    runs.sort_by(f64::total_cmp);
+    runs[runs.len() / 2]
+}
+
+#[expect(clippy::print_stdout, reason = "a bench prints its table")]
+fn main() {
+    println!("one change and its snapshot, by the number of Services in the cluster");
+    println!("{:<16} {:>10} {:>12} {:>16}", "object", "services", "ns/change", "× of 1,000");
+    for (name, make) in [("Service", service as fn(u32, u8) -> Object), ("EndpointSlice", slice)] {
+        let costs = SIZES.map(|size| change_and_snapshot(size, make));
+        for (size, cost) in SIZES.iter().zip(costs) {
+            println!("{name:<16} {size:>10} {cost:>12.0} {:>16.2}", cost / costs[0]);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! EndpointSlices.
+
+use std::net::IpAddr;
+
+use crate::{Labels, ObjectKey, Protocol, Text};
+
+/// A `discovery.k8s.io/v1` EndpointSlice: a part of the endpoints of one Service.
+///
+/// Slices of address type `FQDN` hold no addresses here; nothing that reads them can use a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointSlice {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// The Service, in the same namespace (label `kubernetes.io/service-name`); none for a slice
+    /// that belongs to no Service.
+    pub service_name: Option<Text>,
+    /// Its labels, where a source keeps them.
+    pub labels: Labels,
+    /// The endpoints, in the order given.
+    pub endpoints: Box<[Endpoint]>,
+    /// The ports, the same for every endpoint of the slice.
+    pub ports: Box<[EndpointPort]>,
+}
+
+/// One endpoint: usually a Pod.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    /// Its addresses, all of the slice's family. Consumers of Kubernetes use the first.
+    pub addresses: Box<[IpAddr]>,
+    /// The hostname that the pod asked for, if any.
+    pub hostname: Option<Text>,
+    /// `targetRef.name`: the pod's name, for endpoints that are Pods.
+    pub target_name: Option<Text>,
+    /// `topology.kubernetes.io/zone` of the endpoint's node.
+    pub zone: Option<Text>,
+    /// `conditions.ready`; an absent condition is read as true (KEP-1672).
+    pub ready: bool,
+    /// `conditions.serving`; absent is read as `ready`.
+    pub serving: bool,
+    /// `conditions.terminating`; absent is read as false.
+    pub terminating: bool,
+}
+
+/// A port of an EndpointSlice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointPort {
+    /// The name; empty when it has none.
+    pub name: Text,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// 1 to 65535; none means every port.
+    pub port: Option<u16>,
+}

@@ -1,0 +1,219 @@
+//! The one writer: applies events to the model.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{Cluster, EndpointSlice, Event, Kind, Object, ObjectKey, Pod, Service};
+
+/// Holds the current state and applies events to it.
+///
+/// A list is applied in place, by mark and sweep: what was known stays visible until the list's end shows
+/// that it is gone, so that readers never see a gap and the store never holds two copies.
+#[derive(Debug, Default)]
+pub struct Store {
+    cluster: Cluster,
+    /// Keys seen in each list that is under way, by kind.
+    lists: [Option<HashSet<ObjectKey>>; Kind::ALL.len()],
+}
+
+impl Store {
+    /// Returns an empty store, nothing synced.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the current state, to be read as long as one likes.
+    pub fn snapshot(&self) -> Arc<Cluster> {
+        Arc::new(self.cluster.clone())
+    }
+
+    /// Returns the current state in place.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Applies an event that came at `now` (seconds since 1970) and says whether readers can see a
+    /// difference. The cost depends on the object, not on how many there are; only the end of a list is
+    /// proportional to the list.
+    pub fn apply(&mut self, event: Event, now: u64) -> bool {
+        let changed = match event {
+            Event::Upsert(object) => self.upsert(object),
+            Event::Delete(kind, key) => self.delete(kind, &key),
+            Event::ListStart(kind) => {
+                self.lists[kind as usize] = Some(HashSet::new());
+                return false;
+            }
+            Event::ListEnd(kind) => return self.end_list(kind, now),
+        };
+        if changed {
+            self.count_change(now);
+        }
+        changed
+    }
+
+    fn count_change(&mut self, now: u64) {
+        self.cluster.changed_at = now;
+        self.cluster.revision += 1;
+    }
+
+    fn upsert(&mut self, object: Object) -> bool {
+        if let Some(seen) = &mut self.lists[object.kind() as usize] {
+            seen.insert(object.key());
+        }
+        let cluster = &mut self.cluster;
+        match object {
+            Object::Namespace(new) => {
+                put(&mut cluster.namespaces, new.name.clone(), &new, |_, _| ())
+            }
+            Object::Node(new) => put(&mut cluster.nodes, new.name.clone(), &new, |_, _| ()),
+            Object::NetworkPolicy(new) => {
+                put(&mut cluster.policies, new.key.clone(), &new, |_, _| ())
+            }
+            Object::Pod(new) => {
+                let index = &mut cluster.pods_by_ip;
+                put(&mut cluster.pods, new.key.clone(), &new, |old, new| {
+                    let ips = |pod: &Pod| pod.ips.to_vec();
+                    reindex(index, old, new, ips);
+                })
+            }
+            Object::Service(new) => {
+                let index = &mut cluster.services_by_cluster_ip;
+                put(&mut cluster.services, new.key.clone(), &new, |old, new| {
+                    reindex(index, old, new, |service: &Service| service.cluster_ips().to_vec());
+                })
+            }
+            Object::EndpointSlice(new) => {
+                let by_service = &mut cluster.slices_by_service;
+                let by_address = &mut cluster.slices_by_address;
+                put(&mut cluster.slices, new.key.clone(), &new, |old, new| {
+                    reindex(by_service, old, new, service_of);
+                    reindex(by_address, old, new, first_addresses);
+                })
+            }
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, key: &ObjectKey) -> bool {
+        if let Some(seen) = &mut self.lists[kind as usize] {
+            seen.remove(key);
+        }
+        let cluster = &mut self.cluster;
+        match kind {
+            Kind::Namespace => cluster.namespaces.remove(&key.name).is_some(),
+            Kind::Node => cluster.nodes.remove(&key.name).is_some(),
+            Kind::NetworkPolicy => cluster.policies.remove(key).is_some(),
+            Kind::Pod => cluster.pods.remove(key).is_some_and(|old| {
+                unindex(&mut cluster.pods_by_ip, &old, |pod: &Pod| pod.ips.to_vec());
+                true
+            }),
+            Kind::Service => cluster.services.remove(key).is_some_and(|old| {
+                let ips = |service: &Service| service.cluster_ips().to_vec();
+                unindex(&mut cluster.services_by_cluster_ip, &old, ips);
+                true
+            }),
+            Kind::EndpointSlice => cluster.slices.remove(key).is_some_and(|old| {
+                unindex(&mut cluster.slices_by_service, &old, service_of);
+                unindex(&mut cluster.slices_by_address, &old, first_addresses);
+                true
+            }),
+        }
+    }
+
+    fn end_list(&mut self, kind: Kind, now: u64) -> bool {
+        let Some(seen) = self.lists[kind as usize].take() else {
+            return false;
+        };
+        let gone: Vec<ObjectKey> =
+            self.keys(kind).into_iter().filter(|key| !seen.contains(key)).collect();
+        for key in &gone {
+            self.delete(kind, key);
+        }
+        let first = !self.cluster.synced.contains(kind);
+        self.cluster.synced = self.cluster.synced.with(kind);
+        if !gone.is_empty() || first {
+            self.count_change(now);
+        }
+        !gone.is_empty() || first
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
+        let cluster = &self.cluster;
+        let scoped = |name: &crate::Text| ObjectKey::cluster_scoped(name.clone());
+        match kind {
+            Kind::Namespace => cluster.namespaces.keys().map(scoped).collect(),
+            Kind::Node => cluster.nodes.keys().map(scoped).collect(),
+            Kind::Pod => cluster.pods.keys().cloned().collect(),
+            Kind::Service => cluster.services.keys().cloned().collect(),
+            Kind::EndpointSlice => cluster.slices.keys().cloned().collect(),
+            Kind::NetworkPolicy => cluster.policies.keys().cloned().collect(),
+        }
+    }
+}
+
+/// Puts an object into its map unless an equal one is there, and lets `reindex` see the old and the new.
+fn put<K, V>(
+    map: &mut imbl::HashMap<K, Arc<V>>,
+    key: K,
+    new: &Arc<V>,
+    reindex: impl FnOnce(Option<&V>, &Arc<V>),
+) -> bool
+where
+    K: std::hash::Hash + Eq + Clone,
+    V: PartialEq,
+{
+    if map.get(&key).is_some_and(|old| old == new) {
+        return false;
+    }
+    let old = map.insert(key, Arc::clone(new));
+    reindex(old.as_deref(), new);
+    true
+}
+
+fn reindex<K, V>(
+    index: &mut crate::index::Index<K, V>,
+    old: Option<&V>,
+    new: &Arc<V>,
+    keys: impl Fn(&V) -> Vec<K>,
+) where
+    K: std::hash::Hash + Ord + Clone,
+    V: crate::index::Keyed,
+{
+    let mut new_keys = keys(new);
+    new_keys.sort_unstable();
+    new_keys.dedup();
+    if let Some(old) = old {
+        for key in keys(old).iter().filter(|key| new_keys.binary_search(key).is_err()) {
+            index.remove(key, old.key());
+        }
+    }
+    for key in new_keys {
+        index.insert(key, new);
+    }
+}
+
+fn unindex<K, V>(index: &mut crate::index::Index<K, V>, old: &V, keys: impl Fn(&V) -> Vec<K>)
+where
+    K: std::hash::Hash + Eq + Clone,
+    V: crate::index::Keyed,
+{
+    for key in keys(old) {
+        index.remove(&key, old.key());
+    }
+}
+
+fn service_of(slice: &EndpointSlice) -> Vec<ObjectKey> {
+    let service = slice.service_name.clone();
+    service.map(|name| ObjectKey::new(slice.key.namespace.clone(), name)).into_iter().collect()
+}
+
+fn first_addresses(slice: &EndpointSlice) -> Vec<IpAddr> {
+    let mut ips: Vec<IpAddr> =
+        slice.endpoints.iter().filter_map(|endpoint| endpoint.addresses.first().copied()).collect();
+    ips.sort_unstable();
+    ips.dedup();
+    ips
+}
+
+#[cfg(test)]
+mod tests;
