@@ -1,0 +1,170 @@
+//! Server blocks and the way of a query through one of them.
+
+mod context;
+mod router;
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::DNSClass;
+
+pub use context::{Context, Step, Trace};
+pub use router::Router;
+
+use crate::plugin::{Handling, Outcome, Plugin};
+use crate::reply::ExtendedErrorCode;
+use crate::{Query, Reply};
+
+/// How often the server may ask itself while it completes one answer: ExternalName to ExternalName
+/// and so on.
+pub const MAX_LOOKUP_DEPTH: u8 = 10;
+
+/// A server block, configured.
+#[derive(Debug)]
+pub struct Block {
+    /// Where the Corefile declares it: `file:line`.
+    pub position: String,
+    /// Its plugins in the order in which queries pass them.
+    pub plugins: Vec<Box<dyn Plugin>>,
+}
+
+/// Every server block, and which zones each serves on which listener.
+///
+/// Immutable; a reload makes a new one.
+#[derive(Debug)]
+pub struct Engine {
+    blocks: Vec<Block>,
+    routers: Vec<Router>,
+}
+
+/// A listener's place in the engine: the number of its router.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListenerId(pub usize);
+
+/// An answer and the block that gave it.
+#[derive(Debug)]
+pub struct Answered<'a> {
+    /// The block; none when no zone matches.
+    pub block: Option<&'a Block>,
+    /// How many plugins of the block saw the query and let it pass: those that see what was sent.
+    pub passed: usize,
+    /// The reply; none when the query is dropped.
+    pub reply: Option<Reply>,
+}
+
+impl Engine {
+    /// Returns the engine of these blocks; a router's entries are indexes into `blocks`.
+    pub fn new(blocks: Vec<Block>, routers: Vec<Router>) -> Self {
+        Self { blocks, routers }
+    }
+
+    /// Returns the server blocks in the order of the Corefile.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// Answers a query that came in on a listener.
+    ///
+    /// Total: every query gets a reply unless a plugin drops it.
+    pub async fn answer<'a>(
+        &'a self,
+        listener: ListenerId,
+        query: &mut Query,
+        trace: Option<&Trace>,
+    ) -> Answered<'a> {
+        let context = Context::new(self, listener, trace);
+        self.answer_in(query, &context).await
+    }
+
+    async fn answer_in<'a>(&'a self, query: &mut Query, context: &Context<'_>) -> Answered<'a> {
+        let Some(block) = self.route(context.listener(), query) else {
+            let reply = Reply::refused(
+                ExtendedErrorCode::NotAuthoritative,
+                "no server block serves this name",
+            );
+            context.note("", || "no server block of this listener serves the name: REFUSED".into());
+            return Answered { block: None, passed: 0, reply: Some(reply) };
+        };
+        context.note("", || format!("server block at {}", block.position));
+        if query.qclass != DNSClass::IN && !block.takes_any_class() {
+            let reply =
+                Reply::refused(ExtendedErrorCode::NotAuthoritative, "only the class IN is served");
+            return Answered { block: Some(block), passed: 0, reply: Some(reply) };
+        }
+        let (passed, reply) = block.run(query, context).await;
+        Answered { block: Some(block), passed, reply }
+    }
+
+    fn route(&self, listener: ListenerId, query: &Query) -> Option<&Block> {
+        let router = self.routers.get(listener.0)?;
+        self.blocks.get(router.block_of(&query.lower, query.qtype)?)
+    }
+
+    /// Asks the server itself, as a client of the same listener would.
+    pub(crate) fn lookup<'a>(
+        &'a self,
+        mut query: Query,
+        context: Context<'a>,
+    ) -> BoxFuture<'a, Option<Reply>> {
+        Box::pin(async move { self.answer_in(&mut query, &context).await.reply })
+    }
+}
+
+impl Block {
+    /// Says whether the block may answer other classes than IN.
+    fn takes_any_class(&self) -> bool {
+        self.plugins.iter().any(|plugin| matches!(plugin.name(), "forward" | "chaos"))
+    }
+
+    /// Sends a query through the plugins, and the reply back through those that let it pass.
+    async fn run(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
+        let (passed, reply) = self.run_in(query, context).await;
+        let Some(mut reply) = reply else { return (passed, None) };
+        for plugin in self.plugins[..passed].iter().rev() {
+            plugin.reply(query, &mut reply, context);
+        }
+        (passed, Some(reply))
+    }
+
+    async fn run_in(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
+        for (at, plugin) in self.plugins.iter().enumerate() {
+            let outcome = match plugin.query(query, context) {
+                Handling::Now(outcome) => outcome,
+                Handling::Later(future) => future.await,
+            };
+            match outcome {
+                Outcome::Next => {}
+                Outcome::Reply(mut reply) => {
+                    reply.plugin = plugin.name();
+                    return (at, Some(reply));
+                }
+                Outcome::Drop => return (at, None),
+            }
+        }
+        (self.plugins.len(), Some(self.unanswered(context)))
+    }
+
+    /// Returns the reply to a query that every plugin let pass.
+    fn unanswered(&self, context: &Context<'_>) -> Reply {
+        context.note("", || "no plugin of the block answers".into());
+        if self.plugins.is_empty() {
+            let why = "the server block has no plugins";
+            return Reply::refused(ExtendedErrorCode::NotAuthoritative, why);
+        }
+        let why = format!("no plugin of the server block at {} answers this query", self.position);
+        Reply::server_failure(ExtendedErrorCode::Other, why)
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.position)
+    }
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self::new(ResponseCode::NoError)
+    }
+}

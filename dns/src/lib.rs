@@ -1,0 +1,15 @@
+//! DNS for a cluster.
+//!
+//! A Corefile becomes an [`Engine`] of server blocks; a [`Query`] passes the plugins of the block
+//! that serves its zone and becomes a [`Reply`]. What answers from memory is a plain function of a
+//! snapshot of the cluster; sockets, clocks and logs are under `edge`.
+
+pub mod corefile;
+pub mod engine;
+pub mod plugin;
+mod query;
+mod reply;
+
+pub use engine::Engine;
+pub use query::{MIN_PAYLOAD, Protocol, Query};
+pub use reply::{ExtendedError, ExtendedErrorCode, Reply};

@@ -1,0 +1,73 @@
+//! What a plugin is, and which there are.
+//!
+//! A query passes the plugins of its server block in a fixed order (CoreDNS's, not that of the
+//! Corefile). Each looks at it on the way in, and either answers or lets it pass; those that let
+//! it pass see the reply on the way out, last one first.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::engine::Context;
+use crate::{Query, Reply};
+
+/// A plugin of a server block, configured.
+pub trait Plugin: Send + Sync + Debug {
+    /// Returns the name as the Corefile spells it.
+    fn name(&self) -> &'static str;
+
+    /// Looks at a query on its way in, and may change it.
+    ///
+    /// Answers what it can decide from memory at once; what has to wait is returned as a future, so that
+    /// the usual path never becomes a task.
+    fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a>;
+
+    /// Looks at a reply on its way out, when the plugin let the query pass.
+    fn reply(&self, _query: &Query, _reply: &mut Reply, _context: &Context<'_>) {}
+
+    /// Learns what was sent to the client, when the plugin let the query pass.
+    fn sent(&self, _query: &Query, _sent: &Sent<'_>) {}
+}
+
+/// A reply that was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The reply; none when the query was dropped.
+    pub reply: Option<&'a Reply>,
+    /// The size of its message in octets; 0 when the query was dropped.
+    pub size: usize,
+    /// The TC bit of the message.
+    pub truncated: bool,
+    /// From the arrival of the query until the reply was ready to be sent.
+    pub elapsed: Duration,
+}
+
+/// What a plugin does with a query.
+pub enum Handling<'a> {
+    /// Done.
+    Now(Outcome),
+    /// The outcome needs I/O.
+    Later(BoxFuture<'a, Outcome>),
+}
+
+/// How a plugin handled a query.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The next plugin shall look at it.
+    Next,
+    /// The answer.
+    Reply(Reply),
+    /// No answer is sent.
+    Drop,
+}
+
+impl Handling<'_> {
+    /// The query passes on.
+    pub const NEXT: Self = Self::Now(Outcome::Next);
+
+    /// The query is answered.
+    pub fn reply(reply: Reply) -> Self {
+        Self::Now(Outcome::Reply(reply))
+    }
+}

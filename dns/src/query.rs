@@ -1,0 +1,85 @@
+//! A question as it came in.
+
+use std::net::SocketAddr;
+
+use hickory_proto::op::Edns;
+use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
+
+/// One question, with what of its message and its client decisions depend on.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The message id, echoed in the reply.
+    pub id: u16,
+    /// The qname in the case in which it was asked, echoed in the reply (draft-vixie-dnsext-dns0x20).
+    pub name: Name,
+    /// The qname in lower case, to compare with.
+    pub lower: LowerName,
+    /// The qtype.
+    pub qtype: RecordType,
+    /// The qclass.
+    pub qclass: DNSClass,
+    /// The RD bit, echoed in the reply (RFC 1035 §4.1.1).
+    pub recursion_desired: bool,
+    /// The CD bit, echoed in the reply (RFC 4035 §3.1.6).
+    pub checking_disabled: bool,
+    /// The AD bit (RFC 6840 §5.7).
+    pub authentic_data: bool,
+    /// The OPT record, if the message had one (RFC 6891).
+    pub edns: Option<Edns>,
+    /// Who asks.
+    pub client: SocketAddr,
+    /// The address that the question was sent to.
+    pub local: SocketAddr,
+    /// The transport that carried it.
+    pub protocol: Protocol,
+    /// The size of the message in octets.
+    pub size: usize,
+}
+
+/// The transport of a question.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Protocol {
+    /// One datagram.
+    Udp,
+    /// A message with a length prefix on a connection (RFC 1035 §4.2.2, RFC 7766).
+    Tcp,
+}
+
+/// The largest reply without EDNS over UDP, in octets (RFC 1035 §4.2.1).
+pub const MIN_PAYLOAD: u16 = 512;
+
+impl Query {
+    /// Returns the number of octets that a reply may have.
+    ///
+    /// Over UDP what the client advertises, at least 512 (RFC 6891 §6.2.3); over TCP 65535.
+    pub fn max_reply_size(&self) -> u16 {
+        match self.protocol {
+            Protocol::Udp => {
+                self.edns.as_ref().map_or(MIN_PAYLOAD, |edns| edns.max_payload().max(MIN_PAYLOAD))
+            }
+            Protocol::Tcp => u16::MAX,
+        }
+    }
+
+    /// Says whether the client asks for DNSSEC records (the DO bit, RFC 3225).
+    pub fn dnssec_ok(&self) -> bool {
+        self.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok)
+    }
+
+    /// Returns the same question from the same client for another name and type, as the server asks
+    /// itself to complete a CNAME.
+    #[must_use]
+    pub fn for_question(&self, name: Name, qtype: RecordType) -> Self {
+        Self { lower: LowerName::new(&name), name, qtype, ..self.clone() }
+    }
+}
+
+impl Protocol {
+    /// Returns the name as logs and metrics spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! An answer before it is encoded.
+
+use std::borrow::Cow;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::Record;
+
+/// The answer to a [`Query`](crate::Query): what of the reply's message does not follow from the question.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reply {
+    /// The response code.
+    pub rcode: ResponseCode,
+    /// The AA bit.
+    pub authoritative: bool,
+    /// The RA bit.
+    pub recursion_available: bool,
+    /// The TC bit as it came from upstream; the encoder sets it too when records do not fit.
+    pub truncated: bool,
+    /// The AD bit.
+    pub authentic_data: bool,
+    /// The answer section.
+    pub answers: Vec<Record>,
+    /// The authority section.
+    pub authorities: Vec<Record>,
+    /// The additional section, without OPT.
+    pub additionals: Vec<Record>,
+    /// An Extended DNS Error for clients with EDNS (RFC 8914).
+    pub extended_error: Option<ExtendedError>,
+    /// Why the server failed, for the operator; the `errors` plugin logs it.
+    pub error: Option<String>,
+    /// The plugin that made the answer; empty when the server itself did.
+    pub plugin: &'static str,
+}
+
+/// An Extended DNS Error (RFC 8914 §2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExtendedError {
+    /// The INFO-CODE.
+    pub code: ExtendedErrorCode,
+    /// The EXTRA-TEXT, for people.
+    pub text: Cow<'static, str>,
+}
+
+/// The INFO-CODEs that this server uses (RFC 8914 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum ExtendedErrorCode {
+    /// 0: Other Error.
+    Other = 0,
+    /// 14: Not Ready.
+    NotReady = 14,
+    /// 18: Prohibited.
+    Prohibited = 18,
+    /// 20: Not Authoritative.
+    NotAuthoritative = 20,
+    /// 22: No Reachable Authority.
+    NoReachableAuthority = 22,
+    /// 23: Network Error.
+    NetworkError = 23,
+}
+
+impl Reply {
+    /// Returns an empty reply with a response code.
+    pub fn new(rcode: ResponseCode) -> Self {
+        Self {
+            rcode,
+            authoritative: false,
+            recursion_available: false,
+            truncated: false,
+            authentic_data: false,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+            extended_error: None,
+            error: None,
+            plugin: "",
+        }
+    }
+
+    /// Returns a SERVFAIL that tells the operator and, by Extended DNS Error, the client why.
+    pub fn server_failure(code: ExtendedErrorCode, why: impl Into<String>) -> Self {
+        let why = why.into();
+        let extended_error = Some(ExtendedError { code, text: why.clone().into() });
+        Self { extended_error, error: Some(why), ..Self::new(ResponseCode::ServFail) }
+    }
+
+    /// Returns a REFUSED that tells the client why.
+    pub fn refused(code: ExtendedErrorCode, why: &'static str) -> Self {
+        let extended_error = Some(ExtendedError { code, text: why.into() });
+        Self { extended_error, ..Self::new(ResponseCode::Refused) }
+    }
+}
