@@ -25,7 +25,7 @@ pub struct EndpointSlice {
 /// One endpoint: usually a Pod.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {
-    /// Its addresses, all of the slice's family. Consumers of Kubernetes use the first.
+    /// Its addresses, all of the slice's family; today's controllers write one.
     pub addresses: Box<[IpAddr]>,
     /// The hostname that the pod asked for, if any.
     pub hostname: Option<Text>,

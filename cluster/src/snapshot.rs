@@ -94,7 +94,7 @@ impl Cluster {
         self.services_by_cluster_ip.get(&ip)
     }
 
-    /// Returns the EndpointSlices that have an endpoint with this address as its first, sorted by
+    /// Returns the EndpointSlices that have an endpoint with this address, ready or not, sorted by
     /// namespace and name.
     pub fn slices_by_address(&self, ip: IpAddr) -> &[Arc<EndpointSlice>] {
         self.slices_by_address.get(&ip)

@@ -88,7 +88,7 @@ impl Store {
                 let by_address = &mut cluster.slices_by_address;
                 put(&mut cluster.slices, new.key.clone(), &new, |old, new| {
                     reindex(by_service, old, new, service_of);
-                    reindex(by_address, old, new, first_addresses);
+                    reindex(by_address, old, new, addresses);
                 })
             }
         }
@@ -114,7 +114,7 @@ impl Store {
             }),
             Kind::EndpointSlice => cluster.slices.remove(key).is_some_and(|old| {
                 unindex(&mut cluster.slices_by_service, &old, service_of);
-                unindex(&mut cluster.slices_by_address, &old, first_addresses);
+                unindex(&mut cluster.slices_by_address, &old, addresses);
                 true
             }),
         }
@@ -207,12 +207,8 @@ fn service_of(slice: &EndpointSlice) -> Vec<ObjectKey> {
     service.map(|name| ObjectKey::new(slice.key.namespace.clone(), name)).into_iter().collect()
 }
 
-fn first_addresses(slice: &EndpointSlice) -> Vec<IpAddr> {
-    let mut ips: Vec<IpAddr> =
-        slice.endpoints.iter().filter_map(|endpoint| endpoint.addresses.first().copied()).collect();
-    ips.sort_unstable();
-    ips.dedup();
-    ips
+fn addresses(slice: &EndpointSlice) -> Vec<IpAddr> {
+    slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.iter().copied()).collect()
 }
 
 #[cfg(test)]

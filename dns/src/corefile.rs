@@ -41,6 +41,8 @@ mod grammar_tests;
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]
+mod outline;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod stock_tests;

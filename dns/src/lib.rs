@@ -6,9 +6,11 @@
 
 pub mod corefile;
 pub mod engine;
+pub mod kubernetes;
 pub mod plugin;
 mod query;
 mod reply;
+pub mod wire;
 
 pub use engine::Engine;
 pub use query::{MIN_PAYLOAD, Protocol, Query};

@@ -4,6 +4,12 @@
 //! Corefile). Each looks at it on the way in, and either answers or lets it pass; those that let
 //! it pass see the reply on the way out, last one first.
 
+pub(crate) mod arguments;
+mod fallthrough;
+pub mod kubernetes;
+
+pub use fallthrough::Fallthrough;
+
 use std::fmt::Debug;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use hickory_proto::op::Edns;
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
 /// One question, with what of its message and its client decisions depend on.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Query {
     /// The message id, echoed in the reply.
     pub id: u16,

@@ -92,24 +92,26 @@ fn service() -> impl Strategy<Value = Object> {
 
 fn slice() -> impl Strategy<Value = Object> {
     let service = prop::option::of(prop::sample::select(&NAMES[..]));
-    (key(), service, prop::collection::vec(0..4u8, 0..4)).prop_map(|(key, service, ips)| {
-        let endpoint = |n| Endpoint {
-            addresses: [ip(n)].into(),
-            hostname: None,
-            target_name: None,
-            zone: None,
-            ready: true,
-            serving: true,
-            terminating: false,
-        };
-        Object::EndpointSlice(Arc::new(EndpointSlice {
-            key,
-            service_name: service.map(Text::from),
-            labels: Labels::default(),
-            endpoints: ips.into_iter().map(endpoint).collect(),
-            ports: Box::default(),
-        }))
-    })
+    (key(), service, prop::collection::vec((0..4u8, 0..4u8), 0..4)).prop_map(
+        |(key, service, ips)| {
+            let endpoint = |(n, m)| Endpoint {
+                addresses: [ip(n), ip(m)].into(),
+                hostname: None,
+                target_name: None,
+                zone: None,
+                ready: true,
+                serving: true,
+                terminating: false,
+            };
+            Object::EndpointSlice(Arc::new(EndpointSlice {
+                key,
+                service_name: service.map(Text::from),
+                labels: Labels::default(),
+                endpoints: ips.into_iter().map(endpoint).collect(),
+                ports: Box::default(),
+            }))
+        },
+    )
 }
 
 fn pod() -> impl Strategy<Value = Object> {
@@ -155,7 +157,8 @@ fn check(store: &Store, plain: &Plain) {
         assert_eq!(cluster.services_by_cluster_ip(ip(n)), services.cloned().collect::<Vec<_>>());
         let pods = plain.pods().filter(|pod| pod.ips.contains(&ip(n)));
         assert_eq!(cluster.pods_by_ip(ip(n)), pods.cloned().collect::<Vec<_>>());
-        let has = |s: &&Arc<EndpointSlice>| s.endpoints.iter().any(|e| e.addresses[0] == ip(n));
+        let has =
+            |s: &&Arc<EndpointSlice>| s.endpoints.iter().any(|e| e.addresses.contains(&ip(n)));
         let slices = plain.slices().filter(has);
         assert_eq!(cluster.slices_by_address(ip(n)), slices.cloned().collect::<Vec<_>>());
     }

@@ -37,11 +37,7 @@ struct References<'t> {
 
 impl<'t> References<'t> {
     fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            at: 0,
-            may_close: [true; 2],
-        }
+        Self { text, at: 0, may_close: [true; 2] }
     }
 
     /// The reference that opens exactly at the current place.
@@ -59,10 +55,7 @@ impl<'t> References<'t> {
                 return None;
             };
             let end = self.at + open.len() + length + close.len();
-            return (length > 0).then(|| Reference {
-                whole: self.at..end,
-                name: &body[..length],
-            });
+            return (length > 0).then(|| Reference { whole: self.at..end, name: &body[..length] });
         }
         None
     }

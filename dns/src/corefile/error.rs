@@ -49,17 +49,11 @@ impl CorefileError {
     }
 
     pub(super) fn syntax(position: &Position, text: impl Into<String>) -> Self {
-        Self::Syntax {
-            position: position.clone(),
-            text: text.into(),
-        }
+        Self::Syntax { position: position.clone(), text: text.into() }
     }
 
     pub(super) fn limit(position: &Position, text: impl Into<String>) -> Self {
-        Self::Limit {
-            position: position.clone(),
-            text: text.into(),
-        }
+        Self::Limit { position: position.clone(), text: text.into() }
     }
 }
 

@@ -23,12 +23,7 @@ pub(super) struct Lexeme {
 /// inside quotes.
 pub(super) fn lex(file: &Arc<Path>, bytes: &[u8]) -> Result<Vec<Lexeme>, CorefileError> {
     let text = decode(file, bytes)?;
-    let mut lexer = Lexer {
-        file,
-        rest: text.chars().peekable(),
-        line: 1,
-        starts_line: true,
-    };
+    let mut lexer = Lexer { file, rest: text.chars().peekable(), line: 1, starts_line: true };
     let mut lexemes = Vec::new();
     while let Some(lexeme) = lexer.next_lexeme()? {
         if lexemes.len() == MAX_TOKENS {
@@ -41,10 +36,7 @@ pub(super) fn lex(file: &Arc<Path>, bytes: &[u8]) -> Result<Vec<Lexeme>, Corefil
 }
 
 fn decode<'b>(file: &Arc<Path>, bytes: &'b [u8]) -> Result<&'b str, CorefileError> {
-    let position = |line| Position {
-        file: Arc::clone(file),
-        line,
-    };
+    let position = |line| Position { file: Arc::clone(file), line };
     if bytes.len() > MAX_FILE_BYTES {
         let text = format!("The file is larger than {MAX_FILE_BYTES} bytes; split it");
         return Err(CorefileError::limit(&position(1), text));
@@ -75,22 +67,11 @@ impl Lexer<'_> {
         let Some(first) = self.rest.peek().copied() else {
             return Ok(None);
         };
-        let position = Position {
-            file: Arc::clone(self.file),
-            line: self.line,
-        };
+        let position = Position { file: Arc::clone(self.file), line: self.line };
         let starts_line = std::mem::replace(&mut self.starts_line, false);
         let quoted = first == '"';
-        let text = if quoted {
-            self.quoted(&position)?
-        } else {
-            self.bare()
-        };
-        let token = Token {
-            text,
-            position,
-            quoted,
-        };
+        let text = if quoted { self.quoted(&position)? } else { self.bare() };
+        let token = Token { text, position, quoted };
         Ok(Some(Lexeme { token, starts_line }))
     }
 
@@ -191,10 +172,7 @@ mod tests {
 
     #[test]
     fn ignores_byte_order_mark_and_carriage_returns() {
-        assert_eq!(
-            lexed("\u{feff}a b\r\nc\r\n".as_bytes()),
-            ["1^a", "1 b", "2^c"]
-        );
+        assert_eq!(lexed("\u{feff}a b\r\nc\r\n".as_bytes()), ["1^a", "1 b", "2^c"]);
         assert_eq!(lexed(b"a\rb"), ["1^ab"]);
         assert_eq!(lexed("a \u{feff}b".as_bytes()), ["1^a", "1 \u{feff}b"]);
     }
@@ -211,7 +189,7 @@ mod tests {
         assert_eq!(lexed(br#""a b" "" c"d"#), ["1^<a b>", "1 <>", "1 c\"d"]);
         assert_eq!(lexed(br#""say \"hi\"""#), ["1^<say \"hi\">"]);
         assert_eq!(lexed(br#""\d+\.\\" x"#), [r"1^<\d+\.\\>", "1 x"]);
-        assert_eq!(lexed(b"\"a\r\nb\" c\nd"), ["1^<a\r\nb>", "1 c", "3^d"]);
+        assert_eq!(lexed(b"\"a\r\nb\" c\nd"), ["1^<a\r\nb>", "2 c", "3^d"]);
         assert_eq!(lexed(br#""a"b"c""#), ["1^<a>", "1 b\"c\""]);
         assert_eq!(lexed(b"`a b`"), ["1^`a", "1 b`"]);
     }

@@ -62,13 +62,7 @@ impl Budget {
     }
 
     pub(super) fn spend_files(&mut self, count: usize, at: &Position) -> Result<(), CorefileError> {
-        spend(
-            &mut self.files,
-            count,
-            MAX_FILE_EXPANSIONS,
-            "imported files",
-            at,
-        )
+        spend(&mut self.files, count, MAX_FILE_EXPANSIONS, "imported files", at)
     }
 }
 

@@ -34,11 +34,7 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(files: &'a dyn Files) -> Self {
-        Self {
-            files,
-            read: BTreeMap::new(),
-            record: Record::default(),
-        }
+        Self { files, read: BTreeMap::new(), record: Record::default() }
     }
 
     pub(super) fn into_record(self) -> Record {
@@ -53,10 +49,7 @@ impl<'a> Loader<'a> {
         budget: &mut Budget,
     ) -> Result<Source, CorefileError> {
         let file = Arc::from(path);
-        let start = Position {
-            file: Arc::clone(&file),
-            line: 1,
-        };
+        let start = Position { file: Arc::clone(&file), line: 1 };
         budget.spend_bytes(bytes.len(), &start)?;
         let lexemes: Arc<[Lexeme]> = lex(&file, bytes)?.into();
         self.record.files.push(path.to_owned());
@@ -73,9 +66,8 @@ impl<'a> Loader<'a> {
         budget: &mut Budget,
     ) -> Result<Vec<Source>, CorefileError> {
         let base = argument.position.file.parent().unwrap_or(Path::new(""));
-        let target = pattern::target(base, &argument.text).map_err(|text| {
-            argument.error(format!("Cannot import '{}': {text}", argument.text))
-        })?;
+        let target = pattern::target(base, &argument.text)
+            .map_err(|text| argument.error(format!("Cannot import '{}': {text}", argument.text)))?;
         let paths = match target {
             Target::File(path) => vec![path],
             Target::Pattern(pattern) => self.matches(&pattern, argument)?,
@@ -85,11 +77,7 @@ impl<'a> Loader<'a> {
         paths.into_iter().map(load).collect()
     }
 
-    fn matches(
-        &mut self,
-        pattern: &Path,
-        argument: &Token,
-    ) -> Result<Vec<PathBuf>, CorefileError> {
+    fn matches(&mut self, pattern: &Path, argument: &Token) -> Result<Vec<PathBuf>, CorefileError> {
         let matches = pattern::expand(self.files, pattern)
             .map_err(|(path, source)| import_error(argument, path, source))?;
         for directory in matches.directories {
@@ -138,9 +126,5 @@ fn import_error(argument: &Token, path: PathBuf, source: io::Error) -> CorefileE
             path.display()
         ));
     }
-    CorefileError::Import {
-        position: argument.position.clone(),
-        path,
-        source,
-    }
+    CorefileError::Import { position: argument.position.clone(), path, source }
 }

@@ -5,9 +5,7 @@ use std::path::Path;
 use super::lexer::Lexeme;
 use super::limits::MAX_NESTING;
 use super::stream::TokenStream;
-use super::{
-    Corefile, CorefileError, Directive, Environment, Files, Position, ServerBlock, Token,
-};
+use super::{Corefile, CorefileError, Directive, Environment, Files, Position, ServerBlock, Token};
 
 /// Parses a Corefile.
 ///
@@ -22,9 +20,7 @@ pub fn parse(
     files: &dyn Files,
     environment: Environment<'_>,
 ) -> Result<Corefile, CorefileError> {
-    let mut parser = Parser {
-        stream: TokenStream::new(entry, bytes, files, environment)?,
-    };
+    let mut parser = Parser { stream: TokenStream::new(entry, bytes, files, environment)? };
     let mut blocks = Vec::new();
     while let Some(first) = parser.stream.head()? {
         blocks.extend(parser.item(first)?);
@@ -64,11 +60,7 @@ impl Parser<'_> {
             return Err(CorefileError::syntax(&position, text));
         }
         let directives = self.directives(open.as_ref(), 0)?;
-        Ok(Some(ServerBlock {
-            keys,
-            directives,
-            position,
-        }))
+        Ok(Some(ServerBlock { keys, directives, position }))
     }
 
     fn keys(&mut self, first: Token) -> Result<Head, CorefileError> {
@@ -120,8 +112,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The next key of the line. The opening brace may stand on the next line: the document of the dialect asks
-    /// for the same line, the parser of CoreDNS accepts both.
+    /// The next key of the line. The opening brace may also stand on the next one: the parser of CoreDNS
+    /// accepts that for keys, though not for directives.
     fn key_on_line(&mut self) -> Option<Token> {
         let next = self.stream.peek()?;
         if next.starts_line && !next.token.is_syntax("{") {

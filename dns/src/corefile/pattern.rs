@@ -162,12 +162,9 @@ mod tests {
 
     #[test]
     fn tidies_paths() {
-        for (path, expected) in [
-            ("a/./b/../c", "a/c"),
-            ("/../a", "/a"),
-            ("../../a", "../../a"),
-            ("a//b", "a/b"),
-        ] {
+        for (path, expected) in
+            [("a/./b/../c", "a/c"), ("/../a", "/a"), ("../../a", "../../a"), ("a//b", "a/b")]
+        {
             assert_eq!(tidy(Path::new(path)), Path::new(expected), "{path}");
         }
     }
@@ -186,13 +183,7 @@ mod tests {
 
     #[test]
     fn walks_directories_in_order() {
-        let paths = [
-            "/d/b/x.conf",
-            "/d/a/x.conf",
-            "/d/a/y.conf",
-            "/d/c/y.conf",
-            "/d/f",
-        ];
+        let paths = ["/d/b/x.conf", "/d/a/x.conf", "/d/a/y.conf", "/d/c/y.conf", "/d/f"];
         let files = MemoryFiles::new(paths.map(|path| (path, "")));
         let found = |pattern: &str| expand(&files, Path::new(pattern)).unwrap();
         let expected: [PathBuf; 2] = ["/d/a/x.conf".into(), "/d/b/x.conf".into()];

@@ -10,6 +10,11 @@ use super::{Corefile, Directive, ServerBlock, Token};
 
 impl Display for Corefile {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        // A reader skips one byte order mark at the start, so a first key that begins with one needs two.
+        let first = self.blocks.first().and_then(|block| block.keys.first());
+        if first.is_some_and(|key| key.text.starts_with('\u{feff}')) {
+            formatter.write_str("\u{feff}")?;
+        }
         for (index, block) in self.blocks.iter().enumerate() {
             if index > 0 {
                 formatter.write_str("\n")?;
@@ -22,14 +27,37 @@ impl Display for Corefile {
 
 impl Display for ServerBlock {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        for key in &self.keys {
-            write_token(formatter, key, key.quoted || is_special_key(&key.text))?;
-            formatter.write_str(" ")?;
+        match self.keys.as_slice() {
+            [only] => write_last_key(formatter, only, looks_like_snippet(&only.text))?,
+            [before @ .., last] => {
+                before.iter().try_for_each(|key| write_key(formatter, key))?;
+                write_last_key(formatter, last, false)?;
+            }
+            [] => {}
         }
         formatter.write_str("{\n")?;
         write_lines(formatter, &self.directives, 1)?;
         formatter.write_str("}\n")
     }
+}
+
+/// Writes a key that another one follows. A final comma would be taken for a separator, so it gets one.
+fn write_key(formatter: &mut Formatter<'_>, key: &Token) -> fmt::Result {
+    let quote = key.quoted || key.text == "import";
+    write_token(formatter, key, quote)?;
+    let needs_separator = !quote && !needs_quotes(&key.text) && key.text.ends_with(',');
+    formatter.write_str(if needs_separator { ", " } else { " " })
+}
+
+fn write_last_key(formatter: &mut Formatter<'_>, key: &Token, is_snippet: bool) -> fmt::Result {
+    let quote = key.quoted || is_snippet || key.text == "import" || key.text.ends_with(',');
+    write_token(formatter, key, quote)?;
+    formatter.write_str(" ")
+}
+
+/// Whether a block with this only key would be read as a snippet.
+fn looks_like_snippet(key: &str) -> bool {
+    key.starts_with('(') && key.ends_with(')')
 }
 
 fn write_lines(formatter: &mut Formatter<'_>, lines: &[Directive], depth: usize) -> fmt::Result {
@@ -56,11 +84,6 @@ fn write_line(formatter: &mut Formatter<'_>, line: &Directive, depth: usize) -> 
     formatter.write_str("\n")
 }
 
-/// Whether a key would be read as something else without quotes.
-fn is_special_key(text: &str) -> bool {
-    text == "import" || text.ends_with(',') || text.starts_with('(')
-}
-
 fn write_token(formatter: &mut Formatter<'_>, token: &Token, quote: bool) -> fmt::Result {
     match quote || needs_quotes(&token.text) {
         true => write_quoted(formatter, &token.text),
@@ -69,7 +92,7 @@ fn write_token(formatter: &mut Formatter<'_>, token: &Token, quote: bool) -> fmt
 }
 
 fn needs_quotes(text: &str) -> bool {
-    let is_outside_words = |char: char| char.is_whitespace() || matches!(char, '#' | '\u{feff}');
+    let is_outside_words = |char: char| char == '#' || char.is_whitespace();
     matches!(text, "" | "{" | "}") || text.starts_with('"') || text.contains(is_outside_words)
 }
 
@@ -88,4 +111,61 @@ fn write_quoted(formatter: &mut Formatter<'_>, text: &str) -> fmt::Result {
     }
     quoted.push_str(if is_odd { "\\\"" } else { "\"" });
     formatter.write_str(&quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outline::parse_alone;
+
+    #[test]
+    fn text_is_canonical() {
+        let text =
+            ".:53 , b,\n\"c d\" {\nlog\n a \"1 2\" \"3\" \"{\" \"\" {\n x\n}\n b { }\n} e {\n}";
+        let expected = r#".:53 b "c d" {
+    log
+    a "1 2" "3" "{" "" {
+        x
+    }
+    b {
+    }
+}
+
+e {
+}
+"#;
+        let text = text.replace(".:53 ,", ".:53,");
+        assert_eq!(parse_alone(&text).unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn texts_that_look_like_syntax_print_back() {
+        for text in [
+            "\u{feff}\u{feff}a\\ {\n}",
+            "a\\\",, b {\n}",
+            "\"a,\" {\n}",
+            "\"(a)\" {\n}",
+            "(a\\\") b {\n}",
+            "\"import\" {\n \"import\" x\n}",
+            "{$IMPORT} {\n {$IMPORT} {$BRACE} {$TWO}\n}",
+            ". {\n a \"x \\\\\\\"y\\\\\"\n}",
+        ] {
+            let corefile = parse_alone(text).unwrap();
+            let again = parse_alone(&corefile.to_string()).unwrap();
+            let texts = |block: &super::ServerBlock| -> Vec<String> {
+                let lines = block.directives.iter();
+                let words = lines.flat_map(|line| std::iter::once(&line.name).chain(&line.args));
+                let all = block.keys.iter().chain(words);
+                all.map(|token| token.text.clone()).collect()
+            };
+            assert_eq!(texts(&again.blocks[0]), texts(&corefile.blocks[0]), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_without_a_notation_stay_one_token() {
+        let mut corefile = parse_alone(". {\n a b\n}").unwrap();
+        corefile.blocks[0].directives[0].args[0].text = "x y\\".to_owned();
+        assert!(corefile.to_string().contains(r#"a "x y\\""#));
+        assert!(parse_alone(&corefile.to_string()).is_ok());
+    }
 }

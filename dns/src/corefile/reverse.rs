@@ -28,22 +28,15 @@ pub(super) fn reverse_zones(network: IpNet) -> Vec<String> {
             step: 8,
             suffix: "in-addr.arpa.",
         },
-        IpNet::V6(network) => Layout {
-            bits: u128::from(network.network()),
-            width: 128,
-            step: 4,
-            suffix: "ip6.arpa.",
-        },
+        IpNet::V6(network) => {
+            Layout { bits: u128::from(network.network()), width: 128, step: 4, suffix: "ip6.arpa." }
+        }
     };
     let prefix = u32::from(network.prefix_len());
     let boundary = prefix.next_multiple_of(layout.step);
     let count = 1_u128 << (boundary - prefix);
     // Only a prefix of 0 shifts by the whole width, and then the index is 0.
-    let place = |index: u128| {
-        index
-            .checked_shl(layout.width - boundary)
-            .unwrap_or_default()
-    };
+    let place = |index: u128| index.checked_shl(layout.width - boundary).unwrap_or_default();
     (0..count)
         .map(|index| name(&layout, layout.bits | place(index), boundary / layout.step))
         .collect()

@@ -29,11 +29,7 @@ struct Part {
 
 impl Part {
     fn new(origin: Origin, lexemes: Arc<[Lexeme]>) -> Self {
-        Self {
-            origin,
-            lexemes,
-            next: 0,
-        }
+        Self { origin, lexemes, next: 0 }
     }
 
     /// The next token, which starts a line if nothing of this part came before it.
@@ -44,10 +40,7 @@ impl Part {
     }
 
     fn text_bytes(&self) -> usize {
-        self.lexemes
-            .iter()
-            .map(|lexeme| lexeme.token.text.len())
-            .sum()
+        self.lexemes.iter().map(|lexeme| lexeme.token.text.len()).sum()
     }
 }
 
@@ -160,10 +153,7 @@ impl<'a> TokenStream<'a> {
                 first.position
             )));
         }
-        let snippet = Snippet {
-            position: key.position.clone(),
-            lexemes: lexemes.into(),
-        };
+        let snippet = Snippet { position: key.position.clone(), lexemes: lexemes.into() };
         self.snippets.insert(name.to_owned(), snippet);
         Ok(())
     }
@@ -191,10 +181,7 @@ impl<'a> TokenStream<'a> {
         if let Some(snippet) = self.snippets.get(&argument.text) {
             self.budget.spend_snippet(&argument.position)?;
             let origin = Origin::Snippet(argument.text.clone());
-            return Ok(Frame::from([Part::new(
-                origin,
-                Arc::clone(&snippet.lexemes),
-            )]));
+            return Ok(Frame::from([Part::new(origin, Arc::clone(&snippet.lexemes))]));
         }
         let sources = self.loader.import(argument, &mut self.budget)?;
         let part = |source: Source| Part::new(Origin::File(source.path), source.lexemes);

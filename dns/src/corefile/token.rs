@@ -35,10 +35,7 @@ pub struct Token {
 impl Token {
     /// Reports a problem with this token; `text` names the problem and the remedy.
     pub fn error(&self, text: impl Into<String>) -> CorefileError {
-        CorefileError::Syntax {
-            position: self.position.clone(),
-            text: text.into(),
-        }
+        CorefileError::Syntax { position: self.position.clone(), text: text.into() }
     }
 
     /// Whether the token is this piece of syntax and not a quoted look-alike.

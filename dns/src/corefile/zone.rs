@@ -38,16 +38,8 @@ impl Transport {
 
     /// The transport a scheme names; letter case does not matter.
     pub fn from_scheme(scheme: &str) -> Option<Self> {
-        let all = [
-            Self::Dns,
-            Self::Tls,
-            Self::Quic,
-            Self::Grpc,
-            Self::Https,
-            Self::Https3,
-        ];
-        all.into_iter()
-            .find(|transport| transport.scheme().eq_ignore_ascii_case(scheme))
+        let all = [Self::Dns, Self::Tls, Self::Quic, Self::Grpc, Self::Https, Self::Https3];
+        all.into_iter().find(|transport| transport.scheme().eq_ignore_ascii_case(scheme))
     }
 
     /// The port of a key without one; `dns` is the configured port of plain DNS, usually 53.
@@ -84,9 +76,7 @@ pub enum ZoneError {
     #[error("'{0}' is no port; write a number from 0 to 65535 after the last colon")]
     Port(String),
     /// An address with a mask that is no network, or an IPv6 network easily taken for a port.
-    #[error(
-        "Invalid CIDR '{0}'; write ADDRESS/LENGTH, IPv6 networks not starting with ':' or '0'"
-    )]
+    #[error("Invalid CIDR '{0}'; write ADDRESS/LENGTH, IPv6 networks not starting with ':' or '0'")]
     Cidr(String),
     /// A label is empty or longer than 63 octets, or the name is longer than 255 (RFC 1035 §2.3.4).
     #[error("'{0}' is not a valid domain name; labels have 1 to 63 octets, names at most 255")]
@@ -128,11 +118,7 @@ pub fn zone_keys(text: &str, default_port: u16) -> Result<Vec<ZoneKey>, ZoneErro
         Some(network) => reverse_zones(network),
         None => vec![zone_name(zone)?],
     };
-    let key = |zone| ZoneKey {
-        transport,
-        zone,
-        port,
-    };
+    let key = |zone| ZoneKey { transport, zone, port };
     Ok(zones.into_iter().map(key).collect())
 }
 
@@ -227,10 +213,7 @@ mod tests {
             ("0.0.0.0/0", "dns in-addr.arpa. 53"),
             ("2001:db8::/32", "dns 8.b.d.0.1.0.0.2.ip6.arpa. 53"),
             ("2001:DB8::/32:53", "dns 8.b.d.0.1.0.0.2.ip6.arpa. 53"),
-            (
-                "128/26.2.0.192.in-addr.arpa",
-                "dns 128/26.2.0.192.in-addr.arpa. 53",
-            ),
+            ("128/26.2.0.192.in-addr.arpa", "dns 128/26.2.0.192.in-addr.arpa. 53"),
             ("10.0.0.1", "dns 10.0.0.1. 53"),
         ] {
             assert_eq!(shown(text), [expected], "{text}");
@@ -282,7 +265,7 @@ mod tests {
         let label = "a".repeat(63);
         assert!(zone_keys(&label, 53).is_ok());
         assert!(zone_keys(&format!("{label}a"), 53).is_err());
-        // 3 × 64 + 62 + the root label = 255 octets.
+        // With length octets 3 × 64 + 62, and one for the root: 255.
         let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
         assert!(zone_keys(&longest, 53).is_ok());
         assert!(zone_keys(&format!("{longest}."), 53).is_ok());

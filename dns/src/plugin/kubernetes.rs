@@ -1,0 +1,156 @@
+//! The plugin `kubernetes`: names of a cluster, from a snapshot of it.
+
+mod config;
+mod options;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use cluster::Cluster;
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{DNSClass, LowerName};
+
+pub use config::{ClusterOrigin, KubernetesConfig, TlsFiles};
+
+use super::{Fallthrough, Handling, Outcome, Plugin};
+use crate::engine::Context;
+use crate::kubernetes::{Answer, Chase, Question, Rule, Status, Zone, answer, nearest};
+use crate::{ExtendedErrorCode, Query, Reply};
+
+/// Gives the state of the cluster: a live source, or a fixed snapshot.
+pub trait ClusterView: Send + Sync + Debug {
+    /// Returns the newest snapshot. Must not block.
+    fn snapshot(&self) -> Arc<Cluster>;
+}
+
+impl ClusterView for Arc<Cluster> {
+    fn snapshot(&self) -> Arc<Cluster> {
+        Arc::clone(self)
+    }
+}
+
+/// Answers questions about the zones of one cluster.
+#[derive(Debug)]
+pub struct Kubernetes {
+    zone: Zone,
+    fallthrough: Fallthrough,
+    view: Arc<dyn ClusterView>,
+}
+
+impl Kubernetes {
+    /// Returns the plugin of a block that serves `zone` from `view`.
+    pub fn new(zone: Zone, fallthrough: Fallthrough, view: Arc<dyn ClusterView>) -> Self {
+        Self { zone, fallthrough, view }
+    }
+
+    /// Returns the kinds of object that are not listed completely yet, by name; empty when ready.
+    pub fn missing(&self) -> Vec<String> {
+        let missing = self.zone.required().without(self.view.snapshot().synced());
+        missing.iter().map(|kind| kind.name().to_owned()).collect()
+    }
+}
+
+impl Plugin for Kubernetes {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
+        let Some(apex) = self.zone.matching(&query.lower).filter(|_| query.qclass == DNSClass::IN)
+        else {
+            return Handling::NEXT;
+        };
+        let cluster = self.view.snapshot();
+        let question = Question { name: &query.name, lower: &query.lower, qtype: query.qtype };
+        let mut answer = answer(&cluster, &self.zone, apex, question);
+        self.explain(&cluster, apex, query, &answer, context);
+        if answer.status == Status::NameError && self.fallthrough.lets_through(&query.lower) {
+            context.note(self.name(), || "`fallthrough`: the next plugin is asked".into());
+            return Handling::NEXT;
+        }
+        match answer.chase.take() {
+            None => Handling::reply(reply_of(answer)),
+            Some(chase) => Handling::Later(Box::pin(async move {
+                Outcome::Reply(self.complete(answer, chase, query, context).await)
+            })),
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Looks the end of a chain of aliases up through the server itself.
+    async fn complete(
+        &self,
+        answer: Answer,
+        chase: Chase,
+        query: &Query,
+        context: &Context<'_>,
+    ) -> Reply {
+        context.note(self.name(), || format!("looks up the alias {}", chase.target));
+        let inner = context.lookup(query.for_question(chase.target, query.qtype)).await;
+        let mut reply = reply_of(answer);
+        let Some(inner) = inner else {
+            // Without anyone to ask, CoreDNS leaves the alias out.
+            if !self.zone.options.strict {
+                reply.answers.clear();
+            }
+            return reply;
+        };
+        reply.answers.extend(inner.answers);
+        reply.truncated |= inner.truncated;
+        if self.zone.options.strict {
+            // The rcode is that of the last name of the chain (RFC 6604 §3), and a negative one needs the
+            // SOA record of the zone that says so (RFC 2308 §2.1).
+            reply.rcode = inner.rcode;
+            reply.authorities = inner.authorities;
+            reply.extended_error = inner.extended_error;
+            reply.error = inner.error;
+        }
+        reply
+    }
+
+    fn explain(
+        &self,
+        cluster: &Cluster,
+        apex: &LowerName,
+        query: &Query,
+        answer: &Answer,
+        context: &Context<'_>,
+    ) {
+        if !context.is_explaining() {
+            return;
+        }
+        let outcome = match answer.status {
+            Status::Exists if answer.answers.is_empty() => "NODATA",
+            Status::Exists => "answer",
+            Status::NameError => "NXDOMAIN",
+            Status::NotSynced => "SERVFAIL",
+            Status::Refused => "REFUSED",
+        };
+        context.note(self.name(), || format!("zone {apex}: {outcome}: {}", answer.ruling));
+        if answer.status == Status::NameError {
+            for name in nearest(cluster, &self.zone, apex, &query.lower) {
+                context.note(self.name(), || format!("would have matched: {name}"));
+            }
+        }
+    }
+}
+
+/// Returns the message of an answer.
+fn reply_of(answer: Answer) -> Reply {
+    let mut reply = match answer.status {
+        Status::Exists => Reply::new(ResponseCode::NoError),
+        Status::NameError => Reply::new(ResponseCode::NXDomain),
+        Status::Refused => {
+            return Reply::refused(ExtendedErrorCode::Prohibited, Rule::TransferRefused.text());
+        }
+        Status::NotSynced => {
+            Reply::server_failure(ExtendedErrorCode::NotReady, Rule::NotSynced.text())
+        }
+    };
+    reply.authoritative = true;
+    reply.answers = answer.answers;
+    reply.additionals = answer.additionals;
+    reply.authorities = answer.soa.into_iter().collect();
+    reply
+}

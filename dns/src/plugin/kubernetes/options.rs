@@ -1,0 +1,222 @@
+//! The lines of a `kubernetes` block.
+
+use std::path::PathBuf;
+
+use cluster::Selector;
+use hickory_proto::rr::LowerName;
+
+use super::config::{ClusterOrigin, KubernetesConfig, TlsFiles};
+use crate::corefile::{CorefileError, Directive, Token};
+use crate::kubernetes::PodMode;
+use crate::plugin::Fallthrough;
+use crate::plugin::arguments::{duration, none, number_in, single, some, zones};
+
+/// The largest `ttl` in seconds.
+const MAX_TTL: u32 = 3600;
+
+/// A configuration in the making.
+pub(super) struct Draft {
+    config: KubernetesConfig,
+    /// `kubeconfig`, `endpoint` or `manifests`, as written.
+    origin_word: Option<String>,
+    tls: Option<TlsFiles>,
+    namespace_labels_set: bool,
+}
+
+impl Draft {
+    pub(super) fn new(config: KubernetesConfig) -> Self {
+        Self { config, origin_word: None, tls: None, namespace_labels_set: false }
+    }
+
+    /// Reads one line.
+    pub(super) fn read(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        match line.name.text.as_str() {
+            "endpoint" | "kubeconfig" | "manifests" => self.origin(line),
+            "tls" => self.tls(line),
+            "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => self.limit(line),
+            "namespaces" | "namespace_labels" | "labels" => self.selection(line),
+            "pods" => self.pods(line),
+            "ignore" => self.ignore(line),
+            "ttl" => {
+                self.config.options.ttl = number_in(single(line)?, 0..=MAX_TTL, "seconds")?;
+                Ok(())
+            }
+            "startup_timeout" => {
+                self.config.startup_timeout = duration(single(line)?)?;
+                Ok(())
+            }
+            "fallthrough" => self.fallthrough(line),
+            "endpoint_pod_names" | "noendpoints" | "strict" => self.flag(line),
+            other => Err(line.error(refusal(other))),
+        }
+    }
+
+    /// Checks what only shows when every line is read.
+    pub(super) fn finish(
+        mut self,
+        directive: &Directive,
+    ) -> Result<KubernetesConfig, CorefileError> {
+        if self.config.options.namespaces.is_some() && self.namespace_labels_set {
+            return Err(
+                directive.error("`namespaces` and `namespace_labels` exclude each other; keep one")
+            );
+        }
+        match (&mut self.config.origin, self.tls.take()) {
+            (_, None) => {}
+            (ClusterOrigin::Endpoint { tls, .. }, files) => *tls = files,
+            (
+                ClusterOrigin::InCluster
+                | ClusterOrigin::Kubeconfig { .. }
+                | ClusterOrigin::Manifests(_),
+                Some(_),
+            ) => return Err(directive.error("`tls` needs `endpoint URL` beside it")),
+        }
+        Ok(self.config)
+    }
+
+    fn origin(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        let word = line.name.text.clone();
+        if let Some(first) = &self.origin_word {
+            let text = format!(
+                "`{word}` after `{first}`: objects come from one place; keep one of the two"
+            );
+            return Err(line.error(text));
+        }
+        self.config.origin = match (word.as_str(), line.args.as_slice()) {
+            ("kubeconfig", [file]) => kubeconfig(file, None),
+            ("kubeconfig", [file, context]) => kubeconfig(file, Some(context.text.clone())),
+            ("endpoint", [url]) => ClusterOrigin::Endpoint { url: api_server_url(url)?, tls: None },
+            ("manifests", [path]) => ClusterOrigin::Manifests(PathBuf::from(&path.text)),
+            ("kubeconfig", _) => return Err(line.error("write `kubeconfig FILE [CONTEXT]`")),
+            ("endpoint", _) => return Err(line.error("write `endpoint URL`, with one URL")),
+            _ => return Err(line.error("write `manifests PATH`, a YAML file or a directory")),
+        };
+        self.origin_word = Some(word);
+        Ok(())
+    }
+
+    fn tls(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        let [cert, key, ca] = line.args.as_slice() else {
+            return Err(line.error("write `tls CERT KEY CACERT`, three files in PEM"));
+        };
+        let path = |token: &Token| PathBuf::from(&token.text);
+        self.tls = Some(TlsFiles { cert: path(cert), key: path(key), ca: path(ca) });
+        Ok(())
+    }
+
+    fn limit(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        let value = Some(number_in(single(line)?, 1..=1_000_000, "requests")?);
+        let limits = &mut self.config.client_limits;
+        match line.name.text.as_str() {
+            "apiserver_qps" => limits.qps = value,
+            "apiserver_burst" => limits.burst = value,
+            _ => limits.max_inflight = value,
+        }
+        Ok(())
+    }
+
+    fn selection(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        some(line)?;
+        match line.name.text.as_str() {
+            "namespaces" => {
+                let names = line.args.iter().map(|name| name.text.clone());
+                self.config.options.namespaces.get_or_insert_default().extend(names);
+            }
+            "namespace_labels" => {
+                self.config.namespace_labels = selector(line)?;
+                self.namespace_labels_set = true;
+            }
+            _ => self.config.labels = selector(line)?,
+        }
+        Ok(())
+    }
+
+    fn pods(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        let mode = single(line)?;
+        self.config.options.pods = match mode.text.as_str() {
+            "disabled" => PodMode::Disabled,
+            "insecure" => PodMode::Insecure,
+            "verified" => PodMode::Verified,
+            other => {
+                let text =
+                    format!("wrong value for pods: {other:?}; use disabled, insecure or verified");
+                return Err(mode.error(text));
+            }
+        };
+        Ok(())
+    }
+
+    fn ignore(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        let word = single(line)?;
+        if word.text != "empty_service" {
+            return Err(word
+                .error(format!("unable to ignore {:?}; only `empty_service` can be", word.text)));
+        }
+        self.config.options.ignore_empty_service = true;
+        Ok(())
+    }
+
+    fn fallthrough(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        let zones = match line.args.as_slice() {
+            [] => vec![LowerName::new(&hickory_proto::rr::Name::root())],
+            args => zones(args)?,
+        };
+        self.config.fallthrough = Fallthrough::Zones(zones);
+        Ok(())
+    }
+
+    fn flag(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        none(line)?;
+        match line.name.text.as_str() {
+            "endpoint_pod_names" => self.config.options.endpoint_pod_names = true,
+            "noendpoints" => self.config.options.no_endpoints = true,
+            _ => self.config.options.strict = true,
+        }
+        Ok(())
+    }
+}
+
+fn kubeconfig(file: &Token, context: Option<String>) -> ClusterOrigin {
+    ClusterOrigin::Kubeconfig { file: PathBuf::from(&file.text), context }
+}
+
+fn api_server_url(token: &Token) -> Result<String, CorefileError> {
+    let url = &token.text;
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(url.clone());
+    }
+    if url.contains("://") {
+        return Err(
+            token.error(format!("{url:?} is no URL of an API server; use https://HOST:PORT"))
+        );
+    }
+    Ok(format!("http://{url}"))
+}
+
+fn selector(line: &Directive) -> Result<Selector, CorefileError> {
+    let words: Vec<&str> = line.args.iter().map(|word| word.text.as_str()).collect();
+    Selector::parse(&words.join(" ")).map_err(|error| line.error(error.to_string()))
+}
+
+/// Says why a word is no option of the block.
+fn refusal(word: &str) -> String {
+    match word {
+        "multicluster" | "zonal" => format!("`{word}` is not available yet; remove the line"),
+        "upstream" => {
+            "`upstream` was removed in CoreDNS 1.7; remove the line: names are looked up \
+                       through the server itself"
+                .to_owned()
+        }
+        "resyncperiod" => {
+            "`resyncperiod` was removed; remove the line: the watch repairs itself".to_owned()
+        }
+        "transfer" => {
+            "`transfer` is a plugin of its own now; take the line out of this block".to_owned()
+        }
+        "federation" => "`federation` was removed from Kubernetes; remove the line".to_owned(),
+        other => format!("unknown property '{other}' of the kubernetes block"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Replies to octets.
+
+use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+
+use super::names::{Compression, write_uncompressed};
+use super::parse::Rejection;
+use super::{HEADER, TYPE_OPT};
+use crate::{ExtendedError, MIN_PAYLOAD, Query, Reply};
+
+/// A reply as it goes out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encoded {
+    /// The message.
+    pub message: Vec<u8>,
+    /// The TC bit: something was left out, the client has to ask again over TCP.
+    pub truncated: bool,
+}
+
+/// The option code of Extended DNS Errors (RFC 8914 §2).
+const OPTION_EXTENDED_ERROR: u16 = 15;
+
+/// The longest EXTRA-TEXT that is sent, in octets.
+const MAX_EXTRA_TEXT: usize = 128;
+
+/// Octets of an OPT record without options.
+const EMPTY_OPT: usize = 11;
+
+const FLAG_RESPONSE: u16 = 0x8000;
+const FLAG_AUTHORITATIVE: u16 = 0x0400;
+const FLAG_TRUNCATED: u16 = 0x0200;
+const FLAG_RECURSION_DESIRED: u16 = 0x0100;
+const FLAG_RECURSION_AVAILABLE: u16 = 0x0080;
+const FLAG_AUTHENTIC_DATA: u16 = 0x0020;
+const FLAG_CHECKING_DISABLED: u16 = 0x0010;
+
+/// Encodes a reply so that it fits into what the client can take.
+///
+/// Records are written whole, in order, until one does not fit; the rest of all sections is left out
+/// then and TC is set. OPT always stays (RFC 6891 §7).
+pub fn encode(query: &Query, reply: &Reply) -> Encoded {
+    let opt = opt_record(query, reply);
+    let limit = usize::from(query.max_reply_size()) - opt.len();
+    let mut writer =
+        Writer { message: vec![0; HEADER], compression: Compression::default(), limit };
+    writer.compression.write(&mut writer.message, &query.name);
+    writer.u16(query.qtype.into());
+    writer.u16(query.qclass.into());
+    let mut counts = [0; 3];
+    let mut complete = true;
+    for (count, section) in
+        counts.iter_mut().zip([&reply.answers, &reply.authorities, &reply.additionals])
+    {
+        for record in section {
+            complete = complete && writer.record(record);
+            *count += u16::from(complete);
+        }
+    }
+    let mut message = writer.message;
+    counts[2] += u16::from(!opt.is_empty());
+    message.extend(opt);
+    let truncated = reply.truncated || !complete;
+    write_header(&mut message, query.id, flags_of(query, reply, truncated), 1, counts);
+    Encoded { message, truncated }
+}
+
+/// Encodes the answer to a message that is no query: a header alone; none when nothing is to be sent.
+pub fn encode_rejection(rejection: Rejection) -> Option<Vec<u8>> {
+    let Rejection::Answered { id, flags, rcode } = rejection else { return None };
+    let mut message = vec![0; HEADER];
+    let echoed = flags & (0x7800 | FLAG_RECURSION_DESIRED);
+    write_header(&mut message, id, FLAG_RESPONSE | echoed | u16::from(rcode), 0, [0; 3]);
+    Some(message)
+}
+
+fn write_header(message: &mut [u8], id: u16, flags: u16, questions: u16, counts: [u16; 3]) {
+    let [answers, authorities, additionals] = counts;
+    let words = [id, flags, questions, answers, authorities, additionals];
+    for (place, word) in message.chunks_exact_mut(2).zip(words) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+}
+
+fn flags_of(query: &Query, reply: &Reply, truncated: bool) -> u16 {
+    let flags = [
+        (true, FLAG_RESPONSE),
+        (reply.authoritative, FLAG_AUTHORITATIVE),
+        (truncated, FLAG_TRUNCATED),
+        (query.recursion_desired, FLAG_RECURSION_DESIRED),
+        (reply.recursion_available, FLAG_RECURSION_AVAILABLE),
+        (reply.authentic_data, FLAG_AUTHENTIC_DATA),
+        (query.checking_disabled, FLAG_CHECKING_DISABLED),
+    ];
+    let set = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag);
+    set.sum::<u16>() | u16::from(reply.rcode.low())
+}
+
+/// Returns the OPT record of a reply; empty for clients without EDNS.
+fn opt_record(query: &Query, reply: &Reply) -> Vec<u8> {
+    let Some(edns) = &query.edns else { return Vec::new() };
+    let options = reply.extended_error.as_ref().map(extended_error).unwrap_or_default();
+    let mut opt = Vec::with_capacity(EMPTY_OPT + options.len());
+    opt.push(0);
+    opt.extend(TYPE_OPT.to_be_bytes());
+    opt.extend(edns.max_payload().max(MIN_PAYLOAD).to_be_bytes());
+    let dnssec_ok = if query.dnssec_ok() { 0x80 } else { 0 };
+    opt.extend([reply.rcode.high(), 0, dnssec_ok, 0]);
+    opt.extend(u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
+    opt.extend(options);
+    opt
+}
+
+fn extended_error(error: &ExtendedError) -> Vec<u8> {
+    let mut end = error.text.len().min(MAX_EXTRA_TEXT);
+    while !error.text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &error.text.as_bytes()[..end];
+    let length = u16::try_from(2 + text.len()).unwrap_or(2);
+    let words = [OPTION_EXTENDED_ERROR, length, error.code as u16];
+    let mut option: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+    option.extend_from_slice(text);
+    option
+}
+
+struct Writer {
+    message: Vec<u8>,
+    compression: Compression,
+    limit: usize,
+}
+
+impl Writer {
+    fn u16(&mut self, value: u16) {
+        self.message.extend(value.to_be_bytes());
+    }
+
+    /// Writes a record; says whether it fits. One that does not leaves no trace in the message; that
+    /// names in it were remembered does no harm, as nothing is written after it.
+    fn record(&mut self, record: &Record) -> bool {
+        let start = self.message.len();
+        self.compression.write(&mut self.message, &record.name);
+        self.u16(record.record_type().into());
+        self.u16(record.dns_class.into());
+        self.message.extend(record.ttl.to_be_bytes());
+        let length_at = self.message.len();
+        self.u16(0);
+        let written = self.data(&record.data);
+        let length = u16::try_from(self.message.len() - length_at - 2).ok();
+        let fits = self.message.len() <= self.limit;
+        let Some(length) = length.filter(|_| written && fits) else {
+            self.message.truncate(start);
+            return false;
+        };
+        self.message[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+        true
+    }
+
+    /// Writes the data of a record; says whether it can be written.
+    fn data(&mut self, data: &RData) -> bool {
+        match data {
+            RData::A(a) => self.message.extend(a.0.octets()),
+            RData::AAAA(aaaa) => self.message.extend(aaaa.0.octets()),
+            RData::CNAME(name) => self.name(&name.0),
+            RData::NS(name) => self.name(&name.0),
+            RData::PTR(name) => self.name(&name.0),
+            RData::MX(mx) => {
+                self.u16(mx.preference);
+                self.name(&mx.exchange);
+            }
+            RData::SRV(srv) => {
+                self.u16(srv.priority);
+                self.u16(srv.weight);
+                self.u16(srv.port);
+                // RFC 2782: "name compression is not to be used for this field".
+                write_uncompressed(&mut self.message, &srv.target);
+            }
+            RData::SOA(soa) => {
+                self.name(&soa.mname);
+                self.name(&soa.rname);
+                self.message.extend(soa.serial.to_be_bytes());
+                for timer in [soa.refresh, soa.retry, soa.expire] {
+                    self.message.extend(timer.to_be_bytes());
+                }
+                self.message.extend(soa.minimum.to_be_bytes());
+            }
+            other => return self.other_data(other),
+        }
+        true
+    }
+
+    fn name(&mut self, name: &Name) {
+        self.compression.write(&mut self.message, name);
+    }
+
+    /// Writes data of the rarer types, without compression, which all of them allow.
+    fn other_data(&mut self, data: &RData) -> bool {
+        let mut octets = Vec::new();
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_name_encoding(NameEncoding::Uncompressed);
+        let written = data.emit(&mut encoder).is_ok();
+        self.message.extend(octets);
+        written
+    }
+}
+
+#[cfg(test)]
+mod tests;
