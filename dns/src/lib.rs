@@ -5,6 +5,7 @@
 //! snapshot of the cluster; sockets, clocks and logs are under `edge`.
 
 pub mod corefile;
+pub mod edge;
 pub mod engine;
 pub mod kubernetes;
 pub mod plugin;

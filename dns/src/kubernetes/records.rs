@@ -32,7 +32,9 @@ impl Apex {
         &self,
         labels: impl DoubleEndedIterator<Item = &'a str>,
     ) -> Option<Name> {
-        labels.rev().try_fold(self.name.clone(), |name, label| name.prepend_label(label.as_bytes()).ok())
+        labels
+            .rev()
+            .try_fold(self.name.clone(), |name, label| name.prepend_label(label.as_bytes()).ok())
     }
 
     /// Returns `ns.dns.<zone>`.

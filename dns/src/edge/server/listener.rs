@@ -1,0 +1,140 @@
+//! Binds sockets before anything is served.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use super::datagram::DatagramSocket;
+
+/// How many connections the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// Room for datagrams that arrive while the server is busy; the kernel may grant less.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// The sockets of one listen address: UDP and TCP on the same port.
+#[derive(Debug)]
+pub struct BoundListener {
+    /// The address, with the port that was given when 0 was asked for.
+    pub address: SocketAddr,
+    pub(super) udp: DatagramSocket,
+    pub(super) tcp: TcpListener,
+}
+
+/// Why a listen address cannot be used.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// Another socket has it.
+    #[error(
+        "cannot listen on {address} ({protocol}): the address is in use; stop the other server \
+         (`ss -lunpt` shows it) or choose another port"
+    )]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+    },
+    /// Ports below 1024 are privileged.
+    #[error(
+        "cannot listen on {address} ({protocol}): permission denied; run as root, with \
+         CAP_NET_BIND_SERVICE, or on a port above 1023"
+    )]
+    Denied {
+        /// The address.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address} ({protocol}): {source}")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Binds UDP and TCP sockets to an address. `[::]` takes IPv4 too; without IPv6 it is `0.0.0.0`. With port
+/// 0 both sockets get the same free port.
+///
+/// # Errors
+/// The address cannot be had; the error says what to do.
+pub fn bind(address: SocketAddr) -> Result<BoundListener, BindError> {
+    match bind_to(address) {
+        Err(BindError::Other { source, .. })
+            if address.ip().is_unspecified() && is_missing_family(&source) =>
+        {
+            bind_to(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        other => other,
+    }
+}
+
+/// How often another free port is tried when the one that TCP got is taken for UDP.
+const FREE_PORT_ATTEMPTS: usize = 16;
+
+fn bind_to(address: SocketAddr) -> Result<BoundListener, BindError> {
+    let mut attempts = FREE_PORT_ATTEMPTS;
+    loop {
+        // TCP first: it finds another server on the port even when that one shares its UDP port.
+        let tcp = socket(address, Type::STREAM).map_err(|e| BindError::new(address, "tcp", e))?;
+        let tcp = TcpListener::from_std(tcp.into());
+        let tcp = tcp.map_err(|e| BindError::new(address, "tcp", e))?;
+        let local = tcp.local_addr().map_err(|e| BindError::new(address, "tcp", e))?;
+        attempts -= 1;
+        match socket(local, Type::DGRAM).and_then(DatagramSocket::new) {
+            Ok(udp) => return Ok(BoundListener { address: local, udp, tcp }),
+            Err(error) if attempts > 0 && address.port() == 0 && is_in_use(&error) => {}
+            Err(error) => return Err(BindError::new(address, "udp", error)),
+        }
+    }
+}
+
+fn socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    if kind == Type::STREAM {
+        // A restart must not wait for connections of the last process to be forgotten.
+        socket.set_reuse_address(true)?;
+        socket.set_tcp_nodelay(true)?;
+    } else {
+        // Less than asked for is still more than the default.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    socket.bind(&SockAddr::from(address))?;
+    if kind == Type::STREAM {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(socket)
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))
+}
+
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
+}
+
+impl BindError {
+    fn new(address: SocketAddr, protocol: &'static str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address, protocol },
+            io::ErrorKind::PermissionDenied => Self::Denied { address, protocol },
+            _ => Self::Other { address, protocol, source },
+        }
+    }
+}
