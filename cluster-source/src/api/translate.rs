@@ -1,0 +1,61 @@
+//! From the JSON of an object that the server sent to what the model is told.
+
+use cluster::{Event, Kind};
+
+use crate::Interest;
+use crate::decode::{BadObject, Decoder, Header, Keep};
+
+/// Translates the objects of one kind.
+#[derive(Debug)]
+pub(crate) struct Translator<'a> {
+    kind: Kind,
+    interest: &'a Interest,
+    decoder: Decoder,
+}
+
+/// What one object gives.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    /// What the model is told, if anything.
+    pub(crate) event: Option<Event>,
+    /// The object's version; empty when it does not say.
+    pub(crate) resource_version: String,
+    /// Why the object cannot be used.
+    pub(crate) bad: Option<BadObject>,
+}
+
+impl<'a> Translator<'a> {
+    pub(crate) fn new(kind: Kind, interest: &'a Interest) -> Self {
+        Self { kind, interest, decoder: Decoder::default() }
+    }
+
+    /// Translates an object that is there. One that is not of interest, or cannot be used, is not in the
+    /// model, whatever was there before: a list would leave it out too.
+    pub(crate) fn upsert(&mut self, json: &str) -> Translated {
+        let keep =
+            if self.interest.reads_labels(self.kind) { Keep::Labels } else { Keep::NoLabels };
+        let (event, bad) = match self.decoder.decode(self.kind, json, keep) {
+            Ok(object) => {
+                let key = object.key();
+                let gone = Event::Delete(self.kind, key);
+                (Some(self.interest.admit(object).map_or(gone, Event::Upsert)), None)
+            }
+            Err(bad) => (bad.key.clone().map(|key| Event::Delete(self.kind, key)), Some(bad)),
+        };
+        let header: Option<Header<'_>> = serde_json::from_str(json).ok();
+        let version = header.as_ref().map_or("", |header| header.resource_version());
+        Translated { event, resource_version: version.to_owned(), bad }
+    }
+
+    /// Translates an object that is gone.
+    pub(crate) fn delete(&self, json: &str) -> Translated {
+        let header: Option<Header<'_>> = serde_json::from_str(json).ok();
+        let key = header.as_ref().and_then(|header| header.key(self.kind));
+        let version = header.as_ref().map_or("", |header| header.resource_version());
+        Translated {
+            event: key.map(|key| Event::Delete(self.kind, key)),
+            resource_version: version.to_owned(),
+            bad: None,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! NetworkPolicies.
+
+use cluster::{
+    IpBlock, NetworkPolicy, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch, Selector,
+};
+use serde::Deserialize;
+
+use super::metadata::Metadata;
+use super::selector::WireSelector;
+use super::wire::{IntOrWord, Word, each, text};
+use super::{Context, Fault, value, wire};
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Option<Spec<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Spec<'a> {
+    #[serde(borrow, rename = "podSelector")]
+    pod_selector: Option<WireSelector<'a>>,
+    #[serde(borrow, rename = "policyTypes")]
+    policy_types: Option<Vec<Word<'a>>>,
+    #[serde(borrow)]
+    ingress: Option<Vec<Rule<'a>>>,
+    #[serde(borrow)]
+    egress: Option<Vec<Rule<'a>>>,
+}
+
+/// A rule of either direction: ingress has `from`, egress has `to`.
+#[derive(Deserialize)]
+struct Rule<'a> {
+    #[serde(borrow)]
+    from: Option<Vec<WirePeer<'a>>>,
+    #[serde(borrow)]
+    to: Option<Vec<WirePeer<'a>>>,
+    #[serde(borrow)]
+    ports: Option<Vec<Port<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WirePeer<'a> {
+    #[serde(borrow, rename = "ipBlock")]
+    ip_block: Option<WireIpBlock<'a>>,
+    #[serde(borrow, rename = "podSelector")]
+    pods: Option<WireSelector<'a>>,
+    #[serde(borrow, rename = "namespaceSelector")]
+    namespaces: Option<WireSelector<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireIpBlock<'a> {
+    #[serde(borrow)]
+    cidr: Option<Word<'a>>,
+    #[serde(borrow)]
+    except: Option<Vec<Word<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Port<'a> {
+    #[serde(borrow)]
+    protocol: Option<Word<'a>>,
+    #[serde(borrow)]
+    port: Option<IntOrWord<'a>>,
+    #[serde(rename = "endPort")]
+    end_port: Option<i64>,
+}
+
+pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, Fault> {
+    let wire: Wire<'_> = wire::parse(json)?;
+    let spec = wire.spec.unwrap_or_default();
+    let pod_selector = match &spec.pod_selector {
+        Some(selector) => {
+            selector.decode(context).map_err(|fault| fault.under("spec.podSelector"))?
+        }
+        None => Selector::default(),
+    };
+    let (has_ingress, has_egress) = policy_types(&spec)?;
+    let direction = |rules, name, context: &mut Context<'_>| direction(rules, name, context);
+    Ok(NetworkPolicy {
+        key: context.key(&wire.metadata)?,
+        pod_selector,
+        ingress: has_ingress.then(|| direction(&spec.ingress, "ingress", context)).transpose()?,
+        egress: has_egress.then(|| direction(&spec.egress, "egress", context)).transpose()?,
+    })
+}
+
+/// Without `policyTypes` a policy is about ingress, and about egress if it has egress rules, as the API
+/// server fills in.
+fn policy_types(spec: &Spec<'_>) -> Result<(bool, bool), Fault> {
+    let types = spec.policy_types.as_deref().unwrap_or_default();
+    if types.is_empty() {
+        return Ok((true, spec.egress.as_ref().is_some_and(|rules| !rules.is_empty())));
+    }
+    if let Some((at, other)) =
+        types.iter().enumerate().find(|(_, name)| !matches!(&***name, "Ingress" | "Egress"))
+    {
+        let problem = format!("{:?} is no policy type; write Ingress or Egress", &**other);
+        return Err(Fault::new(format!("spec.policyTypes[{at}]"), problem));
+    }
+    let has = |name: &str| types.iter().any(|word| **word == *name);
+    Ok((has("Ingress"), has("Egress")))
+}
+
+fn direction(
+    rules: &Option<Vec<Rule<'_>>>,
+    name: &str,
+    context: &mut Context<'_>,
+) -> Result<PolicyDirection, Fault> {
+    let mut decoded = Vec::new();
+    for (at, entry) in each(rules) {
+        let peers = if name == "ingress" { ("from", &entry.from) } else { ("to", &entry.to) };
+        let rule = rule(peers, &entry.ports, context);
+        decoded.push(rule.map_err(|fault| fault.under(&format!("spec.{name}[{at}]")))?);
+    }
+    Ok(PolicyDirection { rules: decoded })
+}
+
+fn rule(
+    (side, wire_peers): (&str, &Option<Vec<WirePeer<'_>>>),
+    wire_ports: &Option<Vec<Port<'_>>>,
+    context: &mut Context<'_>,
+) -> Result<PolicyRule, Fault> {
+    let mut peers = Vec::new();
+    for (at, entry) in each(wire_peers) {
+        peers.push(peer(entry, context).map_err(|fault| fault.under(&format!(".{side}[{at}]")))?);
+    }
+    let mut ports = Vec::new();
+    for (at, entry) in each(wire_ports) {
+        ports.push(port(entry, context).map_err(|fault| fault.under(&format!(".ports[{at}]")))?);
+    }
+    Ok(PolicyRule { peers, ports })
+}
+
+fn peer(peer: &WirePeer<'_>, context: &mut Context<'_>) -> Result<Peer, Fault> {
+    let has_selector = peer.pods.is_some() || peer.namespaces.is_some();
+    match &peer.ip_block {
+        Some(block) if !has_selector => Ok(Peer::IpBlock(ip_block(block)?)),
+        None if has_selector => Ok(Peer::Pods {
+            pods: selector(&peer.pods, ".podSelector", context)?,
+            namespaces: selector(&peer.namespaces, ".namespaceSelector", context)?,
+        }),
+        // An empty peer must not come to mean anyone.
+        _ => {
+            let problem = "write either `ipBlock`, or `podSelector` and `namespaceSelector`";
+            Err(Fault::new("", problem))
+        }
+    }
+}
+
+fn selector(
+    wire: &Option<WireSelector<'_>>,
+    field: &str,
+    context: &mut Context<'_>,
+) -> Result<Option<Selector>, Fault> {
+    wire.as_ref()
+        .map(|selector| selector.decode(context).map_err(|fault| fault.under(field)))
+        .transpose()
+}
+
+fn ip_block(block: &WireIpBlock<'_>) -> Result<IpBlock, Fault> {
+    let except: Result<Vec<_>, Fault> = each(&block.except)
+        .map(|(at, text)| value::cidr(&format!(".ipBlock.except[{at}]"), text))
+        .collect();
+    Ok(IpBlock { cidr: value::cidr(".ipBlock.cidr", text(&block.cidr))?, except: except? })
+}
+
+fn port(port: &Port<'_>, context: &mut Context<'_>) -> Result<PolicyPort, Fault> {
+    let protocol = value::protocol(".protocol", text(&port.protocol))?;
+    let ports = match (&port.port, port.end_port) {
+        (None, None) => PortMatch::Any,
+        (Some(IntOrWord::Int(first)), end) => range(*first, end)?,
+        (Some(IntOrWord::Word(name)), None) if !name.is_empty() => {
+            PortMatch::Named(context.names.text(name))
+        }
+        (Some(IntOrWord::Word(_)), None) => {
+            return Err(Fault::new(".port", "is empty; write a number or the name of a port"));
+        }
+        (None | Some(IntOrWord::Word(_)), Some(_)) => {
+            return Err(Fault::new(".endPort", "needs a numeric `port` before it"));
+        }
+    };
+    Ok(PolicyPort { protocol, ports })
+}
+
+fn range(first: i64, end: Option<i64>) -> Result<PortMatch, Fault> {
+    let first = value::port(".port", first)?;
+    let last = end.map_or(Ok(first), |end| value::port(".endPort", end))?;
+    if last < first {
+        return Err(Fault::new(".endPort", format!("{last} is below `port` {first}; swap them")));
+    }
+    Ok(PortMatch::Range(first, last))
+}

@@ -1,0 +1,38 @@
+//! Follows a Kubernetes API server: one task a kind.
+
+mod client;
+mod exchange;
+mod follow;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use self::client::Api;
+use self::follow::Follower;
+use super::publisher::Batch;
+use crate::{Access, Interest, SourceError, Status, Timing};
+
+/// Prepares the access to an API server without contacting it.
+pub(super) async fn connect(access: Access, timing: &Timing) -> Result<Arc<Api>, SourceError> {
+    Api::new(access, timing.connect).await.map(Arc::new)
+}
+
+/// Returns the tasks that follow each kind of interest until the receiver of the batches is gone.
+pub(super) fn tasks(
+    api: &Arc<Api>,
+    interest: &Arc<Interest>,
+    timing: &Timing,
+    status: &Arc<Status>,
+    queue: &mpsc::Sender<Batch>,
+) -> Vec<impl Future<Output = ()> + Send + 'static> {
+    let follower = |kind| Follower {
+        kind,
+        api: Arc::clone(api),
+        interest: Arc::clone(interest),
+        timing: timing.clone(),
+        status: Arc::clone(status),
+        queue: queue.clone(),
+    };
+    interest.kinds.iter().map(|kind| follower(kind).run()).collect()
+}

@@ -1,0 +1,143 @@
+//! The client of an API server: address, TLS and credentials, renewed when they stop working.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kube::config::{
+    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster,
+    NamedContext,
+};
+use kube::{Client, Config};
+
+use crate::{Access, SourceError, TlsFiles};
+
+/// Credentials that do not work are read from their files at most this often.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// The access to an API server that the tasks of a source share.
+pub(in crate::edge) struct Api {
+    access: Access,
+    connect_timeout: Duration,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    client: Client,
+    made: Instant,
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Api {
+    /// Reads the configuration and credentials. The server is not contacted.
+    pub(super) async fn new(
+        access: Access,
+        connect_timeout: Duration,
+    ) -> Result<Self, SourceError> {
+        let client = client(&access, connect_timeout).await.map_err(|e| name(&access, e))?;
+        let current = Mutex::new(Current { client, made: Instant::now() });
+        Ok(Self { access, connect_timeout, current })
+    }
+
+    /// Returns the client; renewed if its certificate is over.
+    pub(super) async fn client(&self) -> Client {
+        let client = self.lock().client.clone();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let is_over = client
+            .valid_until()
+            .as_ref()
+            .is_some_and(|until| u64::try_from(until.as_second()).unwrap_or_default() <= now);
+        if !is_over {
+            return client;
+        }
+        self.renew().await;
+        self.lock().client.clone()
+    }
+
+    /// Reads configuration and credentials again: after the server refused them, or could not be reached as
+    /// they say. Files may have been rotated.
+    pub(super) async fn renew(&self) {
+        {
+            let mut current = self.lock();
+            if current.made.elapsed() < RENEW_EVERY {
+                return;
+            }
+            current.made = Instant::now();
+        }
+        match client(&self.access, self.connect_timeout).await {
+            Ok(client) => self.lock().client = client,
+            // A file that is being replaced; the client at hand stays.
+            Err(error) => {
+                let error = name(&self.access, error);
+                tracing::warn!(%error, "credentials not renewed");
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a client. Retries are the reflector's business, so kube's own are off.
+async fn client(access: &Access, connect_timeout: Duration) -> Result<Client, AnyError> {
+    let mut config = match access {
+        Access::InCluster => Config::incluster()?,
+        Access::Kubeconfig { file, context } => {
+            let options = KubeConfigOptions { context: context.clone(), ..Default::default() };
+            Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
+        }
+        Access::Endpoint { url, tls } => {
+            let kubeconfig = endpoint(url, tls.as_ref())?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+    };
+    config.connect_timeout = Some(connect_timeout);
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
+/// Returns the kubeconfig that an endpoint amounts to, so that both are read by the same code.
+fn endpoint(url: &str, tls: Option<&TlsFiles>) -> Result<Kubeconfig, AnyError> {
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        return Err("the address has neither http:// nor https:// before it".into());
+    }
+    let tls = tls.cloned().unwrap_or_default();
+    if tls.cert.is_some() != tls.key.is_some() {
+        return Err("a client certificate needs its key, and a key its certificate".into());
+    }
+    let text = |path: Option<&Path>| path.map(|path| path.to_string_lossy().into_owned());
+    let name = || "endpoint".to_owned();
+    let cluster = Cluster {
+        server: Some(url.to_owned()),
+        certificate_authority: text(tls.ca.as_deref()),
+        ..Default::default()
+    };
+    let user = AuthInfo {
+        client_certificate: text(tls.cert.as_deref()),
+        client_key: text(tls.key.as_deref()),
+        ..Default::default()
+    };
+    let context = Context { cluster: name(), user: Some(name()), ..Default::default() };
+    Ok(Kubeconfig {
+        clusters: vec![NamedCluster { name: name(), cluster: Some(cluster), ..Default::default() }],
+        auth_infos: vec![NamedAuthInfo {
+            name: name(),
+            auth_info: Some(user),
+            ..Default::default()
+        }],
+        contexts: vec![NamedContext { name: name(), context: Some(context), ..Default::default() }],
+        current_context: Some(name()),
+        ..Default::default()
+    })
+}
+
+/// Says where a failure lies in the words of the configuration.
+fn name(access: &Access, source: AnyError) -> SourceError {
+    match access {
+        Access::InCluster => SourceError::InCluster { source },
+        Access::Kubeconfig { file, .. } => SourceError::Kubeconfig { file: file.clone(), source },
+        Access::Endpoint { url, .. } => SourceError::Endpoint { url: url.clone(), source },
+    }
+}

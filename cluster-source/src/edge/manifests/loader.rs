@@ -1,0 +1,196 @@
+//! Reads the files that changed and puts the objects of all files together.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cluster::{Event, Kind};
+
+use super::files::{File, Files, Signature};
+use crate::Interest;
+use crate::decode::Decoder;
+use crate::manifests::catalog::{Catalog, Duplicate};
+use crate::manifests::contents::{Contents, Reading};
+
+/// The largest file that is read.
+const MOST_BYTES_A_FILE: u64 = 256 << 20;
+
+/// The size that all files together may have.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// How many problems of one file are logged one by one.
+const MOST_PROBLEMS: usize = 20;
+
+/// Remembers what each file held, to read only what changed.
+pub(super) struct Loader {
+    interest: Interest,
+    decoder: Decoder,
+    files: BTreeMap<PathBuf, Cached>,
+    catalog: Option<Catalog>,
+    duplicates: BTreeSet<Duplicate>,
+    newly_bad: BTreeMap<Kind, u64>,
+}
+
+/// One file as it was read last.
+#[derive(Default)]
+struct Cached {
+    signature: Option<Signature>,
+    contents: Contents,
+    /// Tells whether a file that was read again says anything new.
+    fingerprint: Option<u64>,
+    /// The contents are all of a file that parsed.
+    was_whole: bool,
+    /// Why the contents are not those of the file as it is now.
+    broken: Option<String>,
+    /// What was said of the file in the log.
+    logged: HashSet<String>,
+}
+
+/// What a load found.
+#[derive(Default)]
+pub(super) struct Load {
+    /// What changed since the load before.
+    pub(super) events: Vec<Event>,
+    pub(super) files: usize,
+    pub(super) skipped: u64,
+    pub(super) bad: u64,
+    pub(super) broken_files: u64,
+    /// Objects that could not be used and were not reported before.
+    pub(super) newly_bad: BTreeMap<Kind, u64>,
+}
+
+impl Loader {
+    pub(super) fn new(interest: Interest) -> Self {
+        Self {
+            interest,
+            decoder: Decoder::default(),
+            files: BTreeMap::new(),
+            catalog: None,
+            duplicates: BTreeSet::new(),
+            newly_bad: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the files that changed and returns what that changes.
+    pub(super) fn load(&mut self, files: &Files) -> Load {
+        let mut before = std::mem::take(&mut self.files);
+        let mut budget = MOST_BYTES;
+        for file in &files.found {
+            let cached = before.remove(&file.path).unwrap_or_default();
+            let cached = self.refresh(file, cached, &mut budget);
+            self.files.insert(file.path.clone(), cached);
+        }
+        let events = self.combine();
+        let cached = || self.files.values();
+        Load {
+            events,
+            files: files.found.len(),
+            skipped: cached().map(|file| file.contents.skipped).sum(),
+            bad: cached().map(|file| file.contents.bad).sum(),
+            broken_files: cached().filter(|file| file.broken.is_some()).count() as u64,
+            newly_bad: std::mem::take(&mut self.newly_bad),
+        }
+    }
+
+    /// Returns the file as it is now: from memory when it has not changed.
+    fn refresh(&mut self, file: &File, mut cached: Cached, budget: &mut u64) -> Cached {
+        let fits = file.size <= MOST_BYTES_A_FILE && file.size <= *budget;
+        *budget = budget.saturating_sub(file.size);
+        if cached.signature == Some(file.signature) {
+            return cached;
+        }
+        // An equal signature proves nothing for a file that changed just now: it is read again next time.
+        let is_settled = file.signature.is_settled(SystemTime::now());
+        cached.signature = is_settled.then_some(file.signature);
+        match if fits { read(&file.path) } else { Err(too_large()) } {
+            Ok(text) => self.take(file, &text, &mut cached),
+            Err(error) => {
+                let reason = error.to_string();
+                if cached.broken.as_ref() != Some(&reason) {
+                    tracing::error!(file = %file.path.display(), reason, "manifest file not readable");
+                }
+                cached.broken = Some(reason);
+                cached.fingerprint = None;
+            }
+        }
+        cached
+    }
+
+    /// Takes the text of a file. One that parsed before and does not now keeps what it held.
+    fn take(&mut self, file: &File, text: &str, cached: &mut Cached) {
+        let fingerprint = Some(fingerprint(text));
+        if std::mem::replace(&mut cached.fingerprint, fingerprint) == fingerprint {
+            return;
+        }
+        let mut reading = Reading { interest: &self.interest, decoder: &mut self.decoder };
+        let contents = Contents::read(text, file.format, &mut reading);
+        self.report(file, &contents, &mut cached.logged);
+        cached.broken = contents.is_broken.then(|| "does not parse".to_owned());
+        if cached.broken.is_none() || !cached.was_whole {
+            cached.was_whole = cached.broken.is_none();
+            cached.contents = contents;
+        }
+    }
+
+    /// Logs each problem of a file once, for as long as it stays the same.
+    fn report(&mut self, file: &File, contents: &Contents, logged: &mut HashSet<String>) {
+        let path = file.path.display();
+        let (mut lines, mut told) = (HashSet::new(), 0);
+        for problem in &contents.problems {
+            let line =
+                format!("{path}:{}: document {}: {}", problem.line, problem.document, problem.text);
+            if !logged.contains(&line) {
+                told += 1;
+                if told <= MOST_PROBLEMS {
+                    tracing::warn!(problem = line, "manifest not usable");
+                }
+                if let Some(kind) = problem.kind {
+                    *self.newly_bad.entry(kind).or_default() += 1;
+                }
+            }
+            lines.insert(line);
+        }
+        *logged = lines;
+    }
+
+    /// Puts the objects of all files together and returns what changed.
+    fn combine(&mut self) -> Vec<Event> {
+        let files = self.files.iter().map(|(path, file)| (path.as_path(), &file.contents));
+        let (catalog, duplicates) = Catalog::of(files, &self.interest);
+        for Duplicate { object, kept, dropped } in duplicates.difference(&self.duplicates) {
+            tracing::warn!(object, kept, dropped, "object declared twice");
+        }
+        self.duplicates = duplicates;
+        let events = match &self.catalog {
+            None => catalog.list(&self.interest),
+            Some(earlier) => catalog.since(earlier),
+        };
+        self.catalog = Some(catalog);
+        events
+    }
+}
+
+/// Reads a file, which may have grown since its size was taken.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = fs::File::open(path)?.take(MOST_BYTES_A_FILE + 1);
+    file.read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES_A_FILE { Err(too_large()) } else { Ok(text) }
+}
+
+fn fingerprint(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!(
+        "too large; at most {} MiB a file and {} MiB together are read",
+        MOST_BYTES_A_FILE >> 20,
+        MOST_BYTES >> 20
+    ))
+}

@@ -1,0 +1,35 @@
+//! Kubernetes objects, from a live API server or from manifests, as events for the in-memory model.
+//!
+//! A [`Source`] keeps one [`Cluster`](cluster::Cluster) snapshot current. Readers take the snapshot without a
+//! lock; [`Source::changes`] wakes them when there is a new one; [`Status`] says how far it can be trusted.
+//! This crate is the only reader of kube.
+//!
+//! ```text
+//!                  ┌─ manifests: scan ─► documents ─► decode ─► diff ──┐
+//!  SourceConfig ─► │                                                   ├─► bounded queue ─► Store ─► snapshot
+//!                  └─ api: reflector ─► request ─► lines ─► decode ────┘
+//! ```
+//!
+//! What decides is plain functions and state machines (`decode`, `manifests`, `api`); what touches the
+//! network, files, time or tasks lives in `edge`. Both sources share one decoder, so that the same objects
+//! give the same snapshot whichever way they come.
+
+mod api;
+mod config;
+mod decode;
+mod edge;
+mod error;
+mod interest;
+mod manifests;
+mod status;
+mod timing;
+
+pub use config::{Access, Origin, SourceConfig, TlsFiles};
+pub use edge::source::Source;
+pub use error::SourceError;
+pub use interest::Interest;
+pub use status::{KindStatus, Status};
+pub use timing::Timing;
+
+#[cfg(test)]
+mod parity;

@@ -1,0 +1,96 @@
+//! What files hold, and what is said of what they should not.
+
+use super::*;
+use cluster::KindSet;
+
+fn read(text: &str, format: Format) -> Contents {
+    let interest = Interest::everything(KindSet::of(&Kind::ALL));
+    let mut decoder = Decoder::default();
+    Contents::read(text, format, &mut Reading { interest: &interest, decoder: &mut decoder })
+}
+
+fn keys(contents: &Contents) -> Vec<String> {
+    contents.objects.iter().map(|o| format!("{} {}", o.kind(), o.key())).collect()
+}
+
+#[test]
+fn what_is_wrong_leaves_the_rest_alone_and_names_its_place() {
+    let text = "\
+# a comment
+---
+apiVersion: v1
+kind: Service
+metadata: {name: good, namespace: a}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: bad, namespace: b}
+spec: {clusterIP: 10.0.0.300}
+---
+metadata: {name: nothing}
+---
+apiVersion: v1
+kind: [
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: c}
+---
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: web}
+---
+just text
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: last}
+";
+    let contents = read(text, Format::Yaml);
+    assert_eq!(keys(&contents), ["Service a/good", "Pod default/last"]);
+    assert_eq!(contents.skipped, 2);
+    let inhabited: Vec<_> = contents.inhabited.iter().map(String::as_str).collect();
+    assert_eq!(inhabited, ["a", "b", "c", "default"]);
+    let problems: Vec<_> = contents.problems.iter().map(|p| p.document).collect();
+    assert_eq!(problems, [2, 3, 4, 7]);
+    assert!(contents.is_broken && contents.bad == 4);
+    assert_eq!(contents.problems[0].line, 6);
+    assert!(contents.problems[0].text.starts_with("Service b/bad: spec.clusterIP: "));
+    assert!(contents.problems[1].text.contains("`kind: Service`"), "{:?}", contents.problems[1]);
+    assert!(contents.problems[2].line.abs_diff(15) <= 1, "{:?}", contents.problems[2]);
+}
+
+#[test]
+fn json_files_hold_documents_one_after_the_other() {
+    let text = r#"
+{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}
+
+{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"a"}}
+{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"}} {
+"#;
+    let contents = read(text, Format::Json);
+    assert_eq!(keys(&contents), ["Namespace a", "Node n"]);
+    assert!(contents.declared.contains("a") && contents.is_broken);
+    assert_eq!((contents.problems[0].line, contents.problems[0].document), (4, 2));
+}
+
+#[test]
+fn lists_in_lists_are_taken_up_to_a_depth() {
+    let nested = |depth: usize| {
+        let mut json = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"}}"#.to_owned();
+        for _ in 0..depth {
+            json = format!(r#"{{"apiVersion":"v1","kind":"List","items":[{json}]}}"#);
+        }
+        read(&json, Format::Json)
+    };
+    assert_eq!(keys(&nested(2)), ["Node n"]);
+    assert_eq!((nested(9).objects.len(), nested(9).problems.len()), (0, 1));
+}
+
+proptest::proptest! {
+    #[test]
+    fn reading_never_panics(text in "(?s)[-a-c:{}\\[\\]&*!|>%#\"'\n .,]{0,120}") {
+        read(&text, Format::Yaml);
+        read(&text, Format::Json);
+    }
+}

@@ -1,0 +1,213 @@
+//! How far a source's snapshots can be trusted, in numbers that an exporter reads.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use cluster::{Kind, KindSet};
+
+/// How far a source's snapshots can be trusted. Readers and the source's tasks share it; every number is
+/// read without a lock and only grows, unless it says otherwise.
+#[derive(Debug)]
+pub struct Status {
+    kinds: KindSet,
+    by_kind: [KindStatus; Kind::ALL.len()],
+    skipped: AtomicU64,
+    bad_documents: AtomicU64,
+    broken_files: AtomicU64,
+    clock: Clock,
+}
+
+/// What is known of one kind.
+#[derive(Debug, Default)]
+pub struct KindStatus {
+    synced: AtomicBool,
+    live: AtomicBool,
+    last_contact_ms: AtomicU64,
+    lists: AtomicU64,
+    restarts: AtomicU64,
+    events: AtomicU64,
+    bad_objects: AtomicU64,
+    trouble: ArcSwapOption<String>,
+}
+
+/// Counts milliseconds since the source started, unmoved by changes of the wall clock.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    start_wall: SystemTime,
+}
+
+impl Clock {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Status {
+    pub(crate) fn new(kinds: KindSet) -> Self {
+        Self {
+            kinds,
+            by_kind: Default::default(),
+            skipped: AtomicU64::new(0),
+            bad_documents: AtomicU64::new(0),
+            broken_files: AtomicU64::new(0),
+            clock: Clock { start: Instant::now(), start_wall: SystemTime::now() },
+        }
+    }
+
+    /// Returns the kinds that the source was asked for.
+    pub fn kinds(&self) -> KindSet {
+        self.kinds
+    }
+
+    /// Returns what is known of a kind.
+    pub fn kind(&self, kind: Kind) -> &KindStatus {
+        &self.by_kind[kind as usize]
+    }
+
+    /// Says whether every kind has been listed completely at least once.
+    pub fn is_synced(&self) -> bool {
+        self.kinds.iter().all(|kind| self.kind(kind).is_synced())
+    }
+
+    /// Returns how long ago the whole view was last known to be current: zero while every watch is open,
+    /// or while the manifests are loaded and readable. Before the first sync it counts from the start.
+    pub fn age(&self) -> Duration {
+        self.kinds.iter().map(|kind| self.age_of(kind)).max().unwrap_or_default()
+    }
+
+    /// Returns how long ago the view of one kind was last known to be current.
+    pub fn age_of(&self, kind: Kind) -> Duration {
+        let status = self.kind(kind);
+        if status.live.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        let contact = status.last_contact_ms.load(Ordering::Relaxed);
+        let since = if status.is_synced() { contact } else { 0 };
+        Duration::from_millis(self.clock.now_ms().saturating_sub(since))
+    }
+
+    /// Returns the time of the last word from the server about a kind, or of the last load of manifests;
+    /// none before the first.
+    pub fn last_contact(&self, kind: Kind) -> Option<SystemTime> {
+        let contact = self.kind(kind).last_contact_ms.load(Ordering::Relaxed);
+        (contact > 0).then(|| self.clock.start_wall + Duration::from_millis(contact))
+    }
+
+    /// Returns what is missing for the view to be complete and current, by name and with the reason where
+    /// it is known: `Service: not listed yet`, `Pod: HTTP 403 …`. Empty when nothing is.
+    pub fn missing(&self) -> Vec<String> {
+        let line = |kind: Kind| {
+            let status = self.kind(kind);
+            let trouble = status.trouble.load();
+            match (status.is_synced(), trouble.as_deref()) {
+                (true, None) => None,
+                (false, None) => Some(format!("{kind}: not listed yet")),
+                (_, Some(trouble)) => Some(format!("{kind}: {trouble}")),
+            }
+        };
+        self.kinds.iter().filter_map(line).collect()
+    }
+
+    /// Returns the number of documents in the manifests whose kind the model does not know. A gauge: it
+    /// describes the last load.
+    pub fn skipped_documents(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of documents and objects in the manifests that could not be used. A gauge: it
+    /// describes the last load.
+    pub fn bad_documents(&self) -> u64 {
+        self.bad_documents.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of manifest files that cannot be read or parsed now, of which the last good
+    /// objects are kept. A gauge.
+    pub fn broken_files(&self) -> u64 {
+        self.broken_files.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_documents(&self, skipped: u64, bad: u64, broken_files: u64) {
+        self.skipped.store(skipped, Ordering::Relaxed);
+        self.bad_documents.store(bad, Ordering::Relaxed);
+        self.broken_files.store(broken_files, Ordering::Relaxed);
+    }
+
+    /// Notes a word from the server. It does not make the view current by itself.
+    pub(crate) fn heard(&self, kind: Kind) {
+        // At least one, because zero says that nothing was ever heard.
+        self.kind(kind).last_contact_ms.store(self.clock.now_ms().max(1), Ordering::Relaxed);
+    }
+
+    /// Notes that the view of a kind follows the server from now on.
+    pub(crate) fn live(&self, kind: Kind) {
+        self.heard(kind);
+        self.kind(kind).trouble.store(None);
+        self.kind(kind).live.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the view of a kind has stopped following the server; says whether this reason is new.
+    pub(crate) fn lost(&self, kind: Kind, reason: &dyn fmt::Display) -> bool {
+        let status = self.kind(kind);
+        // The age counts from the last contact: what happened since then is not known.
+        status.live.store(false, Ordering::Relaxed);
+        let reason = reason.to_string();
+        let old = status.trouble.swap(Some(std::sync::Arc::new(reason.clone())));
+        old.is_none_or(|old| *old != reason)
+    }
+}
+
+impl KindStatus {
+    /// Says whether the kind has been listed completely at least once.
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Says whether the view of the kind follows its origin now.
+    pub fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of complete lists, streamed or paged; for manifests, of loads.
+    pub fn lists(&self) -> u64 {
+        self.lists.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often a watch had to be opened again.
+    pub fn watch_restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of events handed to the model.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of objects that could not be used.
+    pub fn bad_objects(&self) -> u64 {
+        self.bad_objects.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the model has the whole list: set only after readers can see it.
+    pub(crate) fn set_synced(&self) {
+        self.synced.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn count_list(&self) {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_event(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_bad_objects(&self, count: u64) {
+        self.bad_objects.fetch_add(count, Ordering::Relaxed);
+    }
+}
