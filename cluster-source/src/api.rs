@@ -14,6 +14,7 @@ pub(crate) mod reflector;
 pub(crate) mod request;
 pub(crate) mod resource;
 pub(crate) mod step;
+pub(crate) mod throttle;
 pub(crate) mod translate;
 pub(crate) mod watch;
 pub(crate) mod words;

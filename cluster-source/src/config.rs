@@ -15,6 +15,21 @@ pub struct SourceConfig {
     pub interest: Interest,
     /// Delays and limits of time; the default is right outside tests.
     pub timing: Timing,
+    /// How hard the API server may be asked.
+    pub limits: RequestLimits,
+}
+
+/// How hard an API server may be asked (Corefile: `apiserver_qps`, `apiserver_burst`, `apiserver_max_inflight`).
+///
+/// None is no limit: a source asks little, one request a kind at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct RequestLimits {
+    /// Requests a second in the long run.
+    pub qps: Option<u32>,
+    /// Requests at once after a pause; 10 unless it is given. Needs `qps`.
+    pub burst: Option<u32>,
+    /// Requests whose response has not begun.
+    pub max_inflight: Option<u32>,
 }
 
 /// Where objects come from.

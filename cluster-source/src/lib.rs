@@ -24,7 +24,7 @@ mod manifests;
 mod status;
 mod timing;
 
-pub use config::{Access, Origin, SourceConfig, TlsFiles};
+pub use config::{Access, Origin, RequestLimits, SourceConfig, TlsFiles};
 pub use edge::source::Source;
 pub use error::SourceError;
 pub use interest::Interest;

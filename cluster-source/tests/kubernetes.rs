@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cluster::{Cluster, Kind, KindSet};
 use portolan_cluster_source::{
-    Access, Interest, Origin, Source, SourceConfig, SourceError, Timing, TlsFiles,
+    Access, Interest, Origin, RequestLimits, Source, SourceConfig, SourceError, Timing, TlsFiles,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -109,6 +109,7 @@ fn config(url: String) -> SourceConfig {
         origin: Origin::Kubernetes(Access::Endpoint { url, tls: None }),
         interest: Interest::everything(KindSet::of(&[Kind::Namespace])),
         timing,
+        limits: RequestLimits::default(),
     }
 }
 

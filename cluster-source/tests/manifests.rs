@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Kind, KindSet};
-use portolan_cluster_source::{Interest, Origin, Source, SourceConfig, SourceError, Timing};
+use portolan_cluster_source::{
+    Interest, Origin, RequestLimits, Source, SourceConfig, SourceError, Timing,
+};
 use tempfile::TempDir;
 
 /// Long enough that only a notification can be the reason for a reload.
@@ -18,8 +20,13 @@ const NEVER: Duration = Duration::from_secs(3600);
 async fn try_start(path: &Path) -> Result<Source, SourceError> {
     let interest = Interest::everything(KindSet::of(&Kind::ALL));
     let timing = Timing { rescan: NEVER, ..Timing::default() };
-    Source::start(SourceConfig { origin: Origin::Manifests(path.to_owned()), interest, timing })
-        .await
+    Source::start(SourceConfig {
+        origin: Origin::Manifests(path.to_owned()),
+        interest,
+        timing,
+        limits: RequestLimits::default(),
+    })
+    .await
 }
 
 async fn start(path: &Path) -> Source {

@@ -3,6 +3,7 @@
 mod client;
 mod exchange;
 mod follow;
+mod gate;
 
 use std::sync::Arc;
 
@@ -11,11 +12,15 @@ use tokio::sync::mpsc;
 use self::client::Api;
 use self::follow::Follower;
 use super::publisher::Batch;
-use crate::{Access, Interest, SourceError, Status, Timing};
+use crate::{Access, Interest, RequestLimits, SourceError, Status, Timing};
 
 /// Prepares the access to an API server without contacting it.
-pub(super) async fn connect(access: Access, timing: &Timing) -> Result<Arc<Api>, SourceError> {
-    Api::new(access, timing.connect).await.map(Arc::new)
+pub(super) async fn connect(
+    access: Access,
+    timing: &Timing,
+    limits: RequestLimits,
+) -> Result<Arc<Api>, SourceError> {
+    Api::new(access, timing.connect, limits).await.map(Arc::new)
 }
 
 /// Returns the tasks that follow each kind of interest until the receiver of the batches is gone.

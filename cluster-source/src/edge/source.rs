@@ -34,7 +34,7 @@ impl Source {
     /// The configuration cannot work as it is: the manifests' path cannot be read, or the access to the API
     /// server is incomplete. The error names the file and the remedy.
     pub async fn start(config: SourceConfig) -> Result<Self, SourceError> {
-        let SourceConfig { origin, interest, timing } = config;
+        let SourceConfig { origin, interest, timing, limits } = config;
         let published = Arc::new(Published::new());
         let status = Arc::new(Status::new(interest.kinds));
         let mut publisher =
@@ -49,7 +49,7 @@ impl Source {
                 tasks.spawn(watching.run(queue));
             }
             Origin::Kubernetes(access) => {
-                let api = kubernetes::connect(access, &timing).await?;
+                let api = kubernetes::connect(access, &timing, limits).await?;
                 for task in kubernetes::tasks(&api, &Arc::new(interest), &timing, &status, &queue) {
                     tasks.spawn(task);
                 }

@@ -10,7 +10,8 @@ use kube::config::{
 };
 use kube::{Client, Config};
 
-use crate::{Access, SourceError, TlsFiles};
+use super::gate::{Gate, Pass};
+use crate::{Access, RequestLimits, SourceError, TlsFiles};
 
 /// Credentials that do not work are read from their files at most this often.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -20,6 +21,7 @@ pub(in crate::edge) struct Api {
     access: Access,
     connect_timeout: Duration,
     current: Mutex<Current>,
+    gate: Gate,
 }
 
 struct Current {
@@ -34,10 +36,16 @@ impl Api {
     pub(super) async fn new(
         access: Access,
         connect_timeout: Duration,
+        limits: RequestLimits,
     ) -> Result<Self, SourceError> {
         let client = client(&access, connect_timeout).await.map_err(|e| name(&access, e))?;
         let current = Mutex::new(Current { client, made: Instant::now() });
-        Ok(Self { access, connect_timeout, current })
+        Ok(Self { access, connect_timeout, current, gate: Gate::new(limits) })
+    }
+
+    /// Waits until one more request may be made.
+    pub(super) async fn admit(&self) -> Pass<'_> {
+        self.gate.pass().await
     }
 
     /// Returns the client; renewed if its certificate is over.

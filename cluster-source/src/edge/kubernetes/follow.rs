@@ -71,7 +71,10 @@ impl Follower {
         progress.has_watched = matches!(request, Request::Stream | Request::Watch { .. });
         let url = request::url(self.kind, &request, &self.interest, self.watch_length());
         let client = self.api.client().await;
-        let then = match send(&client, &url, self.timing.response).await {
+        let pass = self.api.admit().await;
+        let answer = send(&client, &url, self.timing.response).await;
+        drop(pass);
+        let then = match answer {
             Ok(response) => self.take(&request, response, progress).await?,
             Err(Failure::Refused(refusal)) => self.refused(refusal, progress).await?,
             Err(Failure::NoAnswer(reason)) => {
