@@ -1,3 +1,10 @@
 //! Where messages come in and go out: sockets, clocks and tasks. Nothing is decided here.
 
+pub mod error_flush;
+pub mod health_probe;
+pub mod http;
+pub mod interfaces;
+pub mod process_metrics;
 pub mod server;
+pub(crate) mod upstream;
+pub mod weight_file;

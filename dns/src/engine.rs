@@ -96,6 +96,12 @@ impl Engine {
         Answered { block: Some(block), passed, reply }
     }
 
+    /// Returns the first listener where a server block serves the query's name.
+    pub fn listener_for(&self, query: &Query) -> Option<ListenerId> {
+        let serves = |router: &Router| router.block_of(&query.lower, query.qtype).is_some();
+        self.routers.iter().position(serves).map(ListenerId)
+    }
+
     fn route(&self, listener: ListenerId, query: &Query) -> Option<&Block> {
         let router = self.routers.get(listener.0)?;
         self.blocks.get(router.block_of(&query.lower, query.qtype)?)

@@ -4,6 +4,7 @@
 //! that serves its zone and becomes a [`Reply`]. What answers from memory is a plain function of a
 //! snapshot of the cluster; sockets, clocks and logs are under `edge`.
 
+pub mod config;
 pub mod corefile;
 pub mod edge;
 pub mod engine;
@@ -14,5 +15,6 @@ mod reply;
 pub mod wire;
 
 pub use engine::Engine;
+pub use plugin::arguments::rcode_name;
 pub use query::{MIN_PAYLOAD, Protocol, Query};
 pub use reply::{ExtendedError, ExtendedErrorCode, Reply};

@@ -5,15 +5,32 @@
 //! it pass see the reply on the way out, last one first.
 
 pub(crate) mod arguments;
+pub mod bind;
+mod directive;
+pub mod errors;
 mod fallthrough;
+pub mod forward;
+pub mod health;
 pub mod kubernetes;
-
-pub use fallthrough::Fallthrough;
+mod line_sink;
+mod listen_address;
+pub mod loadbalance;
+pub mod log;
+pub(crate) mod mnemonic;
+pub mod prometheus;
+pub mod ready;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod whoami;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+
+pub use fallthrough::Fallthrough;
+pub use line_sink::{Level, LineSink};
+pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
 
 use crate::engine::Context;
 use crate::{Query, Reply};

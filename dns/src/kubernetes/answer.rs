@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cluster::{Cluster, Text};
 use hickory_proto::rr::{LowerName, Name, Record, RecordType};
 
-use super::name::{self, Below, Parsed};
+use super::name::{self, Below, Parsed, label_count};
 use super::records::{self, Apex};
 use super::services::{self, Found, Target, Targets};
 use super::zone::Zone;
@@ -158,7 +158,7 @@ impl View<'_> {
     }
 
     fn zone_labels(&self) -> usize {
-        usize::from(self.apex.num_labels())
+        label_count(self.apex)
     }
 
     /// Looks the qname up.
@@ -302,8 +302,7 @@ impl View<'_> {
 
     fn is_schema_version(&self) -> bool {
         let name = self.question.lower;
-        usize::from(name.num_labels()) == self.zone_labels() + 1
-            && name.iter().next() == Some(b"dns-version")
+        label_count(name) == self.zone_labels() + 1 && name.iter().next() == Some(b"dns-version")
     }
 
     fn pointer(&self) -> Result<Partial, Ruling> {
@@ -337,7 +336,7 @@ impl View<'_> {
     /// Says whether the name has no records but names below it do, or has records of another type:
     /// then it exists (RFC 8020 §2, RFC 2308 §2.2).
     fn is_empty_non_terminal(&self) -> bool {
-        let below_zone = usize::from(self.question.lower.num_labels()) - self.zone_labels();
+        let below_zone = label_count(self.question.lower) - self.zone_labels();
         let first = self.question.lower.iter().next();
         match below_zone {
             1 if matches!(first, Some(b"dns" | b"dns-version")) => return true,

@@ -28,10 +28,25 @@ pub(super) enum Parsed<'a> {
 }
 
 /// The two branches of a zone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Branch {
     Svc,
     Pod,
+}
+
+impl Branch {
+    /// Returns the label of the branch.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Svc => "svc",
+            Self::Pod => "pod",
+        }
+    }
+}
+
+/// Returns the number of labels. (`num_labels` does not count a leading `*`, which has no meaning here.)
+pub(super) fn label_count(name: &LowerName) -> usize {
+    name.iter().count()
 }
 
 /// What stands before the Service in a name.
@@ -52,7 +67,7 @@ pub(super) enum Below<'a> {
 pub(super) fn parse(name: &LowerName, zone_labels: usize) -> Result<Parsed<'_>, Rule> {
     // A cluster name has no more than five labels below its zone: none beyond is looked at.
     let mut labels = [""; 6];
-    let count = (usize::from(name.num_labels())).saturating_sub(zone_labels);
+    let count = label_count(name).saturating_sub(zone_labels);
     if count > labels.len() {
         return reject_long(name, count);
     }
@@ -133,6 +148,8 @@ mod tests {
             ("a.b.c.d.e.web.ns.svc.", Err(Rule::TooManyLabels)),
             ("a.b.c.d.e.web.ns.pood.", Err(Rule::NotSvcOrPod)),
             ("foo.", Err(Rule::NotSvcOrPod)),
+            ("*.", Err(Rule::NotSvcOrPod)),
+            ("*.web.ns.svc.", service(Below::Endpoint("*"))),
             ("web.ns.pood.", Err(Rule::NotSvcOrPod)),
         ];
         for (text, expected) in cases {

@@ -8,6 +8,7 @@ use hickory_proto::rr::Name;
 use super::Rule;
 use super::answer::{Partial, View};
 use super::endpoints::endpoint_label;
+use super::name::{Branch, label_count};
 use super::records;
 use super::services::{Found, Owner, Target, Targets};
 use super::zone::Zone;
@@ -19,11 +20,24 @@ struct NameServer<'c> {
     ip: IpAddr,
 }
 
+impl<'c> NameServer<'c> {
+    /// Returns the server as the end of an alias, where only the address counts.
+    fn into_target(self) -> Target<'c> {
+        let nobody = || Owner {
+            endpoint: None,
+            name: "ns".into(),
+            namespace: "dns".into(),
+            branch: Branch::Svc,
+        };
+        Target { ip: self.ip, port: None, owner: self.owner.unwrap_or_else(nobody) }
+    }
+}
+
 /// Says whether the question is about `ns.dns.<zone>`.
 pub(super) fn is_name_server(view: &View<'_>) -> bool {
     let (name, apex) = (view.question.lower, view.apex);
     let mut labels = name.iter();
-    name.num_labels() == apex.num_labels() + 2
+    label_count(name) == label_count(apex) + 2
         && labels.next() == Some(b"ns")
         && labels.next() == Some(b"dns")
 }
@@ -41,10 +55,8 @@ pub(super) fn addresses(view: &View<'_>) -> Partial {
 
 /// Returns `ns.dns.<zone>` as the target of an alias.
 pub(super) fn found<'c>(cluster: &'c Cluster, zone: &Zone) -> Found<'c> {
-    let owner = Owner { endpoint: None, service: "", namespace: "" };
-    let target =
-        |server: NameServer<'c>| Target { ip: server.ip, port: None, owner: owner.clone() };
-    let targets = name_servers_of(cluster, zone).into_iter().map(target).collect();
+    let servers = name_servers_of(cluster, zone).into_iter();
+    let targets = servers.map(NameServer::into_target).collect();
     Found { ruling: Rule::NameServer.alone(), targets: Targets::Addresses(targets) }
 }
 
@@ -98,23 +110,23 @@ fn add_service<'c>(
     zone: &Zone,
     service: &'c Service,
 ) {
-    let (name, namespace) = (&*service.key.name, &*service.key.namespace);
-    let mut add = |endpoint, ip| {
-        let owner = Some(Owner { endpoint, service: name, namespace });
+    let mut add = |owner, ip| {
+        let owner = Some(owner);
         if !servers.iter().any(|server| server.owner == owner && server.ip == ip) {
             servers.push(NameServer { owner, ip });
         }
     };
     if !service.is_headless() {
         for ip in service.cluster_ips() {
-            add(None, *ip);
+            add(Owner::of_service(service), *ip);
         }
         return;
     }
-    for slice in cluster.slices_of(namespace, name) {
+    for slice in cluster.slices_of(&service.key.namespace, &service.key.name) {
         for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
             for ip in endpoint.addresses.iter().copied() {
-                add(Some(endpoint_label(endpoint, ip, &zone.options)), ip);
+                let label = endpoint_label(endpoint, ip, &zone.options);
+                add(Owner::of_endpoint(service, label), ip);
             }
         }
     }

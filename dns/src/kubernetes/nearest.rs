@@ -3,7 +3,7 @@
 use cluster::Cluster;
 use hickory_proto::rr::LowerName;
 
-use super::name::{self, Below, Parsed};
+use super::name::{self, Below, Parsed, label_count};
 use super::zone::Zone;
 
 /// How many candidates are named.
@@ -15,7 +15,7 @@ const MAX_DISTANCE: usize = 3;
 /// Returns names that exist and are near to one that does not, the nearest first: the same Service in another
 /// namespace, a Service or namespace spelled nearly so, an endpoint or port of the Service.
 pub fn nearest(cluster: &Cluster, zone: &Zone, apex: &LowerName, name: &LowerName) -> Vec<String> {
-    let labels = usize::from(apex.num_labels());
+    let labels = label_count(apex);
     match name::parse(name, labels) {
         Ok(Parsed::Service { namespace, service, below }) => {
             near_service(cluster, zone, apex, (namespace, service), below)
@@ -70,7 +70,7 @@ fn near_namespaces(cluster: &Cluster, zone: &Zone, namespace: &str) -> Vec<Strin
 
 /// `web.shop.cluster.local` instead of `web.shop.svc.cluster.local`.
 fn guess_missing_branch(cluster: &Cluster, apex: &LowerName, name: &LowerName) -> Vec<String> {
-    let below = usize::from(name.num_labels()) - usize::from(apex.num_labels());
+    let below = label_count(name) - label_count(apex);
     let labels: Vec<_> = name.iter().take(below).map(String::from_utf8_lossy).collect();
     match labels.as_slice() {
         [.., service, namespace] if cluster.service(namespace, service).is_some() => {
@@ -86,23 +86,27 @@ fn first(ranked: impl Iterator<Item = (usize, String)>) -> Vec<String> {
     ranked.into_iter().take(MAX_CANDIDATES).map(|(_, name)| name).collect()
 }
 
-/// Returns the number of letters to insert, delete or replace (Levenshtein), up to [`MAX_DISTANCE`] and less
-/// than half the word.
+/// Returns the number of letters to insert, delete, replace or swap with their neighbour (optimal string
+/// alignment), up to [`MAX_DISTANCE`] and half the word.
 fn distance(a: &str, b: &str) -> Option<usize> {
     let limit = MAX_DISTANCE.min(b.len().max(a.len()) / 2);
     if a.len().abs_diff(b.len()) > limit {
         return None;
     }
     let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (at, letter) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for column in 1..row.len() {
-            let replaced = diagonal + usize::from(b[column - 1] != *letter);
-            diagonal = row[column];
-            row[column] = replaced.min(row[column] + 1).min(row[column - 1] + 1);
+    for at in 0..a.len() {
+        let mut next = vec![at + 1];
+        for column in 0..b.len() {
+            let replaced = row[column] + usize::from(a[at] != b[column]);
+            let mut least = replaced.min(row[column + 1] + 1).min(next[column] + 1);
+            if at > 0 && column > 0 && a[at] == b[column - 1] && a[at - 1] == b[column] {
+                least = least.min(before[column - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row.last().copied().filter(|changes| *changes <= limit)
 }
@@ -115,9 +119,11 @@ mod tests {
     fn distance_counts_changed_letters_up_to_a_limit() {
         let cases = [
             ("web", "web", Some(0)),
-            ("web", "wbe", None),
+            ("web", "wbe", Some(1)),
+            ("web", "ewb", Some(1)),
             ("checkout", "chekout", Some(1)),
-            ("checkout", "checkuot", Some(2)),
+            ("checkout", "checkuot", Some(1)),
+            ("checkout", "hceckuot", Some(2)),
             ("frontend", "backend", None),
             ("", "", Some(0)),
         ];

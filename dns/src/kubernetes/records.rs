@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
+use super::name::label_count;
+
 /// The version of the Kubernetes DNS specification that is served.
 pub(super) const SCHEMA_VERSION: &str = "1.1.0";
 
@@ -24,7 +26,7 @@ pub(super) struct Apex {
 impl Apex {
     /// Returns the end of a qname that is the zone.
     pub(super) fn of(qname: &Name, zone: &LowerName, ttl: u32) -> Self {
-        Self { name: qname.trim_to(usize::from(zone.num_labels())), ttl }
+        Self { name: qname.trim_to(label_count(zone)), ttl }
     }
 
     /// Returns a name below the zone; none when it is longer than a name may be (RFC 1035 §2.3.4).

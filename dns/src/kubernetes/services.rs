@@ -34,23 +34,44 @@ pub(super) struct Target<'c> {
     pub(super) ip: IpAddr,
     /// None when no port is declared: the address is served, an SRV record cannot be.
     pub(super) port: Option<u16>,
-    /// The labels of the name that SRV records point at: `[endpoint,] service, namespace`.
+    /// The name that SRV records point at.
     pub(super) owner: Owner<'c>,
 }
 
-/// The name of an address below `svc.<zone>`.
+/// The name of an address below the zone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Owner<'c> {
+    /// The endpoint of a Service.
     pub(super) endpoint: Option<Cow<'c, str>>,
-    pub(super) service: &'c str,
-    pub(super) namespace: &'c str,
+    /// The Service, or the address of a pod with dashes.
+    pub(super) name: Cow<'c, str>,
+    pub(super) namespace: Cow<'c, str>,
+    pub(super) branch: Branch,
 }
 
-impl Owner<'_> {
+impl<'c> Owner<'c> {
+    pub(super) fn of_service(service: &'c Service) -> Self {
+        Self {
+            endpoint: None,
+            name: Cow::Borrowed(&service.key.name),
+            namespace: Cow::Borrowed(&service.key.namespace),
+            branch: Branch::Svc,
+        }
+    }
+
+    pub(super) fn of_endpoint(service: &'c Service, label: Cow<'c, str>) -> Self {
+        Self { endpoint: Some(label), ..Self::of_service(service) }
+    }
+
+    fn of_pod(namespace: &str, address: &str) -> Self {
+        let (name, namespace) = (address.to_owned().into(), namespace.to_owned().into());
+        Self { endpoint: None, name, namespace, branch: Branch::Pod }
+    }
+
     /// Iterates over the labels below the zone.
     pub(super) fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
-        let endpoint = self.endpoint.as_deref();
-        endpoint.into_iter().chain([self.service, self.namespace, "svc"])
+        let labels = [&*self.name, &*self.namespace, self.branch.label()];
+        self.endpoint.as_deref().into_iter().chain(labels)
     }
 }
 
@@ -122,8 +143,10 @@ fn pod<'c>(
         PodMode::Insecure => Rule::PodInsecure.alone(),
         PodMode::Verified | PodMode::Disabled => pod_with_address(cluster, zone, namespace, ip)?,
     };
-    let owner = Owner { endpoint: None, service: "", namespace: "" };
-    Ok(Found { ruling, targets: Targets::Addresses(vec![Target { ip, port: None, owner }]) })
+    // CoreDNS has SRV records for pods, with the port 0.
+    let port = if zone.options.strict { None } else { Some(0) };
+    let owner = Owner::of_pod(namespace, address);
+    Ok(Found { ruling, targets: Targets::Addresses(vec![Target { ip, port, owner }]) })
 }
 
 fn pod_with_address(
@@ -175,8 +198,7 @@ fn cluster_ips<'c>(service: &'c Service, below: Below<'_>) -> Result<Found<'c>, 
     if service.address == ServiceAddress::Pending {
         return Ok(Found::empty(on(Rule::NoClusterIpYet)));
     }
-    let owner =
-        Owner { endpoint: None, service: &service.key.name, namespace: &service.key.namespace };
+    let owner = Owner::of_service(service);
     let ports = service.ports.iter().filter(|p| below.has_port(&p.name, p.protocol.as_str()));
     let targets: Vec<Target<'c>> = ports
         .flat_map(|port| service.cluster_ips().iter().map(move |ip| (port.port, *ip)))
@@ -222,11 +244,7 @@ fn endpoint_targets<'c>(
                 if matches!(below, Below::Endpoint(wanted) if !label.eq_ignore_ascii_case(wanted)) {
                     continue;
                 }
-                let owner = Owner {
-                    endpoint: Some(label),
-                    service: &service.key.name,
-                    namespace: &service.key.namespace,
-                };
+                let owner = Owner::of_endpoint(service, label);
                 targets.extend(ports.iter().map(|port| Target {
                     ip,
                     port: *port,

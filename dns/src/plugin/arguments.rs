@@ -129,7 +129,7 @@ pub(crate) fn rcode(token: &Token) -> Result<ResponseCode, CorefileError> {
 
 /// Returns the name of a response code as the metrics spell it; `other` for those without a mnemonic, so that
 /// an upstream cannot invent label values.
-pub(crate) fn rcode_name(rcode: ResponseCode) -> &'static str {
+pub fn rcode_name(rcode: ResponseCode) -> &'static str {
     let code = u16::from(rcode);
     // By number, because 16 is BADVERS as well as BADSIG (RFC 6895 §2.3).
     let found = RCODES.iter().find(|(_, known)| u16::from(*known) == code);

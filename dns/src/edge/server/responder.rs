@@ -13,7 +13,7 @@ use crate::wire::{self, Arrival, Rejection};
 use crate::{Engine, ExtendedErrorCode, Query, Reply};
 
 /// Learns of replies that no server block has seen.
-pub(super) type UnservedHook = Box<dyn Fn(&Query, &Reply) + Send + Sync>;
+pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
 
 /// Answers messages with an engine.
 pub struct Responder {
@@ -90,17 +90,11 @@ impl Responder {
         }
         let asked = query.clone();
         let answered = self.engine.answer(listener, &mut query, None).await;
-        self.finish(&asked, &query, &answered, start)
+        self.finish(&asked, &answered, start)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
-    fn finish(
-        &self,
-        asked: &Query,
-        query: &Query,
-        answered: &Answered<'_>,
-        start: Instant,
-    ) -> Option<Vec<u8>> {
+    fn finish(&self, asked: &Query, answered: &Answered<'_>, start: Instant) -> Option<Vec<u8>> {
         let encoded = answered.reply.as_ref().map(|reply| wire::encode(asked, reply));
         let sent = Sent {
             reply: answered.reply.as_ref(),
@@ -111,10 +105,10 @@ impl Responder {
         match answered.block {
             Some(block) => {
                 for plugin in &block.plugins[..answered.passed] {
-                    plugin.sent(query, &sent);
+                    plugin.sent(asked, &sent);
                 }
             }
-            None => answered.reply.iter().for_each(|reply| (self.unserved)(query, reply)),
+            None => (self.unserved)(asked, &sent),
         }
         encoded.map(|encoded| encoded.message)
     }

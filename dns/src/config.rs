@@ -1,0 +1,60 @@
+//! From a Corefile to what the server is made of, still without any effect.
+//!
+//! Every mistake of a Corefile is found in one pass and named with its file and line.
+
+mod block;
+mod listeners;
+mod registry;
+
+use crate::corefile::{Corefile, CorefileError, Files, Warning};
+use crate::plugin::bind::Interface;
+
+pub use block::{BlockConfig, PluginConfig};
+pub use listeners::ListenerConfig;
+pub use registry::{PLUGINS, Support};
+
+/// A configured server.
+#[derive(Debug)]
+pub struct Config {
+    /// The server blocks in the order of the Corefile.
+    pub blocks: Vec<BlockConfig>,
+    /// Where the server listens, and which block serves which zone there.
+    pub listeners: Vec<ListenerConfig>,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// What of the machine a configuration depends on.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The files that directives name.
+    pub files: &'a dyn Files,
+    /// The network interfaces, for `bind`.
+    pub interfaces: &'a [Interface],
+    /// The port of keys that name none (`-dns.port`).
+    pub default_port: u16,
+}
+
+impl Config {
+    /// Reads every server block.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the Corefile.
+    pub fn of(corefile: &Corefile, around: Surroundings<'_>) -> Result<Self, Vec<CorefileError>> {
+        let (mut blocks, mut errors) = (Vec::new(), Vec::new());
+        for block in &corefile.blocks {
+            match BlockConfig::parse(block, around) {
+                Ok(block) => blocks.push(block),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let listeners = listeners::of(&blocks)?;
+        Ok(Self { blocks, listeners, warnings: corefile.warnings.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Asks one upstream server: sockets and timeouts, no decisions.
+
+mod idle;
+mod probe;
+mod tcp;
+mod udp;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::idle::Idle;
+use crate::plugin::forward::answer::NotOurs;
+use crate::plugin::forward::config::IdleConfig;
+use crate::plugin::forward::health::Health;
+use crate::plugin::forward::metrics::UpstreamMetrics;
+use crate::plugin::forward::request::Request;
+use crate::{Protocol, Reply};
+
+pub(crate) use self::probe::Prober;
+
+/// A server that is asked by plain DNS (RFC 1035 §4.2), with its connections.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// Its address as metrics and texts spell it.
+    pub(crate) label: String,
+    /// Whether it answers.
+    pub(crate) health: Health,
+    source: Option<IpAddr>,
+    idle: Arc<Idle>,
+    metrics: UpstreamMetrics,
+}
+
+/// A valid reply, and how it came.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    /// The reply.
+    pub(crate) reply: Reply,
+    /// What carried it: TCP too when the one by UDP was truncated.
+    pub(crate) protocol: Protocol,
+}
+
+/// Says why an upstream gave no valid reply.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    /// Nothing valid came in time; whatever else came was ignored.
+    #[error("timed out after {}{}", Seconds(*after), Ignored(*ignored))]
+    TimedOut {
+        /// How long it was waited for.
+        after: Duration,
+        /// How many messages were ignored, and why the last of them.
+        ignored: Option<(u32, NotOurs)>,
+    },
+    /// The network or this host refused; `connection refused` is the upstream's ICMP or RST.
+    #[error("{0}")]
+    Network(#[from] io::Error),
+    /// The server on the other end of a connection does not speak DNS.
+    #[error("{0} over TCP")]
+    NotDns(NotOurs),
+}
+
+impl Upstream {
+    /// Returns an upstream to which there is no connection yet.
+    pub(crate) fn new(
+        address: SocketAddr,
+        source: Option<IpAddr>,
+        idle: IdleConfig,
+        health: Health,
+        metrics: UpstreamMetrics,
+    ) -> Self {
+        let label = address.to_string();
+        Self { address, label, health, source, idle: Arc::new(Idle::new(idle)), metrics }
+    }
+
+    /// Asks, and waits no longer than `timeout`, nor beyond `deadline`.
+    ///
+    /// A truncated reply by UDP is asked for again by TCP, with a time of its own but the same deadline; when
+    /// that fails it is returned with its TC bit.
+    pub(crate) async fn exchange(
+        &self,
+        request: &Request,
+        protocol: Protocol,
+        timeout: Duration,
+        deadline: Instant,
+    ) -> Result<Exchanged, ExchangeError> {
+        let until = || deadline.min(Instant::now() + timeout);
+        if protocol == Protocol::Tcp {
+            let reply = self.by_tcp(request, until()).await?;
+            return Ok(Exchanged { reply, protocol });
+        }
+        let reply = udp::exchange(self.address, self.source, request, until()).await?;
+        if !reply.truncated {
+            return Ok(Exchanged { reply, protocol });
+        }
+        match self.by_tcp(request, until()).await {
+            Ok(whole) => Ok(Exchanged { reply: whole, protocol: Protocol::Tcp }),
+            // The upstream answered; a network without TCP makes it no worse.
+            Err(_) => Ok(Exchanged { reply, protocol }),
+        }
+    }
+
+    /// Asks on a kept connection if there is one. The server may have closed it meanwhile, so its failure says
+    /// nothing and a new one is tried (RFC 7766 §6.2.4).
+    async fn by_tcp(&self, request: &Request, deadline: Instant) -> Result<Reply, ExchangeError> {
+        if let Some(mut kept) = self.idle.take(Instant::now()) {
+            self.metrics.connection_hits.inc();
+            match kept.exchange(request, deadline).await {
+                Ok(reply) => {
+                    self.idle.keep(kept);
+                    return Ok(reply);
+                }
+                Err(ExchangeError::Network(_)) => {}
+                Err(error @ (ExchangeError::TimedOut { .. } | ExchangeError::NotDns(_))) => {
+                    // The path of one is the path of all.
+                    self.idle.clear();
+                    return Err(error);
+                }
+            }
+        }
+        self.metrics.connection_misses.inc();
+        let mut made = tcp::Connection::open(self.address, self.source, deadline).await?;
+        let reply = made.exchange(request, deadline).await?;
+        self.idle.keep(made);
+        Ok(reply)
+    }
+}
+
+/// Counts the messages that were no reply to our question.
+#[derive(Clone, Copy, Default, Debug)]
+struct IgnoredMessages(Option<(u32, NotOurs)>);
+
+impl IgnoredMessages {
+    fn add(&mut self, why: NotOurs) {
+        let count = self.0.map_or(0, |(count, _)| count);
+        self.0 = Some((count.saturating_add(1), why));
+    }
+
+    fn timed_out(self, since: Instant) -> ExchangeError {
+        ExchangeError::TimedOut { after: since.elapsed(), ignored: self.0 }
+    }
+}
+
+/// Displays a time as `2s` or `0.5s`.
+struct Seconds(Duration);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A timer is exact to some milliseconds, which nobody cares to read.
+        let text = format!("{:.2}", self.0.as_secs_f64());
+        write!(f, "{}s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Displays what was ignored, if anything.
+struct Ignored(Option<(u32, NotOurs)>);
+
+impl std::fmt::Display for Ignored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            None => Ok(()),
+            Some((count, why)) => write!(f, " ({count} messages ignored, the last: {why})"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Questions and their replies on a TCP connection (RFC 1035 §4.2.2, RFC 7766).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout_at};
+
+use super::{ExchangeError, IgnoredMessages};
+use crate::Reply;
+use crate::plugin::forward::answer::{self, Extent, NotOurs};
+use crate::plugin::forward::request::Request;
+
+/// A connection to an upstream. It carries one question at a time, so that a slow answer holds up no other.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    /// When it was made.
+    pub(super) made: Instant,
+    /// When it was last used.
+    pub(super) used: Instant,
+}
+
+impl Connection {
+    /// Connects.
+    pub(super) async fn open(
+        address: SocketAddr,
+        source: Option<IpAddr>,
+        deadline: Instant,
+    ) -> Result<Self, ExchangeError> {
+        let since = Instant::now();
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(source) = source {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        match timeout_at(deadline, socket.connect(address)).await {
+            Ok(stream) => {
+                let stream = stream?;
+                // A message is written at once and nothing follows it.
+                stream.set_nodelay(true)?;
+                Ok(Self { stream, made: since, used: since })
+            }
+            Err(_) => Err(IgnoredMessages::default().timed_out(since)),
+        }
+    }
+
+    /// Asks. After an error the connection is not to be used again.
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Reply, ExchangeError> {
+        let (since, mut ignored) = (Instant::now(), IgnoredMessages::default());
+        match timeout_at(deadline, self.ask(request, &mut ignored)).await {
+            Ok(reply) => {
+                self.used = Instant::now();
+                reply
+            }
+            Err(_) => Err(ignored.timed_out(since)),
+        }
+    }
+
+    /// Says whether the server has kept the connection open and sent nothing: what it sends without being
+    /// asked is nothing to build on.
+    pub(super) fn is_quiet(&self) -> bool {
+        let nothing_yet = self.stream.try_read(&mut [0]);
+        matches!(nothing_yet, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    async fn ask(
+        &mut self,
+        request: &Request,
+        ignored: &mut IgnoredMessages,
+    ) -> Result<Reply, ExchangeError> {
+        let id = rand::random();
+        self.stream.write_all(&with_length(request.with_id(id))?).await?;
+        loop {
+            let message = self.read_message().await?;
+            match answer::read(&message, request, id, Extent::Whole) {
+                Ok(reply) => return Ok(reply),
+                Err(NotOurs::Id) => ignored.add(NotOurs::Id),
+                // Nobody else can write into the connection, so it is the server that is wrong.
+                Err(why) => return Err(ExchangeError::NotDns(why)),
+            }
+        }
+    }
+
+    async fn read_message(&mut self) -> io::Result<Vec<u8>> {
+        let mut message = vec![0; usize::from(self.stream.read_u16().await?)];
+        self.stream.read_exact(&mut message).await?;
+        Ok(message)
+    }
+}
+
+/// Puts the length before a message, so that both leave in one segment (RFC 7766 §8).
+fn with_length(message: Vec<u8>) -> io::Result<Vec<u8>> {
+    let length = u16::try_from(message.len())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the query is too long"))?;
+    Ok([length.to_be_bytes().to_vec(), message].concat())
+}

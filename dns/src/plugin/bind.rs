@@ -1,0 +1,7 @@
+//! `bind`: which addresses of the host a server block listens on.
+
+mod config;
+mod resolve;
+
+pub use config::{BindConfig, BindGroup};
+pub use resolve::Interface;

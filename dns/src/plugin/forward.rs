@@ -1,0 +1,184 @@
+//! `forward`: sends queries to other servers.
+//!
+//! ```text
+//! Query ─ request ─▶ octets ─┐                 policy, health: whom to ask
+//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP)
+//! Reply ◀─ answer, records ──┘                 verdict: what to do with the reply
+//! ```
+//!
+//! Queries use the client's transport to the upstream unless an option says otherwise, and a truncated reply
+//! is always asked for again by TCP. Nothing here is unbounded: a query has 5 s and a number of attempts, a
+//! directive [`MAX_SOCKETS`] exchanges, an attempt `read_timeout`.
+
+pub(crate) mod answer;
+pub(crate) mod config;
+mod exchange;
+mod flights;
+pub(crate) mod health;
+pub(crate) mod metrics;
+mod options;
+mod policy;
+mod records;
+mod report;
+pub(crate) mod request;
+mod resolv_conf;
+mod target;
+mod verdict;
+
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod config_tests;
+#[cfg(test)]
+mod failure_tests;
+#[cfg(test)]
+mod fake_upstream;
+#[cfg(test)]
+mod option_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod transport_tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt;
+use hickory_proto::rr::RecordType;
+use prometheus::IntGauge;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+pub use config::{Carrier, ForwardConfig, IdleConfig, ProbeConfig};
+pub use metrics::ForwardMetrics;
+pub use policy::Policy;
+pub use target::{MAX_UPSTREAMS, Target};
+
+use self::exchange::{Core, Finished};
+use self::flights::Flights;
+use self::health::Health;
+use self::request::{Request, RequestKey};
+use super::{Handling, Outcome, Plugin};
+use crate::edge::upstream::{Prober, Upstream};
+use crate::engine::Context;
+use crate::{ExtendedErrorCode, Protocol, Query, Reply};
+
+const NAME: &str = "forward";
+
+/// How many exchanges with upstreams one `forward` has at a time, and so how many sockets beside kept
+/// connections. What exceeds it fails at once: a server that is flooded while its upstreams are silent has to
+/// stay small (coredns#6090).
+pub const MAX_SOCKETS: usize = 4096;
+
+/// One `forward` directive at work. It is used within a tokio runtime.
+#[derive(Debug)]
+pub struct Forward {
+    core: Arc<Core>,
+    flights: Flights<RequestKey, Arc<Finished>>,
+    turns: AtomicU64,
+    concurrent: Option<Semaphore>,
+}
+
+/// Counts a query as under way for as long as it lives.
+struct InFlight<'a>(&'a IntGauge);
+
+impl Forward {
+    /// Returns the plugin of a directive. The metrics are shared by all of the process.
+    pub fn new(config: ForwardConfig, metrics: ForwardMetrics) -> Self {
+        let concurrent = config.max_concurrent.map(|max| {
+            // A semaphore holds fewer than a u32 only where memory does, too.
+            let max = usize::try_from(max.get()).unwrap_or(usize::MAX);
+            Semaphore::new(max.min(Semaphore::MAX_PERMITS))
+        });
+        let core = Core {
+            upstreams: upstreams(&config, &metrics),
+            prober: prober(&config),
+            metrics,
+            sockets: Semaphore::new(MAX_SOCKETS),
+            config,
+        };
+        let (flights, turns) = (Flights::new(), AtomicU64::new(0));
+        Self { core: Arc::new(core), flights, turns, concurrent }
+    }
+
+    async fn forward(&self, query: &Query, context: &Context<'_>) -> Outcome {
+        let metrics = &self.core.metrics;
+        let Ok(_admitted) = self.admit() else {
+            metrics.max_concurrent_rejects.inc();
+            metrics.refused("max_concurrent");
+            context.note(NAME, || "max_concurrent is reached: REFUSED".into());
+            let why = "too many queries are being forwarded";
+            return Outcome::Reply(Reply::refused(ExtendedErrorCode::Other, why));
+        };
+        let _in_flight = InFlight::new(&metrics.in_flight);
+        let (finished, is_own) =
+            self.flights.join(RequestKey::of(query), || self.begin(query)).await;
+        if !is_own {
+            context.note(NAME, || "an equal query was under way and its answer is shared".into());
+        }
+        for attempt in &finished.attempts {
+            context.note(NAME, || attempt.to_string());
+        }
+        finished.outcome()
+    }
+
+    /// Lets a query in, or not because of `max_concurrent`.
+    fn admit(&self) -> Result<Option<SemaphorePermit<'_>>, tokio::sync::TryAcquireError> {
+        self.concurrent.as_ref().map(Semaphore::try_acquire).transpose()
+    }
+
+    fn begin(&self, query: &Query) -> futures_util::future::BoxFuture<'static, Arc<Finished>> {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let request = Request::of(query);
+        exchange::run(Arc::clone(&self.core), request, query.protocol, turn).map(Arc::new).boxed()
+    }
+}
+
+impl Plugin for Forward {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
+        if !self.core.config.serves(&query.lower) {
+            return Handling::NEXT;
+        }
+        if matches!(query.qtype, RecordType::AXFR | RecordType::IXFR) {
+            // The reply may be many messages (RFC 5936 §2.2), of which this plugin would pass on the first.
+            self.core.metrics.refused("transfer");
+            let why = "zone transfers are not forwarded";
+            context.note(NAME, || format!("{why}: REFUSED"));
+            return Handling::reply(Reply::refused(ExtendedErrorCode::Prohibited, why));
+        }
+        Handling::Later(Box::pin(self.forward(query, context)))
+    }
+}
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn upstreams(config: &ForwardConfig, metrics: &ForwardMetrics) -> Vec<Arc<Upstream>> {
+    let upstream = |target: &Target| {
+        let metrics = metrics.of_upstream(&target.address.to_string());
+        let health = Health::new(config.max_fails);
+        Arc::new(Upstream::new(target.address, config.source, config.idle, health, metrics))
+    };
+    config.upstreams.iter().map(upstream).collect()
+}
+
+fn prober(config: &ForwardConfig) -> Option<Prober> {
+    let protocol = match config.carrier {
+        Carrier::Tcp => Protocol::Tcp,
+        Carrier::AsClient | Carrier::Udp => Protocol::Udp,
+    };
+    Some(Prober::new(Request::probe(&config.probe)?, protocol, config.probe.interval))
+}

@@ -1,0 +1,146 @@
+//! From a message that arrived to a reply, if it is one to our question.
+//!
+//! A message is believed only when its id, QR, opcode and question are those of the question that was sent
+//! (RFC 5452 §9.1); where it came from is checked by the connected socket. Everything else is not an error of
+//! the upstream but somebody's attempt or noise, and the caller goes on waiting: giving up would let anyone
+//! stop resolution without guessing an id (CVE-2023-28452).
+
+use hickory_proto::op::{Header, MessageType, OpCode, Query as Question, ResponseCode};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
+
+use super::records;
+use super::request::Request;
+use crate::Reply;
+
+/// Says why a message is no reply to a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum NotOurs {
+    /// Another id: a late reply, or a guess.
+    #[error("wrong id")]
+    Id,
+    /// A query, or another opcode.
+    #[error("no reply to a query")]
+    Kind,
+    /// A reply to another question.
+    #[error("wrong question")]
+    Question,
+    /// No DNS message.
+    #[error("malformed message")]
+    Malformed,
+}
+
+/// How much of a message arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// Its beginning; the rest did not fit the buffer.
+    Beginning,
+}
+
+/// Reads a message as the reply to a question that was sent with this id.
+///
+/// Of a message of which only the beginning arrived the reply has no records and the TC bit.
+pub(crate) fn read(
+    bytes: &[u8],
+    request: &Request,
+    id: u16,
+    extent: Extent,
+) -> Result<Reply, NotOurs> {
+    let mut decoder = BinDecoder::new(bytes);
+    let header = Header::read(&mut decoder).map_err(malformed)?;
+    if header.metadata.id != id {
+        return Err(NotOurs::Id);
+    }
+    let metadata = &header.metadata;
+    if metadata.message_type != MessageType::Response || metadata.op_code != OpCode::Query {
+        return Err(NotOurs::Kind);
+    }
+    check_question(&header, &mut decoder, request)?;
+    let mut reply = Reply::new(metadata.response_code);
+    reply.authoritative = metadata.authoritative;
+    reply.recursion_available = metadata.recursion_available;
+    reply.authentic_data = metadata.authentic_data;
+    reply.truncated = metadata.truncation;
+    match extent {
+        Extent::Whole => {
+            sections(&header, &mut decoder, metadata.truncation, &mut reply).map_err(malformed)?;
+        }
+        Extent::Beginning => reply.truncated = true,
+    }
+    Ok(reply)
+}
+
+fn check_question(
+    header: &Header,
+    decoder: &mut BinDecoder<'_>,
+    request: &Request,
+) -> Result<(), NotOurs> {
+    match header.counts.queries {
+        1 => {
+            let question = Question::read(decoder).map_err(malformed)?;
+            if request.is_asking(&question) { Ok(()) } else { Err(NotOurs::Question) }
+        }
+        0 if is_bare_error(header) => Ok(()),
+        _ => Err(NotOurs::Question),
+    }
+}
+
+/// Says whether a header alone says all: servers that do not understand a question may not repeat it. It has no
+/// data that could be wrong.
+fn is_bare_error(header: &Header) -> bool {
+    let counts = &header.counts;
+    let is_error = matches!(
+        header.metadata.response_code,
+        ResponseCode::FormErr
+            | ResponseCode::NotImp
+            | ResponseCode::ServFail
+            | ResponseCode::Refused
+    );
+    is_error && counts.answers == 0 && counts.authorities == 0
+}
+
+fn sections(
+    header: &Header,
+    decoder: &mut BinDecoder<'_>,
+    is_truncated: bool,
+    reply: &mut Reply,
+) -> Result<(), DecodeError> {
+    let counts = &header.counts;
+    match all_sections(counts, decoder) {
+        Ok(sections) => {
+            reply.answers = sections.answers;
+            reply.authorities = sections.authorities;
+            reply.additionals = sections.additionals;
+            if let Some(high) = sections.rcode_high {
+                reply.rcode = ResponseCode::from(high, reply.rcode.low());
+            }
+            Ok(())
+        }
+        // Some servers cut a truncated message in the middle of a record; the bit is what matters.
+        Err(_) if is_truncated => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The records of a reply, and of its OPT record the upper bits of the rcode (RFC 6891 §6.1.3).
+struct Sections {
+    answers: Vec<hickory_proto::rr::Record>,
+    authorities: Vec<hickory_proto::rr::Record>,
+    additionals: Vec<hickory_proto::rr::Record>,
+    rcode_high: Option<u8>,
+}
+
+fn all_sections(
+    counts: &hickory_proto::op::HeaderCounts,
+    decoder: &mut BinDecoder<'_>,
+) -> Result<Sections, DecodeError> {
+    let (answers, _) = records::read(decoder, counts.answers)?;
+    let (authorities, _) = records::read(decoder, counts.authorities)?;
+    let (additionals, rcode_high) = records::read(decoder, counts.additionals)?;
+    Ok(Sections { answers, authorities, additionals, rcode_high })
+}
+
+fn malformed(_: DecodeError) -> NotOurs {
+    NotOurs::Malformed
+}

@@ -1,0 +1,199 @@
+//! The way of one question through the upstreams, until one answers or the time is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::config::{Carrier, ForwardConfig};
+use super::metrics::ForwardMetrics;
+use super::policy::{Choice, Route};
+use super::report::{Attempt, Failure};
+use super::request::Request;
+use super::verdict::{Verdict, judge};
+use crate::edge::upstream::{Prober, Upstream};
+use crate::plugin::Outcome;
+use crate::{Protocol, Reply};
+
+/// The time that a query has, all attempts together. Clients wait as long (resolv.conf(5), `timeout`).
+pub(super) const BUDGET: Duration = Duration::from_secs(5);
+
+/// Everything that the exchanges of one `forward` share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) config: ForwardConfig,
+    pub(super) upstreams: Vec<Arc<Upstream>>,
+    /// How a failing upstream is probed; none when the probe cannot be encoded.
+    pub(super) prober: Option<Prober>,
+    pub(super) metrics: ForwardMetrics,
+    /// One permit for every exchange, which has one socket at a time.
+    pub(super) sockets: Semaphore,
+}
+
+/// A finished exchange. Equal queries share it.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) end: End,
+    pub(super) attempts: Vec<Attempt>,
+}
+
+/// How an exchange ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Reply(Reply),
+    NextPlugin,
+    Failed(Failure),
+}
+
+impl Finished {
+    /// Returns what the query gets.
+    pub(super) fn outcome(&self) -> Outcome {
+        match &self.end {
+            End::Reply(reply) => Outcome::Reply(reply.clone()),
+            End::NextPlugin => Outcome::Next,
+            End::Failed(failure) => Outcome::Reply(failure.reply(&self.attempts)),
+        }
+    }
+
+    fn failed(failure: Failure) -> Self {
+        Self { end: End::Failed(failure), attempts: Vec::new() }
+    }
+}
+
+/// Asks upstreams until one answers. `turn` counts the exchanges of this `forward`.
+pub(super) async fn run(
+    core: Arc<Core>,
+    request: Option<Request>,
+    client: Protocol,
+    turn: u64,
+) -> Finished {
+    let Some(request) = request else { return Finished::failed(Failure::NotEncodable) };
+    let Ok(_permit) = core.sockets.try_acquire() else {
+        core.metrics.refused("sockets");
+        return Finished::failed(Failure::NoSocket);
+    };
+    Course::new(&core, request, client, turn).run().await
+}
+
+/// One exchange on its way.
+struct Course<'a> {
+    core: &'a Core,
+    request: Request,
+    protocol: Protocol,
+    deadline: Instant,
+    random: u64,
+    route: Route,
+    attempts: Vec<Attempt>,
+    /// A reply that `failover` set aside: better than none.
+    spare: Option<Reply>,
+    failure: Failure,
+    is_broken: bool,
+}
+
+impl<'a> Course<'a> {
+    fn new(core: &'a Core, request: Request, client: Protocol, turn: u64) -> Self {
+        let protocol = match core.config.carrier {
+            Carrier::AsClient => client,
+            Carrier::Tcp => Protocol::Tcp,
+            Carrier::Udp => Protocol::Udp,
+        };
+        let random = rand::random();
+        Self {
+            core,
+            request,
+            protocol,
+            deadline: Instant::now() + BUDGET,
+            random,
+            route: Route::new(core.config.policy, core.upstreams.len(), random, turn),
+            attempts: Vec::new(),
+            spare: None,
+            failure: Failure::NoReply,
+            is_broken: false,
+        }
+    }
+
+    async fn run(mut self) -> Finished {
+        while let Some((upstream, was_healthy)) = self.choose() {
+            let Some(reply) = self.ask(upstream, was_healthy).await else { continue };
+            let upstreams = &self.core.upstreams;
+            let is_healthy = |at: usize| upstreams.get(at).is_some_and(|it| it.health.is_healthy());
+            let is_other_left = self.may_try() && self.route.skip_asked(is_healthy);
+            match judge(&self.core.config, &reply, is_other_left) {
+                Verdict::Use => return self.finish(End::Reply(reply)),
+                Verdict::NextPlugin => return self.finish(End::NextPlugin),
+                Verdict::NextUpstream => self.spare = Some(reply),
+            }
+        }
+        let end = match self.spare.take() {
+            None => End::Failed(self.failure),
+            Some(reply) => match judge(&self.core.config, &reply, false) {
+                Verdict::NextPlugin => End::NextPlugin,
+                Verdict::Use | Verdict::NextUpstream => End::Reply(reply),
+            },
+        };
+        self.finish(end)
+    }
+
+    /// Chooses the upstream to ask and says whether it is healthy; none when it is over.
+    fn choose(&mut self) -> Option<(&'a Arc<Upstream>, bool)> {
+        if !self.may_try() {
+            return None;
+        }
+        let upstreams = &self.core.upstreams;
+        let is_healthy = |at: usize| upstreams.get(at).is_some_and(|it| it.health.is_healthy());
+        match self.route.next(is_healthy, self.random)? {
+            Choice::Healthy(at) => Some((upstreams.get(at)?, true)),
+            Choice::Unhealthy(_) if self.core.config.failfast => {
+                self.core.metrics.refused("unhealthy");
+                self.failure = Failure::AllUnhealthy;
+                None
+            }
+            Choice::Unhealthy(at) => {
+                if !self.is_broken {
+                    self.is_broken = true;
+                    self.core.metrics.healthcheck_broken.inc();
+                }
+                Some((upstreams.get(at)?, false))
+            }
+        }
+    }
+
+    /// Says whether the time and the number of attempts allow another one.
+    fn may_try(&self) -> bool {
+        let max = usize::try_from(self.core.config.max_attempts).unwrap_or(usize::MAX);
+        self.attempts.len() < max && Instant::now() < self.deadline
+    }
+
+    async fn ask(&mut self, upstream: &Arc<Upstream>, was_healthy: bool) -> Option<Reply> {
+        let core = self.core;
+        core.metrics.asked(&upstream.label);
+        let since = Instant::now();
+        let timeout = core.config.read_timeout;
+        let exchanged =
+            upstream.exchange(&self.request, self.protocol, timeout, self.deadline).await;
+        let elapsed = since.elapsed();
+        let (protocol, result, reply) = match exchanged {
+            Ok(exchanged) => {
+                upstream.health.succeeded();
+                let rcode = exchanged.reply.rcode;
+                core.metrics.answered(&upstream.label, rcode, elapsed);
+                (exchanged.protocol, Ok(rcode), Some(exchanged.reply))
+            }
+            Err(error) => {
+                upstream.health.failed();
+                if let Some(prober) = &core.prober {
+                    prober.probe(upstream);
+                }
+                (self.protocol, Err(error), None)
+            }
+        };
+        let upstream = upstream.address;
+        self.attempts.push(Attempt { upstream, protocol, was_healthy, elapsed, result });
+        reply
+    }
+
+    fn finish(self, end: End) -> Finished {
+        Finished { end, attempts: self.attempts }
+    }
+}

@@ -1,0 +1,195 @@
+//! Upstreams that do not answer, and those that come back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+use tokio::time::Instant;
+
+use super::fake_upstream::{FakeUpstream, Seen, black_hole, closed_port, reply_to};
+use super::testing::{Server, by_tcp, by_udp};
+use crate::ExtendedErrorCode;
+
+/// Lets the other tasks run until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it never happened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_has_five_seconds() {
+    let holes = [black_hole(), black_hole(), black_hole()];
+    let [one, two, three] = holes.each_ref().map(|(_, address)| *address);
+    for query in [by_udp("a.example."), by_udp("b.example.")] {
+        let text = format!("forward . {one} {two} {three} {{\npolicy sequential\nmax_fails 0\n}}");
+        let since = Instant::now();
+        let reply = Server::new(&text).ask(&query).await;
+        assert_eq!(since.elapsed().as_secs(), 5);
+        assert_eq!(reply.rcode, ResponseCode::ServFail);
+        let expected = format!(
+            "3 upstreams tried: {one}: timed out after 2s; {two}: timed out after 2s; \
+             {three}: timed out after 1s"
+        );
+        assert_eq!(reply.error.unwrap(), expected);
+        let code = reply.extended_error.unwrap().code;
+        assert_eq!(code, ExtendedErrorCode::NoReachableAuthority);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn read_timeout_and_attempts_bound_a_query() {
+    let (_socket, hole) = black_hole();
+    for (options, milliseconds) in [
+        ("read_timeout 100ms", 200),
+        ("read_timeout 100ms\nmax_connect_attempts 5", 500),
+        ("read_timeout 1m", 5000),
+    ] {
+        let server = Server::new(&format!("forward . {hole} {{\nmax_fails 0\n{options}\n}}"));
+        let since = Instant::now();
+        server.ask(&by_udp("a.example.")).await;
+        let elapsed = since.elapsed().as_millis();
+        assert!((milliseconds..milliseconds + 20).contains(&elapsed), "{options}: {elapsed}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_leads_to_the_next_upstream_at_once() {
+    let upstream = FakeUpstream::good().await;
+    let (closed, to) = (closed_port(1), upstream.address);
+    for query in [by_udp("a.example."), by_tcp("a.example.")] {
+        let text = format!("forward . {closed} {to} {{\npolicy sequential\nmax_fails 0\n}}");
+        let (reply, notes) = Server::new(&text).explain(&query).await;
+        assert_eq!(reply.rcode, ResponseCode::NoError);
+        assert!(notes[0].contains("Connection refused"), "{notes:?}");
+        assert!(notes[1].contains("NOERROR"), "{notes:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_all_unhealthy_one_is_asked_nevertheless() {
+    let (closed, other) = (closed_port(1), closed_port(2));
+    let options = "max_fails 1\nhealth_check 1h";
+    let server = Server::new(&format!("forward . {closed} {other} {{\n{options}\n}}"));
+    server.ask(&by_udp("a.example.")).await;
+    let before = server.metric("coredns_forward_healthcheck_broken_total", "");
+    let (reply, notes) = server.explain(&by_udp("a.example.")).await;
+    assert_eq!(reply.rcode, ResponseCode::ServFail);
+    assert_eq!(notes.len(), 4, "twice the number of upstreams: {notes:?}");
+    assert!(notes.iter().all(|note| note.contains("(unhealthy)")), "{notes:?}");
+    assert_eq!(server.metric("coredns_forward_healthcheck_broken_total", "") - before, 1.0);
+}
+
+#[tokio::test]
+async fn failfast_fails_at_once() {
+    let closed = closed_port(1);
+    let options = "max_fails 1\nhealth_check 1h\nfailfast_all_unhealthy_upstreams";
+    let server = Server::new(&format!("forward . {closed} {{\n{options}\n}}"));
+    let (_, notes) = server.explain(&by_udp("a.example.")).await;
+    assert_eq!(notes.len(), 1, "unhealthy after the first failure: {notes:?}");
+    let (reply, notes) = server.explain(&by_udp("a.example.")).await;
+    assert_eq!((reply.rcode, notes.len()), (ResponseCode::ServFail, 0));
+    assert_eq!(reply.error.unwrap(), "every upstream is unhealthy");
+    assert_eq!(reply.extended_error.unwrap().code, ExtendedErrorCode::NoReachableAuthority);
+    assert_eq!(server.metric("coredns_forward_healthcheck_broken_total", ""), 0.0);
+}
+
+/// Starts an upstream that is silent while a switch is off.
+async fn switchable() -> (FakeUpstream, Arc<AtomicBool>) {
+    let switch = Arc::new(AtomicBool::new(false));
+    let is_on = Arc::clone(&switch);
+    let script = move |seen: Seen| match is_on.load(Ordering::Relaxed) {
+        true => vec![reply_to(&seen.message).to_vec().unwrap()],
+        false => Vec::new(),
+    };
+    (FakeUpstream::start(script).await, switch)
+}
+
+fn probes(upstream: &FakeUpstream) -> Vec<Seen> {
+    let is_probe = |seen: &Seen| seen.message.queries[0].query_type == RecordType::NS;
+    upstream.seen().into_iter().filter(is_probe).collect()
+}
+
+#[tokio::test]
+async fn an_upstream_comes_back_when_it_answers_a_probe() {
+    let (upstream, switch) = switchable().await;
+    let options =
+        "max_fails 1\nread_timeout 5ms\nhealth_check 5ms\nfailfast_all_unhealthy_upstreams";
+    let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
+    let query = by_udp("a.example.");
+    assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
+    until(|| !probes(&upstream).is_empty()).await;
+    let asked = upstream.asked();
+    assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
+    assert_eq!(upstream.asked(), asked, "an unhealthy upstream is not asked");
+    switch.store(true, Ordering::Relaxed);
+    let failed = || server.metric("coredns_proxy_healthcheck_failures_total", "forward");
+    until(|| failed() >= 1.0).await;
+    // An answer that fails fast never waits, so that the probe has to be given its turn.
+    let back = async {
+        while server.ask(&query).await.rcode != ResponseCode::NoError {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("it did not come back");
+    assert_eq!(failed(), server.metric("coredns_forward_healthcheck_failures_total", ""));
+    let probe = &probes(&upstream)[0].message;
+    assert!(probe.queries[0].name.is_root() && probe.recursion_desired && probe.edns.is_none());
+}
+
+#[tokio::test]
+async fn probes_ask_as_configured() {
+    for (options, name, is_recursive, by_tcp) in [
+        ("health_check 1h no_rec", ".", false, false),
+        ("health_check 1h domain probe.example", "probe.example.", true, false),
+        ("health_check 1h\nforce_tcp", ".", true, true),
+    ] {
+        let (upstream, _switch) = switchable().await;
+        let options = format!("read_timeout 5ms\nmax_connect_attempts 1\n{options}");
+        let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
+        server.ask(&by_udp("a.example.")).await;
+        until(|| !probes(&upstream).is_empty()).await;
+        let probe = &probes(&upstream)[0];
+        assert_eq!(probe.message.queries[0].name.to_ascii(), name);
+        assert_eq!(probe.message.recursion_desired, is_recursive);
+        assert_eq!(probe.protocol == crate::Protocol::Tcp, by_tcp);
+    }
+}
+
+#[tokio::test]
+async fn healthy_upstreams_and_those_without_max_fails_are_not_probed() {
+    let (upstream, switch) = switchable().await;
+    let options =
+        "max_fails 0\nread_timeout 5ms\nhealth_check 1ms\nfailfast_all_unhealthy_upstreams";
+    let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
+    for _ in 0..5 {
+        assert_eq!(server.explain(&by_udp("a.example.")).await.1.len(), 2, "always asked");
+    }
+    switch.store(true, Ordering::Relaxed);
+    let healthy = Server::new(&format!("forward . {} {{\nhealth_check 1ms\n}}", upstream.address));
+    for _ in 0..5 {
+        healthy.ask(&by_udp("a.example.")).await;
+    }
+    assert_eq!(probes(&upstream).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probing_ends_with_the_configuration() {
+    let (_socket, hole) = black_hole();
+    let server = Server::new(&format!("forward . {hole} {{\nread_timeout 1ms\n}}"));
+    server.ask(&by_udp("a.example.")).await;
+    drop(server);
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!(alive(), 1);
+    let end = Instant::now() + Duration::from_secs(20);
+    while alive() > 0 {
+        assert!(Instant::now() < end, "it goes on");
+        // The clock is paused: this waits for nothing but the other tasks' timers.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}

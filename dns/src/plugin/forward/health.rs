@@ -1,0 +1,114 @@
+//! Whether an upstream answers.
+//!
+//! Every failure in a row counts, of queries and of probes; any valid reply ends the row. After the first one a
+//! probe runs until the upstream answers, so that one that nobody asks any more comes back by itself.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The longest time between two probes, unless `health_check` asks for a longer one.
+const MAX_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The health of one upstream.
+#[derive(Debug)]
+pub(crate) struct Health {
+    max_fails: Option<NonZeroU32>,
+    fails: AtomicU32,
+    is_probed: AtomicBool,
+}
+
+impl Health {
+    /// Returns the health of an upstream that has not been asked yet. With no `max_fails` it stays healthy
+    /// whatever happens, and is never probed.
+    pub(crate) fn new(max_fails: Option<NonZeroU32>) -> Self {
+        Self { max_fails, fails: AtomicU32::new(0), is_probed: AtomicBool::new(false) }
+    }
+
+    /// Says whether queries go to the upstream.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.max_fails.is_none_or(|max| self.fails.load(Ordering::Relaxed) < max.get())
+    }
+
+    /// Counts a valid reply.
+    pub(crate) fn succeeded(&self) {
+        // Read first: upstreams usually answer, and then no line of the cache has to change hands.
+        if self.fails.load(Ordering::Relaxed) != 0 {
+            self.fails.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a failure.
+    pub(crate) fn failed(&self) {
+        let add = |fails: u32| Some(fails.saturating_add(1));
+        // The update cannot fail, because every number has a next one.
+        let _ = self.fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// Says whether the caller has to start probing: there was a failure and nobody probes yet.
+    pub(crate) fn begins_probing(&self) -> bool {
+        self.max_fails.is_some()
+            && self.fails.load(Ordering::Relaxed) > 0
+            && !self.is_probed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Says whether probing ends because the upstream has answered.
+    pub(crate) fn ends_probing(&self) -> bool {
+        let ends = self.fails.load(Ordering::Relaxed) == 0;
+        if ends {
+            self.is_probed.store(false, Ordering::Relaxed);
+        }
+        ends
+    }
+}
+
+/// Returns the time until the next probe after some failed ones: it doubles up to 10 s, less up to a quarter by
+/// chance, so that many servers do not probe in step.
+pub(crate) fn probe_delay(interval: Duration, failed: u32, random: u32) -> Duration {
+    let factor = 2_u32.saturating_pow(failed.saturating_sub(1));
+    let longest = MAX_INTERVAL.max(interval);
+    let delay = interval.saturating_mul(factor).min(longest);
+    let jitter = delay / 1024 * (random % 256);
+    delay.saturating_sub(jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_count() {
+        let health = Health::new(NonZeroU32::new(2));
+        assert!(health.is_healthy());
+        assert!(!health.begins_probing(), "no failure, no probe");
+        health.failed();
+        assert!(health.is_healthy() && health.begins_probing() && !health.begins_probing());
+        health.failed();
+        assert!(!health.is_healthy() && !health.ends_probing());
+        health.succeeded();
+        assert!(health.is_healthy() && health.ends_probing());
+        health.failed();
+        assert!(health.is_healthy(), "the row starts anew");
+        assert!(health.begins_probing(), "and so does probing");
+    }
+
+    #[test]
+    fn without_max_fails_nothing_is_unhealthy_or_probed() {
+        let health = Health::new(None);
+        (0..100).for_each(|_| health.failed());
+        assert!(health.is_healthy() && !health.begins_probing());
+    }
+
+    #[test]
+    fn probe_delays_double_up_to_a_bound() {
+        let seconds = |failed| probe_delay(Duration::from_millis(500), failed, 0).as_secs_f64();
+        let delays: Vec<_> = [1, 2, 3, 4, 5, 6, 100].map(seconds).into();
+        assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
+        let minute = Duration::from_secs(60);
+        assert_eq!(probe_delay(minute, 9, 0), minute);
+        for random in 0..512 {
+            let delay = probe_delay(Duration::from_secs(4), 1, random);
+            assert!(delay > Duration::from_secs(3) && delay <= Duration::from_secs(4));
+        }
+    }
+}

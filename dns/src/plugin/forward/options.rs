@@ -1,0 +1,193 @@
+//! Reads the `forward` directive and its options.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+
+use super::config::{Carrier, ForwardConfig, ProbeConfig};
+use super::{Policy, target};
+use crate::corefile::{CorefileError, Directive, Files, Token};
+use crate::plugin::arguments;
+
+/// Reads a directive with everything in its block.
+pub(super) fn parse(
+    directive: &Directive,
+    files: &dyn Files,
+) -> Result<ForwardConfig, CorefileError> {
+    let [from, to @ ..] = directive.args.as_slice() else {
+        return Err(directive.error(
+            "forward needs a zone and at least one upstream; write for example 'forward . \
+             /etc/resolv.conf'",
+        ));
+    };
+    let from = arguments::zones(std::slice::from_ref(from))?;
+    let mut config = ForwardConfig::new(from, target::parse(directive, to, files)?);
+    for line in directive.lines() {
+        arguments::no_block(line)?;
+        option(&mut config, line)?;
+    }
+    check_source(directive, &config)?;
+    Ok(config)
+}
+
+fn option(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileError> {
+    match line.name.text.as_str() {
+        "except" => config.except.extend(arguments::zones(arguments::some(line)?)?),
+        "policy" => config.policy = policy(arguments::single(line)?)?,
+        "force_tcp" => {
+            arguments::none(line)?;
+            config.carrier = Carrier::Tcp;
+        }
+        "prefer_udp" => {
+            arguments::none(line)?;
+            if config.carrier != Carrier::Tcp {
+                config.carrier = Carrier::Udp;
+            }
+        }
+        "source_address" => config.source = Some(address(arguments::single(line)?)?),
+        "next" => config.next.extend(rcodes(line)?),
+        "next_on_nodata" => {
+            arguments::none(line)?;
+            config.next_on_nodata = true;
+        }
+        "failover" => config.failover.extend(failover(line)?),
+        "failfast_all_unhealthy_upstreams" => {
+            arguments::none(line)?;
+            config.failfast = true;
+        }
+        "health_check" => config.probe = health_check(line)?,
+        _ => return limit(config, line),
+    }
+    Ok(())
+}
+
+/// Reads the options that are a number or a time.
+fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileError> {
+    match line.name.text.as_str() {
+        "expire" => config.idle.expire = arguments::duration(arguments::single(line)?)?,
+        "max_age" => {
+            let age = arguments::duration(arguments::single(line)?)?;
+            config.idle.max_age = Some(age).filter(|age| !age.is_zero());
+        }
+        "max_idle_conns" => config.idle.max_connections = count(line)?,
+        "read_timeout" => config.read_timeout = positive_duration(arguments::single(line)?)?,
+        "max_fails" => config.max_fails = count(line)?,
+        "max_connect_attempts" => {
+            // Attempts are never unbounded: 0 keeps the default.
+            config.max_attempts = count(line)?.map_or(config.max_attempts, NonZeroU32::get);
+        }
+        "max_concurrent" => config.max_concurrent = count(line)?,
+        _ => return Err(refusal(line)),
+    }
+    Ok(())
+}
+
+/// Says why an option is not accepted.
+fn refusal(line: &Directive) -> CorefileError {
+    let name = line.name.text.as_str();
+    match name {
+        "tls" | "tls_servername" => line.error(format!(
+            "{name}: forwarding over tls:// is not available yet; remove the option until it is"
+        )),
+        "doh_method" => line.error(
+            "doh_method: forwarding over https:// is not available yet; remove the option until it is",
+        ),
+        "resolver" => line.error(
+            "resolver: host names are not available as upstreams; write IP addresses and remove the \
+             option",
+        ),
+        _ => line.error(format!(
+            "Unknown property '{name}' of forward; remove it or correct its spelling"
+        )),
+    }
+}
+
+/// Reads a number of which 0 means none.
+fn count(line: &Directive) -> Result<Option<NonZeroU32>, CorefileError> {
+    arguments::number(arguments::single(line)?).map(NonZeroU32::new)
+}
+
+fn positive_duration(token: &Token) -> Result<Duration, CorefileError> {
+    let duration = arguments::duration(token)?;
+    if duration.is_zero() {
+        return Err(token.error(format!("'{}' is no time; write more than 0", token.text)));
+    }
+    Ok(duration)
+}
+
+fn policy(token: &Token) -> Result<Policy, CorefileError> {
+    match token.text.as_str() {
+        "random" => Ok(Policy::Random),
+        "round_robin" => Ok(Policy::RoundRobin),
+        "sequential" => Ok(Policy::Sequential),
+        text => {
+            Err(token
+                .error(format!("Unknown policy '{text}'; use random, round_robin or sequential")))
+        }
+    }
+}
+
+fn address(token: &Token) -> Result<IpAddr, CorefileError> {
+    token.text.parse().map_err(|_| {
+        token.error(format!("'{}' is no IP address; write one of this host", token.text))
+    })
+}
+
+fn rcodes(line: &Directive) -> Result<Vec<ResponseCode>, CorefileError> {
+    arguments::some(line)?.iter().map(arguments::rcode).collect()
+}
+
+fn failover(line: &Directive) -> Result<Vec<ResponseCode>, CorefileError> {
+    let rcodes = rcodes(line)?;
+    let noerror = rcodes.iter().position(|rcode| *rcode == ResponseCode::NoError);
+    match noerror.and_then(|at| line.args.get(at)) {
+        None => Ok(rcodes),
+        Some(token) => Err(token.error(
+            "failover with NOERROR would refuse every good answer; remove NOERROR (for empty answers \
+             there is next_on_nodata)",
+        )),
+    }
+}
+
+/// Reads `health_check DURATION [no_rec] [domain FQDN]`.
+fn health_check(line: &Directive) -> Result<ProbeConfig, CorefileError> {
+    let [interval, rest @ ..] = arguments::some(line)? else {
+        return Err(line.error("health_check needs a duration; write for example 0.5s"));
+    };
+    let mut probe = ProbeConfig {
+        interval: positive_duration(interval)?,
+        recursion_desired: true,
+        name: hickory_proto::rr::Name::root(),
+    };
+    let mut rest = rest.iter();
+    while let Some(word) = rest.next() {
+        match word.text.as_str() {
+            "no_rec" => probe.recursion_desired = false,
+            "domain" => {
+                let missing =
+                    || word.error("domain needs a name to ask for; write it after domain");
+                probe.name = arguments::domain(rest.next().ok_or_else(missing)?)?;
+            }
+            text => {
+                return Err(word.error(format!(
+                    "Unknown argument '{text}' of health_check; use no_rec or domain NAME"
+                )));
+            }
+        }
+    }
+    Ok(probe)
+}
+
+/// Refuses a source address from which an upstream is out of reach because it is of the other family.
+fn check_source(directive: &Directive, config: &ForwardConfig) -> Result<(), CorefileError> {
+    let Some(source) = config.source else { return Ok(()) };
+    let is_other = |target: &&target::Target| target.address.is_ipv4() != source.is_ipv4();
+    let Some(target) = config.upstreams.iter().find(is_other) else { return Ok(()) };
+    Err(directive.error(format!(
+        "the upstream {} cannot be reached from source_address {source}; use addresses of one family, \
+         or a forward for each",
+        target.address
+    )))
+}

@@ -1,0 +1,184 @@
+//! Which upstream is asked next.
+
+/// In which order upstreams are asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// A new random order for every query.
+    Random,
+    /// That of the directive, every query beginning with the next one.
+    RoundRobin,
+    /// That of the directive, always from the first.
+    Sequential,
+}
+
+/// The way of one query through the upstreams.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Route {
+    /// Every upstream's number once, in the order of the policy.
+    order: Vec<usize>,
+    /// Which have been asked, by number.
+    asked: Vec<bool>,
+    /// The place in `order` where the search goes on.
+    at: usize,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Choice {
+    /// Ask this upstream, which is healthy.
+    Healthy(usize),
+    /// Every upstream is unhealthy: ask this one nevertheless, or fail.
+    Unhealthy(usize),
+}
+
+impl Policy {
+    /// Returns the numbers from 0 to `count` in the order in which upstreams are asked, given a random number
+    /// and the number of queries so far.
+    fn order(self, count: usize, random: u64, turn: u64) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        match self {
+            Self::Random => shuffle(&mut order, random),
+            Self::RoundRobin => order.rotate_left(remainder(turn, count)),
+            Self::Sequential => {}
+        }
+        order
+    }
+}
+
+impl Route {
+    /// Plans the way of a query through `count` upstreams.
+    pub(super) fn new(policy: Policy, count: usize, random: u64, turn: u64) -> Self {
+        Self { order: policy.order(count, random, turn), asked: vec![false; count], at: 0 }
+    }
+
+    /// Chooses the next upstream, beginning again after the last; none only without upstreams.
+    ///
+    /// When all are unhealthy it is a random one, and then those after it.
+    pub(super) fn next(
+        &mut self,
+        is_healthy: impl Fn(usize) -> bool,
+        random: u64,
+    ) -> Option<Choice> {
+        let count = self.order.len();
+        let healthy = (0..count)
+            .map(|step| (self.at + step) % count)
+            .find(|place| self.order.get(*place).is_some_and(|upstream| is_healthy(*upstream)));
+        let is_first = !self.asked.contains(&true);
+        let place = match healthy {
+            Some(place) => place,
+            None if count == 0 => return None,
+            None if is_first => remainder(random, count),
+            None => self.at % count,
+        };
+        let upstream = *self.order.get(place)?;
+        self.at = place + 1;
+        if let Some(asked) = self.asked.get_mut(upstream) {
+            *asked = true;
+        }
+        Some(match healthy {
+            Some(_) => Choice::Healthy(upstream),
+            None => Choice::Unhealthy(upstream),
+        })
+    }
+
+    /// Leads to an upstream that this query has not asked, if one is healthy.
+    pub(super) fn skip_asked(&mut self, is_healthy: impl Fn(usize) -> bool) -> bool {
+        let is_new = |upstream: usize| !self.asked.get(upstream).is_some_and(|asked| *asked);
+        let found = self.order.iter().position(|at| is_new(*at) && is_healthy(*at));
+        if let Some(place) = found {
+            self.at = place;
+        }
+        found.is_some()
+    }
+}
+
+/// Brings the numbers into one of all possible orders, each as likely: 15! is less than 2⁶⁴.
+fn shuffle(order: &mut [usize], mut random: u64) {
+    for last in (1..order.len()).rev() {
+        let among = last as u64 + 1;
+        order.swap(last, remainder(random, last + 1));
+        random /= among;
+    }
+}
+
+fn remainder(number: u64, count: usize) -> usize {
+    // A remainder is less than the count, which is a usize.
+    number.checked_rem(count as u64).and_then(|rest| usize::try_from(rest).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policies() -> impl Strategy<Value = Policy> {
+        prop_oneof![Just(Policy::Random), Just(Policy::RoundRobin), Just(Policy::Sequential)]
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_has_every_upstream_once(
+            policy in policies(), count in 0_usize..=15, random: u64, turn: u64,
+        ) {
+            let mut order = policy.order(count, random, turn);
+            order.sort_unstable();
+            prop_assert_eq!(order, (0..count).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn healthy_upstreams_are_asked_evenly_and_others_never(
+            policy in policies(), health in prop::collection::vec(any::<bool>(), 1..=15), random: u64,
+        ) {
+            let mut route = Route::new(policy, health.len(), random, random);
+            let healthy = health.iter().filter(|healthy| **healthy).count();
+            prop_assume!(healthy > 0);
+            let mut times = vec![0; health.len()];
+            for _ in 0..2 * healthy {
+                let Some(Choice::Healthy(upstream)) = route.next(|at| health[at], random) else {
+                    return Err(TestCaseError::fail("an unhealthy upstream was chosen"));
+                };
+                times[upstream] += 1;
+            }
+            for (at, is_healthy) in health.iter().enumerate() {
+                prop_assert_eq!(times[at], if *is_healthy { 2 } else { 0 });
+            }
+        }
+
+        #[test]
+        fn without_health_each_gets_its_turn(count in 1_usize..=15, random: u64) {
+            let mut route = Route::new(Policy::Random, count, random, 0);
+            let mut seen = BTreeSet::new();
+            for _ in 0..count {
+                let Some(Choice::Unhealthy(upstream)) = route.next(|_| false, random) else {
+                    return Err(TestCaseError::fail("no choice"));
+                };
+                seen.insert(upstream);
+            }
+            prop_assert_eq!(seen.len(), count);
+        }
+    }
+
+    #[test]
+    fn orders_of_each_policy() {
+        assert_eq!(Policy::Sequential.order(3, 5, 7), [0, 1, 2]);
+        let turns: Vec<_> = (0..4).map(|turn| Policy::RoundRobin.order(3, 5, turn)).collect();
+        assert_eq!(turns, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+        let orders: BTreeSet<_> =
+            (0..24).map(|random| Policy::Random.order(4, random, 0)).collect();
+        assert_eq!(orders.len(), 24, "all orders of four");
+        assert_eq!(Route::new(Policy::Random, 0, 1, 1).next(|_| true, 1), None);
+    }
+
+    #[test]
+    fn failover_leads_to_upstreams_not_asked() {
+        let mut route = Route::new(Policy::Sequential, 3, 0, 0);
+        assert_eq!(route.next(|_| true, 0), Some(Choice::Healthy(0)));
+        let without_1 = |upstream| upstream != 1;
+        assert!(route.skip_asked(without_1));
+        assert_eq!(route.next(without_1, 0), Some(Choice::Healthy(2)));
+        assert!(!route.skip_asked(without_1), "1 is unhealthy, 0 and 2 have been asked");
+    }
+}

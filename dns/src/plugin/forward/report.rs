@@ -1,0 +1,164 @@
+//! What happened to a query upstream, for the operator.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+
+use crate::edge::upstream::ExchangeError;
+use crate::plugin::arguments::rcode_name;
+use crate::{ExtendedErrorCode, Protocol, Reply};
+
+/// How many attempts a failure tells of; the text goes to the client, too, where space is scarce.
+const MAX_TOLD: usize = 4;
+
+/// One question to one upstream.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) upstream: SocketAddr,
+    /// What carried the answer, or else the question.
+    pub(super) protocol: Protocol,
+    /// Whether the upstream counted as healthy before.
+    pub(super) was_healthy: bool,
+    pub(super) elapsed: Duration,
+    pub(super) result: Result<ResponseCode, ExchangeError>,
+}
+
+/// Why a query got no reply from upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Failure {
+    /// No attempt was successful.
+    NoReply,
+    /// Every upstream is unhealthy and `failfast_all_unhealthy_upstreams` says not to try.
+    AllUnhealthy,
+    /// As many sockets as allowed are in use.
+    NoSocket,
+    /// The query cannot be encoded.
+    NotEncodable,
+}
+
+impl Failure {
+    /// Returns the SERVFAIL that says why (RFC 8914 §4.23, §4.24).
+    pub(super) fn reply(self, attempts: &[Attempt]) -> Reply {
+        let is_silence = |attempt: &Attempt| {
+            matches!(attempt.result, Err(ExchangeError::TimedOut { ignored: None, .. }))
+        };
+        let (code, why) = match self {
+            Self::NoReply if attempts.iter().all(is_silence) => {
+                (ExtendedErrorCode::NoReachableAuthority, told(attempts))
+            }
+            Self::NoReply => (ExtendedErrorCode::NetworkError, told(attempts)),
+            Self::AllUnhealthy => {
+                let why = "every upstream is unhealthy".to_owned();
+                let why = if attempts.is_empty() { why } else { told(attempts) + "; now " + &why };
+                (ExtendedErrorCode::NoReachableAuthority, why)
+            }
+            Self::NoSocket => {
+                (ExtendedErrorCode::Other, "too many queries are being forwarded".to_owned())
+            }
+            Self::NotEncodable => {
+                (ExtendedErrorCode::Other, "the query cannot be encoded".to_owned())
+            }
+        };
+        Reply::server_failure(code, why)
+    }
+}
+
+/// Returns for example `2 upstreams tried: 10.0.0.1:53: timed out after 2s; 10.0.0.2:53: connection refused`.
+fn told(attempts: &[Attempt]) -> String {
+    let upstreams: BTreeSet<SocketAddr> = attempts.iter().map(|attempt| attempt.upstream).collect();
+    let plural = if upstreams.len() == 1 { "" } else { "s" };
+    let mut text = format!("{} upstream{plural} tried", upstreams.len());
+    if attempts.len() > upstreams.len() {
+        text += &format!(" in {} attempts", attempts.len());
+    }
+    for (at, attempt) in attempts.iter().take(MAX_TOLD).enumerate() {
+        text += if at == 0 { ": " } else { "; " };
+        text += &format!("{}: {}", attempt.upstream, attempt.outcome());
+    }
+    if attempts.len() > MAX_TOLD {
+        text += &format!("; and {} more", attempts.len() - MAX_TOLD);
+    }
+    text
+}
+
+impl Attempt {
+    fn outcome(&self) -> String {
+        match &self.result {
+            Ok(rcode) => rcode_name(*rcode).to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// As `explain` shows it: `10.0.0.1:53 by udp: NOERROR in 1.2ms`.
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let health = if self.was_healthy { "" } else { " (unhealthy)" };
+        let protocol = self.protocol.as_str();
+        write!(f, "{}{health} by {protocol}: {}", self.upstream, self.outcome())?;
+        match &self.result {
+            Ok(_) | Err(ExchangeError::Network(_) | ExchangeError::NotDns(_)) => {
+                write!(f, " in {:.1?}", self.elapsed)
+            }
+            // The error says it.
+            Err(ExchangeError::TimedOut { .. }) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn attempt(upstream: &str, result: Result<ResponseCode, ExchangeError>) -> Attempt {
+        Attempt {
+            upstream: upstream.parse().unwrap(),
+            protocol: Protocol::Udp,
+            was_healthy: true,
+            elapsed: Duration::from_micros(1250),
+            result,
+        }
+    }
+
+    fn silence(milliseconds: u64) -> Result<ResponseCode, ExchangeError> {
+        let after = Duration::from_millis(milliseconds);
+        Err(ExchangeError::TimedOut { after, ignored: None })
+    }
+
+    #[test]
+    fn failures_name_upstreams_and_reasons() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let attempts =
+            [attempt("10.0.0.1:53", silence(2000)), attempt("[::1]:53", Err(refused.into()))];
+        let reply = Failure::NoReply.reply(&attempts);
+        assert_eq!(reply.rcode, ResponseCode::ServFail);
+        assert_eq!(
+            reply.error.as_deref(),
+            Some(
+                "2 upstreams tried: 10.0.0.1:53: timed out after 2s; [::1]:53: connection refused"
+            )
+        );
+        assert_eq!(reply.extended_error.unwrap().code, ExtendedErrorCode::NetworkError);
+        assert_eq!(attempts[0].to_string(), "10.0.0.1:53 by udp: timed out after 2s");
+        assert_eq!(attempts[1].to_string(), "[::1]:53 by udp: connection refused in 1.2ms");
+    }
+
+    #[test]
+    fn many_attempts_are_told_shortly() {
+        let attempts: Vec<_> = (0..6).map(|_| attempt("10.0.0.1:53", silence(1500))).collect();
+        let reply = Failure::NoReply.reply(&attempts);
+        let error = reply.error.unwrap();
+        assert!(
+            error.starts_with("1 upstream tried in 6 attempts: 10.0.0.1:53: timed out after 1.5s;")
+        );
+        assert!(error.ends_with("; and 2 more"), "{error}");
+        assert_eq!(reply.extended_error.unwrap().code, ExtendedErrorCode::NoReachableAuthority);
+        let now = Failure::AllUnhealthy.reply(&attempts[..1]).error.unwrap();
+        assert!(now.ends_with("; now every upstream is unhealthy"), "{now}");
+    }
+}

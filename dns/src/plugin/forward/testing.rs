@@ -1,0 +1,140 @@
+//! What the tests of forwarding share: queries, and a server made from a Corefile.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
+use prometheus::Registry;
+
+use super::{Forward, ForwardConfig, ForwardMetrics};
+use crate::corefile::{self, CorefileError, Directive, Files};
+use crate::engine::{Block, ListenerId, Router, Trace};
+use crate::plugin::Plugin;
+use crate::{Engine, Protocol, Query, Reply};
+
+/// Files that live in a map.
+#[derive(Debug, Default)]
+pub(super) struct TestFiles(BTreeMap<&'static str, &'static str>);
+
+impl TestFiles {
+    pub(super) fn new<const N: usize>(files: [(&'static str, &'static str); N]) -> Self {
+        Self(files.into())
+    }
+}
+
+impl Files for TestFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let text = path.to_str().and_then(|path| self.0.get(path));
+        text.map(|text| text.as_bytes().to_vec()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, _: &Path) -> io::Result<Vec<OsString>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Parses the directives of a server block for the root.
+pub(super) fn directives(text: &str) -> Vec<Directive> {
+    let text = format!(".:53 {{\n{text}\n}}\n");
+    let files = TestFiles::default();
+    let parsed = corefile::parse(Path::new("Corefile"), text.as_bytes(), &files, &|_| None);
+    parsed.unwrap().blocks.remove(0).directives
+}
+
+/// Reads one `forward` directive.
+pub(super) fn config(text: &str) -> Result<ForwardConfig, CorefileError> {
+    let files = TestFiles::new([
+        ("/etc/resolv.conf", "search example\nnameserver 10.0.0.1\nnameserver 10.0.0.2\n"),
+        ("/etc/empty.conf", "search example\n"),
+        ("/etc/bad.conf", "nameserver one\n"),
+        ("upstreams", "nameserver ::1\n"),
+    ]);
+    ForwardConfig::parse(&directives(text)[0], &files)
+}
+
+/// Returns a query of class IN with RD over UDP.
+pub(super) fn query(name: &str, qtype: RecordType) -> Query {
+    let name = Name::from_ascii(name).unwrap();
+    Query {
+        id: 4711,
+        lower: LowerName::new(&name),
+        name,
+        qtype,
+        qclass: DNSClass::IN,
+        recursion_desired: true,
+        checking_disabled: false,
+        authentic_data: false,
+        edns: None,
+        client: "192.0.2.7:4000".parse().unwrap(),
+        local: "192.0.2.53:53".parse().unwrap(),
+        protocol: Protocol::Udp,
+        size: 40,
+    }
+}
+
+pub(super) fn by_tcp(name: &str) -> Query {
+    Query { protocol: Protocol::Tcp, ..query(name, RecordType::A) }
+}
+
+pub(super) fn by_udp(name: &str) -> Query {
+    query(name, RecordType::A)
+}
+
+/// A server with one block for the root that has nothing but `forward` directives.
+pub(super) struct Server {
+    engine: Engine,
+    registry: Registry,
+}
+
+impl Server {
+    pub(super) fn new(text: &str) -> Self {
+        Self::adjusted(text, |_| ())
+    }
+
+    pub(super) fn adjusted(text: &str, adjust: impl Fn(&mut Forward)) -> Self {
+        let registry = Registry::new();
+        let metrics = ForwardMetrics::register(&registry).unwrap();
+        let directives = directives(text);
+        let plugin = |(at, directive): (usize, &Directive)| {
+            let mut config = ForwardConfig::parse(directive, &TestFiles::default()).unwrap();
+            config.has_successor = at + 1 < directives.len();
+            let mut forward = Forward::new(config, metrics.clone());
+            adjust(&mut forward);
+            Box::new(forward) as Box<dyn Plugin>
+        };
+        let plugins = directives.iter().enumerate().map(plugin).collect();
+        let mut router = Router::default();
+        router.add(LowerName::new(&Name::root()), 0);
+        let block = Block { position: "Corefile:1".into(), plugins };
+        Self { engine: Engine::new(vec![block], vec![router]), registry }
+    }
+
+    pub(super) async fn ask(&self, query: &Query) -> Reply {
+        self.explain(query).await.0
+    }
+
+    /// Asks and returns the notes of the plugins, too.
+    pub(super) async fn explain(&self, query: &Query) -> (Reply, Vec<String>) {
+        let trace = Trace::default();
+        let mut query = query.clone();
+        let answered = self.engine.answer(ListenerId(0), &mut query, Some(&trace)).await;
+        let steps = trace.into_steps().into_iter().filter(|step| step.plugin == "forward");
+        (answered.reply.unwrap(), steps.map(|step| step.text).collect())
+    }
+
+    /// Returns the sum of a counter or gauge over the series that have this text in a label.
+    pub(super) fn metric(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let series = family.map(|family| family.get_metric()).unwrap_or_default();
+        let is_meant = |metric: &&prometheus::proto::Metric| {
+            label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label)
+        };
+        let value = |metric: &prometheus::proto::Metric| {
+            metric.get_counter().get_value() + metric.get_gauge().get_value()
+        };
+        series.iter().filter(is_meant).map(value).sum()
+    }
+}

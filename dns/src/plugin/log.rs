@@ -1,0 +1,124 @@
+//! `log`: one line for each query and what became of it.
+//!
+//! ```text
+//! 10.240.0.1:40212 - 29008 "A IN example.org. udp 41 false 4096" NOERROR qr,rd,ra 68 0.037990251s
+//! ```
+
+mod class;
+mod config;
+mod format;
+
+pub use class::{Classes, ResponseClass};
+pub use config::{LogConfig, LogRule};
+pub use format::LogFormat;
+
+use super::{Handling, Level, LineSink, Plugin, Sent};
+use crate::Query;
+use crate::engine::Context;
+
+/// Writes queries to a sink as they are answered.
+///
+/// The first rule whose zone the qname is in decides, also when its classes leave the reply out. A dropped
+/// query is logged as CoreDNS does: with `-` for rcode and flags, 0 octets, of the class error.
+#[derive(Debug)]
+pub struct Log {
+    config: LogConfig,
+    sink: LineSink,
+}
+
+impl Log {
+    /// Returns the plugin.
+    pub fn new(config: LogConfig, sink: LineSink) -> Self {
+        Self { config, sink }
+    }
+}
+
+impl Plugin for Log {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
+    fn query<'a>(&'a self, _: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
+        Handling::NEXT
+    }
+
+    fn sent(&self, query: &Query, sent: &Sent<'_>) {
+        let Some(rule) = self.config.rule_for(&query.lower) else { return };
+        if rule.classes.contains(ResponseClass::of(sent.reply)) {
+            self.sink.line(Level::Info, &rule.format.render(query, sent));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hickory_proto::op::{Edns, ResponseCode};
+    use hickory_proto::rr::RecordType;
+
+    use super::*;
+    use crate::Reply;
+    use crate::plugin::testing::{configure, lines, query, record};
+
+    const ELAPSED: Duration = Duration::from_nanos(51_965);
+
+    fn logged(config: &str, query: &Query, reply: Option<&Reply>, size: usize) -> Vec<String> {
+        let (sink, written) = lines();
+        let log = Log::new(configure(config, LogConfig::parse).unwrap(), sink);
+        log.sent(query, &Sent { reply, size, truncated: false, elapsed: ELAPSED });
+        written.take()
+    }
+
+    #[test]
+    fn the_common_format() {
+        let mut answer = Reply { authoritative: true, ..Reply::default() };
+        answer.answers.push(record("example.org.", "10.0.0.1"));
+        assert_eq!(
+            logged("log", &query("Example.ORG.", RecordType::A), Some(&answer), 68),
+            [
+                r#"[INFO] 10.240.0.1:40212 - 29008 "A IN example.org. udp 41 false 512" NOERROR qr,aa,rd 68 0.000051965s"#
+            ]
+        );
+    }
+
+    #[test]
+    fn an_ipv6_client_with_edns() {
+        let mut question = query("example.org.", RecordType::AAAA);
+        question.client = "[::1]:50759".parse().unwrap();
+        question.checking_disabled = true;
+        let mut edns = Edns::new();
+        edns.set_max_payload(4096).set_dnssec_ok(true);
+        question.edns = Some(edns);
+        let refused = Reply { recursion_available: true, ..Reply::new(ResponseCode::Refused) };
+        assert_eq!(
+            logged("log . {combined}", &question, Some(&refused), 34),
+            [
+                r#"[INFO] [::1]:50759 - 29008 "AAAA IN example.org. udp 41 true 4096" REFUSED qr,rd,ra,cd 34 0.000051965s "0""#
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dropped_query_has_no_rcode() {
+        let question = query("example.org.", RecordType::A);
+        assert_eq!(
+            logged("log", &question, None, 0),
+            [
+                r#"[INFO] 10.240.0.1:40212 - 29008 "A IN example.org. udp 41 false 512" - - 0 0.000051965s"#
+            ]
+        );
+        assert!(logged("log {\nclass success denial\n}", &question, None, 0).is_empty());
+    }
+
+    #[test]
+    fn the_first_rule_of_a_name_decides() {
+        let config = "log example.org \"{name}\" {\nclass error\n}\nlog . \"other {name}\"";
+        let success = Reply::default();
+        let failure = Reply::new(ResponseCode::ServFail);
+        let asked = |name, reply| logged(config, &query(name, RecordType::A), Some(reply), 1);
+        assert_eq!(asked("a.example.org.", &failure), ["[INFO] a.example.org."]);
+        assert!(asked("a.example.org.", &success).is_empty(), "the second rule is not asked");
+        assert_eq!(asked("example.com.", &success), ["[INFO] other example.com."]);
+    }
+}

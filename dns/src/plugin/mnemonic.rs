@@ -1,0 +1,49 @@
+//! The names of types, classes and response codes in logs.
+
+use std::borrow::Cow;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{DNSClass, RecordType};
+
+use super::arguments::rcode_name;
+
+/// Returns the mnemonic of a type; `TYPE1234` without one (RFC 3597 §5).
+pub(crate) fn record_type(record_type: RecordType) -> Cow<'static, str> {
+    match record_type {
+        RecordType::Unknown(code) => format!("TYPE{code}").into(),
+        known => <&str>::from(known).into(),
+    }
+}
+
+/// Returns the mnemonic of a class; `CLASS1234` without one (RFC 3597 §5).
+pub(crate) fn class(class: DNSClass) -> Cow<'static, str> {
+    match class {
+        DNSClass::Unknown(code) | DNSClass::OPT(code) => format!("CLASS{code}").into(),
+        known => <&str>::from(known).into(),
+    }
+}
+
+/// Returns the mnemonic of a response code; `RCODE1234` without one.
+pub(crate) fn response_code(code: ResponseCode) -> Cow<'static, str> {
+    match rcode_name(code) {
+        "other" => format!("RCODE{}", u16::from(code)).into(),
+        name => name.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(record_type(RecordType::AAAA), "AAAA");
+        assert_eq!(record_type(RecordType::ANY), "ANY");
+        assert_eq!(record_type(RecordType::from(4711)), "TYPE4711");
+        assert_eq!(class(DNSClass::IN), "IN");
+        assert_eq!(class(DNSClass::CH), "CH");
+        assert_eq!(class(DNSClass::from(4711)), "CLASS4711");
+        assert_eq!(response_code(ResponseCode::NXDomain), "NXDOMAIN");
+        assert_eq!(response_code(ResponseCode::from(0, 13)), "RCODE13");
+    }
+}

@@ -1,0 +1,110 @@
+//! The metrics of one zone of one listener.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use prometheus::{Histogram, IntCounter};
+
+use super::families::DnsMetrics;
+use super::labels::{PROTOCOLS, REQUEST_KINDS, RequestKind, protocol_number};
+use crate::plugin::Sent;
+use crate::plugin::arguments::rcode_name;
+use crate::{Protocol, Query};
+
+/// Keeps the series of a zone at hand: to look one up by its labels costs a lock and a hash, per query and family.
+///
+/// A series is made when it is first needed, so that `/metrics` shows none that is zero.
+pub(super) struct ZoneMetrics {
+    metrics: DnsMetrics,
+    server: String,
+    zone: String,
+    view: String,
+    requests: [OnceLock<IntCounter>; REQUEST_KINDS],
+    request_sizes: [OnceLock<Histogram>; PROTOCOLS],
+    response_sizes: [OnceLock<Histogram>; PROTOCOLS],
+    duration: OnceLock<Histogram>,
+    dnssec_ok: OnceLock<IntCounter>,
+}
+
+impl ZoneMetrics {
+    pub(super) fn new(metrics: &DnsMetrics, server: &str, zone: &str, view: &str) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            server: server.to_owned(),
+            zone: zone.to_owned(),
+            view: view.to_owned(),
+            requests: [const { OnceLock::new() }; REQUEST_KINDS],
+            request_sizes: [const { OnceLock::new() }; PROTOCOLS],
+            response_sizes: [const { OnceLock::new() }; PROTOCOLS],
+            duration: OnceLock::new(),
+            dnssec_ok: OnceLock::new(),
+        }
+    }
+
+    /// Records a request, and the response unless there is none.
+    pub(super) fn record(&self, query: &Query, sent: &Sent<'_>) {
+        self.request(query, sent.elapsed);
+        if let Some(reply) = sent.reply {
+            self.response(query, reply.rcode, reply.plugin, sent.size);
+        }
+    }
+
+    fn request(&self, query: &Query, elapsed: Duration) {
+        let kind = RequestKind::of(query);
+        self.requests[kind.number()].get_or_init(|| self.new_requests(kind)).inc();
+        let of_protocol = self.of_protocol(query.protocol);
+        let sizes = &self.request_sizes[protocol_number(query.protocol)];
+        let new_sizes = || self.metrics.request_size.with_label_values(&of_protocol);
+        sizes.get_or_init(new_sizes).observe(octets(query.size));
+        let new_duration = || self.metrics.request_duration.with_label_values(&self.of_zone());
+        self.duration.get_or_init(new_duration).observe(elapsed.as_secs_f64());
+        if query.dnssec_ok() {
+            let new = || self.metrics.dnssec_ok_requests.with_label_values(&self.of_zone());
+            self.dnssec_ok.get_or_init(new).inc();
+        }
+    }
+
+    fn response(&self, query: &Query, rcode: ResponseCode, plugin: &str, size: usize) {
+        let sizes = &self.response_sizes[protocol_number(query.protocol)];
+        let of_protocol = self.of_protocol(query.protocol);
+        let new_sizes = || self.metrics.response_size.with_label_values(&of_protocol);
+        sizes.get_or_init(new_sizes).observe(octets(size));
+        let [server, zone, view] = self.of_zone();
+        self.metrics
+            .responses
+            .with_label_values(&[server, zone, view, rcode_name(rcode), plugin])
+            .inc();
+    }
+
+    fn new_requests(&self, kind: RequestKind) -> IntCounter {
+        let [server, zone, view, protocol] = self.of_protocol(kind.protocol);
+        let labels = [server, zone, view, protocol, kind.family(), kind.record_type()];
+        self.metrics.requests.with_label_values(&labels)
+    }
+
+    fn of_zone(&self) -> [&str; 3] {
+        [&self.server, &self.zone, &self.view]
+    }
+
+    fn of_protocol(&self, protocol: Protocol) -> [&str; 4] {
+        [&self.server, &self.zone, &self.view, protocol.as_str()]
+    }
+}
+
+/// A message has at most 65535 octets.
+fn octets(size: usize) -> f64 {
+    f64::from(u32::try_from(size).unwrap_or(u32::MAX))
+}
+
+impl fmt::Debug for ZoneMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, zone, view, .. } = self;
+        f.debug_struct("ZoneMetrics")
+            .field("server", server)
+            .field("zone", zone)
+            .field("view", view)
+            .finish()
+    }
+}

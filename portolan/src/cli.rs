@@ -1,0 +1,110 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the admin endpoints of a role are, unless it is told otherwise.
+pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
+
+/// Names, addresses and rules for a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "portolan", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// The role to run, or the question to ask.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The roles and questions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve DNS from a Corefile, or from a directory of manifests.
+    ///
+    /// CoreDNS's own flags are understood with one dash, too: -conf, -dns.port, -p, -pidfile, -plugins, -quiet
+    /// and -version.
+    Dns(DnsArguments),
+    /// Explain why something is as it is.
+    Explain {
+        /// What to explain.
+        #[command(subcommand)]
+        what: ExplainCommand,
+    },
+}
+
+/// What can be explained.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExplainCommand {
+    /// Explain an answer: which server block, plugin, object and rule gave it, and for a miss what would
+    /// have matched.
+    Dns(ExplainDnsArguments),
+}
+
+/// The flags of `portolan dns`.
+#[derive(Debug, Args)]
+pub(crate) struct DnsArguments {
+    /// The Corefile; `stdin` reads the standard input. Without it `Corefile` in the working directory, and
+    /// without that the one that CoreDNS has built in.
+    #[arg(long = "conf", value_name = "FILE", conflicts_with = "manifests")]
+    pub conf: Option<PathBuf>,
+    /// Serve this YAML file or directory of Kubernetes manifests over a built-in Corefile.
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Option<PathBuf>,
+    /// With --manifests: the address to listen on.
+    #[arg(long, value_name = "ADDRESS", requires = "manifests", default_value = "127.0.0.1:5300")]
+    pub listen: SocketAddr,
+    /// The port of server blocks that name none.
+    #[arg(long = "dns.port", short = 'p', value_name = "PORT", default_value_t = 53)]
+    pub port: u16,
+    /// Write the process id to this file.
+    #[arg(long = "pidfile", value_name = "FILE")]
+    pub pidfile: Option<PathBuf>,
+    /// List the plugins and exit.
+    #[arg(long = "plugins")]
+    pub plugins: bool,
+    /// Do not print the zones at the start.
+    #[arg(long = "quiet")]
+    pub quiet: bool,
+    /// Show the version and exit.
+    #[arg(long = "version")]
+    pub version: bool,
+    /// Where the admin endpoints listen: /healthz, /readyz, /metrics and /debug/explain. `off` for nowhere.
+    /// When the default is taken by another process, the server starts without them.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
+}
+
+/// The flags of `portolan explain dns`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainDnsArguments {
+    /// The name to look up.
+    pub name: String,
+    /// The type of the records.
+    #[arg(default_value = "A")]
+    pub qtype: String,
+    /// Ask the running server with this admin address.
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADMIN)]
+    pub server: String,
+    /// Ask no server, but what this Corefile says.
+    #[arg(long = "conf", value_name = "FILE", conflicts_with = "manifests")]
+    pub conf: Option<PathBuf>,
+    /// Ask no server, but what these manifests say over the built-in Corefile.
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,99 @@
+//! From the start to the end of the process.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use dns::edge::server::Server;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Built;
+use super::endpoints::Serving;
+
+/// How long questions under way may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often a start that waits says what for.
+const REPORT: Duration = Duration::from_millis(500);
+
+/// The signals that end the process.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(crate) fn listen() -> Result<Self> {
+        let take = |kind| signal(kind).context("cannot handle signals");
+        Ok(Self {
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Waits until every cluster is listed, as long as the Corefile allows.
+pub(crate) async fn wait_for_sync(built: &Built, _signals: &Signals) {
+    let mut left = built.startup_timeout;
+    while !left.is_zero() {
+        let step = REPORT.min(left);
+        if built.sources.wait_until_synced(step).await {
+            return;
+        }
+        left -= step;
+        tracing::info!(
+            missing = built.unready().join(", "),
+            "waiting for the cluster to be listed"
+        );
+    }
+    if !built.unready().is_empty() {
+        tracing::warn!(
+            "serving before the cluster is listed: unknown names are answered with SERVFAIL"
+        );
+    }
+}
+
+/// What has to be stopped, in its order.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// How long the server goes on, unready, so that others can notice.
+    pub lameduck: Duration,
+    /// The DNS sockets.
+    pub server: Server,
+    /// The HTTP endpoints.
+    pub http: Serving,
+}
+
+impl Stop {
+    /// Waits for a signal and stops in order; a second signal ends the process at once.
+    pub(crate) async fn when_told(self, mut signals: Signals, _built: &Built) {
+        let name = signals.next().await;
+        tracing::info!(signal = name, lameduck_s = self.lameduck.as_secs_f64(), "shutting down");
+        tokio::select! {
+            () = self.in_order() => {}
+            name = signals.next() => {
+                tracing::warn!(signal = name, "second signal: ending at once");
+                std::process::exit(2);
+            }
+        }
+    }
+
+    async fn in_order(self) {
+        self.http.go_unready();
+        // Watching and answering go on meanwhile.
+        tokio::time::sleep(self.lameduck).await;
+        self.server.drain(DRAIN).await;
+        self.http.stop().await;
+    }
+}

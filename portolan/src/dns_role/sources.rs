@@ -1,0 +1,113 @@
+//! Where the `kubernetes` blocks of a Corefile have their clusters from. Blocks with equal configuration
+//! share one source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use cluster::{Cluster, Text};
+use cluster_source::{
+    Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing, TlsFiles,
+};
+use dns::kubernetes::Zone;
+use dns::plugin::kubernetes::{ClusterOrigin, ClusterView, KubernetesConfig};
+
+/// The started sources.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    started: Vec<(SourceConfig, Source)>,
+}
+
+/// A source as the `kubernetes` plugin reads it.
+#[derive(Debug)]
+pub(crate) struct Live(pub Source);
+
+impl ClusterView for Live {
+    fn snapshot(&self) -> Arc<Cluster> {
+        self.0.snapshot()
+    }
+}
+
+impl Sources {
+    /// Returns the source that a block needs, started.
+    ///
+    /// # Errors
+    /// The block's access to the cluster cannot work as it is configured.
+    pub(crate) async fn of(&mut self, config: &KubernetesConfig, zone: &Zone) -> Result<Source> {
+        let wanted = SourceConfig {
+            origin: origin_of(&config.origin),
+            interest: interest_of(config, zone),
+            timing: Timing::default(),
+            limits: limits_of(config),
+        };
+        if let Some((_, source)) = self.started.iter().find(|(config, _)| *config == wanted) {
+            return Ok(source.clone());
+        }
+        let source = Source::start(wanted.clone()).await?;
+        self.started.push((wanted, source.clone()));
+        Ok(source)
+    }
+
+    /// Iterates over the sources with a name for each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (String, &Source)> {
+        self.started.iter().map(|(config, source)| (name_of(&config.origin), source))
+    }
+
+    /// Waits until every source has listed everything, or the time is over; says whether all have.
+    pub(crate) async fn wait_until_synced(&self, limit: Duration) -> bool {
+        let all = async {
+            for (_, source) in &self.started {
+                let mut changes = source.changes();
+                while !source.status().is_synced() && changes.changed().await.is_ok() {}
+            }
+        };
+        tokio::time::timeout(limit, all).await.is_ok()
+    }
+}
+
+fn interest_of(config: &KubernetesConfig, zone: &Zone) -> Interest {
+    let namespaces = config.namespaces();
+    Interest {
+        kinds: zone.required(),
+        keep_labels: false,
+        labels: config.labels.clone(),
+        namespace_labels: config.namespace_labels.clone(),
+        namespaces: namespaces.map(|names| names.iter().map(|name| Text::from(&**name)).collect()),
+    }
+}
+
+fn limits_of(config: &KubernetesConfig) -> RequestLimits {
+    let limits = &config.client_limits;
+    RequestLimits { qps: limits.qps, burst: limits.burst, max_inflight: limits.max_inflight }
+}
+
+fn origin_of(origin: &ClusterOrigin) -> Origin {
+    match origin {
+        ClusterOrigin::InCluster => Origin::Kubernetes(Access::InCluster),
+        ClusterOrigin::Manifests(path) => Origin::Manifests(path.clone()),
+        ClusterOrigin::Kubeconfig { file, context } => {
+            Origin::Kubernetes(Access::Kubeconfig { file: file.clone(), context: context.clone() })
+        }
+        ClusterOrigin::Endpoint { url, tls } => {
+            let tls = tls.as_ref().map(|tls| TlsFiles {
+                cert: Some(tls.cert.clone()),
+                key: Some(tls.key.clone()),
+                ca: Some(tls.ca.clone()),
+            });
+            Origin::Kubernetes(Access::Endpoint { url: url.clone(), tls })
+        }
+    }
+}
+
+/// Returns the name of an origin in metrics.
+fn name_of(origin: &Origin) -> String {
+    match origin {
+        Origin::Manifests(path) => format!("manifests {}", path.display()),
+        Origin::Kubernetes(Access::InCluster) => "in-cluster".to_owned(),
+        Origin::Kubernetes(Access::Kubeconfig { file, context }) => {
+            let context = context.as_deref().map(|context| format!(" {context}"));
+            format!("kubeconfig {}{}", file.display(), context.unwrap_or_default())
+        }
+        Origin::Kubernetes(Access::Endpoint { url, .. }) => format!("endpoint {url}"),
+    }
+}

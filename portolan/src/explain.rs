@@ -1,0 +1,102 @@
+//! `portolan explain dns`: why an answer is as it is.
+
+mod ask;
+mod question;
+mod render;
+
+use anyhow::Result;
+use dns::engine::{ListenerId, Step, Trace};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use question::Question;
+
+use crate::cli::ExplainDnsArguments;
+use crate::dns_role::{self, Built, Choice};
+
+/// An answer and how it came about.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Explanation {
+    /// The name that was looked up.
+    pub name: String,
+    /// The type.
+    #[serde(rename = "type")]
+    pub qtype: String,
+    /// What happened, in order.
+    pub steps: Vec<ExplainedStep>,
+    /// The response code; none when the query was dropped.
+    pub rcode: Option<String>,
+    /// The plugin that answered; empty for the server itself.
+    pub plugin: String,
+    /// The answer section as zone-file lines.
+    pub answer: Vec<String>,
+    /// The authority section.
+    pub authority: Vec<String>,
+    /// The additional section.
+    pub additional: Vec<String>,
+}
+
+/// One step.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExplainedStep {
+    /// How deep the server was asking itself.
+    pub depth: u8,
+    /// Who acted; empty for the server itself.
+    pub plugin: String,
+    /// What it did.
+    pub text: String,
+}
+
+/// Asks a running server, or what a Corefile says, and prints the explanation.
+///
+/// # Errors
+/// The question is none, the server cannot be reached, or the configuration cannot be used.
+#[expect(clippy::print_stdout, reason = "this is the answer")]
+pub(crate) fn run(arguments: ExplainDnsArguments) -> Result<()> {
+    let question = Question::parse(&arguments.name, &arguments.qtype)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let explanation = runtime.block_on(async {
+        match Choice::of_explain(&arguments) {
+            Some(choice) => {
+                let built = dns_role::offline(&choice).await?;
+                Ok(explanation(&built, &question).await)
+            }
+            None => ask::running_server(&arguments.server, &question).await,
+        }
+    })?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&explanation)?);
+    } else {
+        print!("{}", render::text(&explanation));
+    }
+    Ok(())
+}
+
+/// Sends a question through the plugins and notes what happens.
+pub(crate) async fn explanation(built: &Built, question: &Question) -> Explanation {
+    let trace = Trace::default();
+    let engine = built.responder.engine();
+    let mut query = question.query();
+    // The listener that serves the name; with several, the first.
+    let listener = engine.listener_for(&query).unwrap_or(ListenerId(0));
+    let reply = engine.answer(listener, &mut query, Some(&trace)).await.reply;
+    let lines = |records: &[hickory_proto::rr::Record]| {
+        records.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let reply = reply.as_ref();
+    Explanation {
+        name: question.name.to_string(),
+        qtype: question.qtype.to_string(),
+        steps: trace.into_steps().into_iter().map(ExplainedStep::from).collect(),
+        rcode: reply.map(|reply| dns::rcode_name(reply.rcode).to_owned()),
+        plugin: reply.map(|reply| reply.plugin.to_owned()).unwrap_or_default(),
+        answer: reply.map(|reply| lines(&reply.answers)).unwrap_or_default(),
+        authority: reply.map(|reply| lines(&reply.authorities)).unwrap_or_default(),
+        additional: reply.map(|reply| lines(&reply.additionals)).unwrap_or_default(),
+    }
+}
+
+impl From<Step> for ExplainedStep {
+    fn from(step: Step) -> Self {
+        Self { depth: step.depth, plugin: step.plugin.to_owned(), text: step.text }
+    }
+}

@@ -1,0 +1,28 @@
+//! `portolan`: the roles of the appliance behind one command line.
+
+mod cli;
+mod coredns_flags;
+mod dns_role;
+mod explain;
+mod logging;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, ExplainCommand};
+
+fn main() -> ExitCode {
+    let arguments = coredns_flags::normalize(std::env::args_os().collect());
+    let result = match Cli::parse_from(arguments).command {
+        Command::Dns(arguments) => dns_role::run(arguments),
+        Command::Explain { what: ExplainCommand::Dns(arguments) } => explain::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::fatal(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
