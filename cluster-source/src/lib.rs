@@ -18,6 +18,7 @@ mod api;
 mod config;
 mod decode;
 mod edge;
+mod encode;
 mod error;
 mod interest;
 mod manifests;
@@ -26,6 +27,7 @@ mod timing;
 
 pub use config::{Access, Origin, RequestLimits, SourceConfig, TlsFiles};
 pub use edge::source::Source;
+pub use encode::dump;
 pub use error::SourceError;
 pub use interest::Interest;
 pub use status::{KindStatus, Status};

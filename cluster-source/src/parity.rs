@@ -203,3 +203,27 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// What `/debug/cluster` shows of a cluster is a fixture of it.
+    #[test]
+    fn a_dump_reads_back_as_it_was(
+        objects in prop::collection::vec(any_object(), 0..12),
+        keep_labels in any::<bool>(),
+    ) {
+        let interest = Interest { keep_labels, ..Interest::everything(KindSet::of(&Kind::ALL)) };
+        let list = json!({"kind": "List", "apiVersion": "v1", "items": objects}).to_string();
+        let cluster = from_manifests(&list, Format::Json, &interest);
+        let again = from_manifests(&crate::dump(&cluster).to_string(), Format::Json, &interest);
+        prop_assert_eq!(again.objects(), cluster.objects());
+    }
+}
+
+#[test]
+fn a_dump_keeps_every_field() {
+    let interest = Interest::everything(KindSet::of(&Kind::ALL));
+    let cluster = from_manifests(include_str!("parity/everything.yaml"), Format::Yaml, &interest);
+    assert_eq!(cluster.len(), 12);
+    let again = from_manifests(&crate::dump(&cluster).to_string(), Format::Json, &interest);
+    assert_eq!(again.objects(), cluster.objects());
+}

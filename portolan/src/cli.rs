@@ -69,7 +69,8 @@ pub(crate) struct DnsArguments {
     /// Show the version and exit.
     #[arg(long = "version")]
     pub version: bool,
-    /// Where the admin endpoints listen: /healthz, /readyz, /metrics and /debug/explain. `off` for nowhere.
+    /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
+    /// /debug/cluster and /debug/explain. `off` for nowhere.
     /// When the default is taken by another process, the server starts without them.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,

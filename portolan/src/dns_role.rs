@@ -12,6 +12,7 @@ mod builtin;
 mod corefile;
 mod endpoints;
 mod life;
+mod runtime_metrics;
 mod source_metrics;
 mod sources;
 
@@ -41,8 +42,10 @@ pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
 }
 
 async fn serve(arguments: DnsArguments) -> Result<()> {
-    let signals = life::Signals::listen()?;
+    let mut signals = life::Signals::listen()?;
+    life::outlive_other_signals()?;
     let loaded = corefile::load(&Choice::of_dns(&arguments))?;
+    logging::log_panics(loaded.wants_stacktraces());
     let mut listeners = Vec::new();
     for listener in &loaded.config.listeners {
         listeners.push(server::bind(listener_address(listener))?);
@@ -54,14 +57,18 @@ async fn serve(arguments: DnsArguments) -> Result<()> {
             .with_context(|| format!("cannot write the process id to {}", file.display()))?;
     }
     let http = endpoints.serve(&built);
-    life::wait_for_sync(&built, &signals).await;
+    tokio::select! {
+        () = life::wait_for_sync(&built) => {}
+        // Nothing has been answered yet that others would have to be told of.
+        _ = signals.next() => return Ok(()),
+    }
     if !arguments.quiet {
         let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         banner::print_zones(&loaded.config, &addresses);
     }
     let server = Server::serve(listeners, &built.responder, Limits::default());
     let stop = life::Stop { lameduck: loaded.lameduck(), server, http };
-    stop.when_told(signals, &built).await;
+    stop.when_told(signals).await;
     Ok(())
 }
 

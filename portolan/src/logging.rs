@@ -28,6 +28,21 @@ pub(crate) fn sink() -> LineSink {
     })
 }
 
+/// Logs panics as lines like every other; with the way there when `stacktraces` is set (`errors { stacktrace }`).
+pub(crate) fn log_panics(stacktraces: bool) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let what = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, what, "panic; please report it");
+        if stacktraces {
+            let trace = std::backtrace::Backtrace::force_capture().to_string();
+            for line in trace.lines() {
+                tracing::error!("{line}");
+            }
+        }
+    }));
+}
+
 /// Says why the process ends.
 #[expect(clippy::print_stderr, reason = "the last word of a command goes to the terminal")]
 pub(crate) fn fatal(error: &anyhow::Error) {

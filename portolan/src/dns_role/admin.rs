@@ -1,4 +1,4 @@
-//! `/debug/explain` of the admin endpoints.
+//! `/debug/explain` and `/debug/cluster` of the admin endpoints.
 
 use std::sync::Arc;
 
@@ -15,6 +15,29 @@ pub(crate) fn explain(built: &Arc<Built>) -> Handler {
         let built = Arc::clone(&built);
         Box::pin(async move { reply(&built, &request).await })
     })
+}
+
+/// Returns the handler of `/debug/cluster[?source=N]`: the objects of a source as a Kubernetes List, which can be
+/// saved and served with `--manifests`. Sources are counted from 0 in the order of the Corefile.
+pub(crate) fn cluster(built: &Arc<Built>) -> Handler {
+    let built = Arc::clone(built);
+    Arc::new(move |request: HttpRequest| {
+        let reply = cluster_reply(&built, &request);
+        Box::pin(std::future::ready(reply))
+    })
+}
+
+fn cluster_reply(built: &Built, request: &HttpRequest) -> HttpReply {
+    let number = request.parameter("source").map_or(Ok(0), |text| text.parse::<usize>());
+    let source = number.ok().and_then(|number| built.sources.iter().nth(number));
+    let Some((_, source)) = source else {
+        let text = "no such source: they are counted from 0 in the order of the Corefile\n";
+        return HttpReply::text(StatusCode::NOT_FOUND, text);
+    };
+    match serde_json::to_vec_pretty(&cluster_source::dump(&source.snapshot())) {
+        Ok(body) => HttpReply::json(body),
+        Err(error) => HttpReply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
 }
 
 async fn reply(built: &Built, request: &HttpRequest) -> HttpReply {

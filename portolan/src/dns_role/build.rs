@@ -24,6 +24,7 @@ use dns::{Engine, Query};
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
 use super::sources::{Live, Sources};
 use crate::logging;
@@ -53,6 +54,7 @@ struct Workshop {
     forward_metrics: ForwardMetrics,
     own_addresses: Vec<IpAddr>,
     startup_timeout: Duration,
+    wants_runtime_metrics: bool,
 }
 
 /// Builds the engine and starts what it reads from.
@@ -103,6 +105,7 @@ impl Workshop {
             dns_metrics,
             own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
             startup_timeout: Duration::ZERO,
+            wants_runtime_metrics: false,
         })
     }
 
@@ -126,7 +129,8 @@ impl Workshop {
         label: &str,
     ) -> Result<Box<dyn Plugin>> {
         Ok(match plugin {
-            PluginConfig::Prometheus(_) => {
+            PluginConfig::Prometheus(config) => {
+                self.wants_runtime_metrics |= config.runtime_metrics;
                 Box::new(Prometheus::new(&self.dns_metrics, label, "", &block.zones))
             }
             PluginConfig::Errors(config) => {
@@ -164,6 +168,9 @@ impl Workshop {
     }
 
     fn finish(self, engine: Engine, config: &Config) -> Result<Arc<Built>> {
+        if self.wants_runtime_metrics {
+            self.registry.register(Box::new(RuntimeCollector::new()?))?;
+        }
         let metrics = ServerMetrics::register(&self.registry, self.dns_metrics.panics().clone())?;
         let label = config.listeners.first().map(|listener| listener.label()).unwrap_or_default();
         let dropped = DroppedQueries::new(&self.dns_metrics, &label);

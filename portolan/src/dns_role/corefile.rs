@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use dns::config::{Config, Surroundings};
+use dns::config::{Config, PluginConfig, Surroundings};
 use dns::corefile::{DiskFiles, parse};
 use dns::edge::interfaces::interfaces;
 
@@ -149,6 +149,12 @@ pub(crate) fn load(choice: &Choice) -> Result<Loaded> {
 }
 
 impl Loaded {
+    /// Says whether an `errors` block asks for stack traces.
+    pub(crate) fn wants_stacktraces(&self) -> bool {
+        let mut plugins = self.config.blocks.iter().flat_map(|block| &block.plugins);
+        plugins.any(|plugin| matches!(plugin, PluginConfig::Errors(errors) if errors.stacktrace))
+    }
+
     /// Returns how long the server goes on after it was told to stop: the longest `lameduck`.
     pub(crate) fn lameduck(&self) -> Duration {
         let health = self.config.blocks.iter().filter_map(|block| block.health.as_ref());

@@ -150,6 +150,7 @@ impl Page {
                 .route("/healthz", health())
                 .route("/readyz", readiness(true, built, going_away))
                 .route("/metrics", fresh_metrics(built))
+                .route("/debug/cluster", admin::cluster(built))
                 .route("/debug/explain", admin::explain(built)),
         }
     }

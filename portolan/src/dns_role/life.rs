@@ -35,7 +35,8 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    /// Waits for the next of them.
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -43,8 +44,30 @@ impl Signals {
     }
 }
 
+/// Keeps the signals from ending the process that CoreDNS outlives: SIGHUP means nothing to it, and SIGUSR1
+/// asks for a reload.
+///
+/// # Errors
+/// The kernel refuses.
+pub(crate) fn outlive_other_signals() -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot handle signals")?;
+    let mut reload = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = hangup.recv() => {}
+                Some(()) = reload.recv() => {
+                    tracing::warn!("SIGUSR1: reloading is not available yet; restart instead");
+                }
+                else => return,
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Waits until every cluster is listed, as long as the Corefile allows.
-pub(crate) async fn wait_for_sync(built: &Built, _signals: &Signals) {
+pub(crate) async fn wait_for_sync(built: &Built) {
     let mut left = built.startup_timeout;
     while !left.is_zero() {
         let step = REPORT.min(left);
@@ -77,7 +100,7 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// Waits for a signal and stops in order; a second signal ends the process at once.
-    pub(crate) async fn when_told(self, mut signals: Signals, _built: &Built) {
+    pub(crate) async fn when_told(self, mut signals: Signals) {
         let name = signals.next().await;
         tracing::info!(signal = name, lameduck_s = self.lameduck.as_secs_f64(), "shutting down");
         tokio::select! {
