@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cluster::{Cluster, Text};
 use hickory_proto::rr::{LowerName, Name, Record, RecordType};
 
-use super::name::{self, Below, Parsed, label_count};
+use super::name::{self, Below, Parsed};
 use super::records::{self, Apex};
 use super::services::{self, Found, Target, Targets};
 use super::zone::Zone;
@@ -141,7 +141,8 @@ impl View<'_> {
                 Answer { status: Status::Refused, ..Answer::from(partial) }
             }
             Ok(partial) if partial.dangling => {
-                Answer { status: Status::NameError, soa: soa(), ..Answer::from(partial) }
+                let status = if synced { Status::NameError } else { Status::NotSynced };
+                Answer { status, soa: soa(), ..Answer::from(partial) }
             }
             Ok(partial) if partial.answers.is_empty() => {
                 // Endpoints of the other family may not have been seen yet.
@@ -158,7 +159,7 @@ impl View<'_> {
     }
 
     fn zone_labels(&self) -> usize {
-        label_count(self.apex)
+        name::count_labels(self.apex)
     }
 
     /// Looks the qname up.
@@ -197,7 +198,7 @@ impl View<'_> {
             }
             partial.answers.push(records::alias(owner, self.records.ttl, name.clone()));
             let lower = LowerName::new(&name);
-            if !self.apex.zone_of(&lower) {
+            if self.zone.matching(&lower) != Some(self.apex) {
                 partial.chase = Some(Chase { target: name });
                 return partial;
             }
@@ -228,13 +229,15 @@ impl View<'_> {
 
     fn find_target(&self, name: &Name, lower: &LowerName) -> Result<Found<'_>, Ruling> {
         let parsed = name::parse(lower, self.zone_labels()).map_err(Rule::alone);
-        let question = Question { name, lower, ..self.question };
-        match parsed {
-            Err(_) if nameserver::is_name_server(&View { question, ..*self }) => {
-                Ok(nameserver::found(self.cluster, self.zone))
+        let target = View { question: Question { name, lower, ..self.question }, ..*self };
+        if nameserver::is_name_server(&target) {
+            return Ok(nameserver::found(self.cluster, self.zone));
+        }
+        match parsed.and_then(|parsed| services::find(self.cluster, self.zone, &parsed)) {
+            Err(ruling) if self.zone.options.strict && target.is_empty_non_terminal() => {
+                Ok(Found { ruling, targets: Targets::Addresses(Vec::new()) })
             }
-            Err(ruling) => Err(ruling),
-            Ok(parsed) => services::find(self.cluster, self.zone, &parsed),
+            found => found,
         }
     }
 
@@ -301,8 +304,9 @@ impl View<'_> {
     }
 
     fn is_schema_version(&self) -> bool {
-        let name = self.question.lower;
-        label_count(name) == self.zone_labels() + 1 && name.iter().next() == Some(b"dns-version")
+        let lower = self.question.lower;
+        name::count_labels(lower) == self.zone_labels() + 1
+            && lower.iter().next() == Some(b"dns-version")
     }
 
     fn pointer(&self) -> Result<Partial, Ruling> {
@@ -336,14 +340,19 @@ impl View<'_> {
     /// Says whether the name has no records but names below it do, or has records of another type:
     /// then it exists (RFC 8020 §2, RFC 2308 §2.2).
     fn is_empty_non_terminal(&self) -> bool {
-        let below_zone = label_count(self.question.lower) - self.zone_labels();
+        let below_zone = name::count_labels(self.question.lower) - self.zone_labels();
         let first = self.question.lower.iter().next();
         match below_zone {
             1 if matches!(first, Some(b"dns" | b"dns-version")) => return true,
             2 if nameserver::is_name_server(self) => return true,
             _ => {}
         }
-        reverse::is_part_of_address(self.question.lower) || self.is_protocol_of_service()
+        match reverse::address_of(self.question.lower) {
+            Some(ip) => reverse::pointers(self, ip).is_ok(),
+            None => {
+                reverse::is_part_of_address(self.question.lower) || self.is_protocol_of_service()
+            }
+        }
     }
 
     fn is_protocol_of_service(&self) -> bool {
@@ -352,8 +361,7 @@ impl View<'_> {
         else {
             return false;
         };
-        let Some(protocol) = label.strip_prefix('_') else { return false };
-        let below = Below::Port { port: "", protocol };
+        let below = Below::Port { port: "", protocol: name::bare(label) };
         let parsed = Parsed::Service { namespace, service, below };
         services::find(self.cluster, self.zone, &parsed).is_ok()
     }

@@ -20,7 +20,9 @@ pub(super) fn endpoint_label<'a>(
     if let Some(hostname) = &endpoint.hostname {
         return Cow::Borrowed(hostname);
     }
-    let pod_name = endpoint.target_name.as_ref().filter(|name| name.len() <= MAX_LABEL);
+    // CoreDNS has pod names with dots in them too, which then are no names of endpoints.
+    let fits = |name: &str| name.len() <= MAX_LABEL && !(options.strict && name.contains('.'));
+    let pod_name = endpoint.target_name.as_ref().filter(|name| fits(name));
     if let Some(name) = pod_name.filter(|_| options.endpoint_pod_names) {
         return Cow::Borrowed(name);
     }
@@ -38,14 +40,14 @@ pub(super) fn dashed(ip: IpAddr) -> String {
 }
 
 /// Returns the address that a pod name's label stands for; the inverse of the dashes, as CoreDNS reads
-/// them: three single dashes are IPv4, everything else is IPv6.
+/// them: three single dashes are IPv4, everything else is IPv6, which can hold an IPv4 address.
 pub(super) fn address_of_label(label: &str) -> Option<IpAddr> {
     let dashes = label.bytes().filter(|byte| *byte == b'-').count();
     if dashes == 3 && !label.contains("--") {
         return label.replace('-', ".").parse().ok().map(IpAddr::V4);
     }
     // A dotted quad cannot be in one label, so that only the hexadecimal form parses.
-    label.replace('-', ":").parse().ok().map(IpAddr::V6)
+    label.replace('-', ":").parse().ok().map(|ip| IpAddr::V6(ip).to_canonical())
 }
 
 #[cfg(test)]
@@ -66,6 +68,7 @@ mod tests {
             assert_eq!(dashed(ip), label);
             assert_eq!(address_of_label(label), Some(ip));
         }
+        assert_eq!(address_of_label("--ffff-102-304"), Some([1, 2, 3, 4].into()));
         for label in ["blah", "1-2-3", "256-1-1-1", "1-2-3-4-5", "01-2-3-4", "", "-"] {
             assert_eq!(address_of_label(label).map(|ip| ip.is_ipv4()), None, "{label}");
         }

@@ -13,6 +13,7 @@
 use hickory_proto::rr::LowerName;
 
 use super::Rule;
+use super::zone::is_reverse;
 
 /// A name below a zone, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,25 +29,10 @@ pub(super) enum Parsed<'a> {
 }
 
 /// The two branches of a zone.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Branch {
     Svc,
     Pod,
-}
-
-impl Branch {
-    /// Returns the label of the branch.
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Self::Svc => "svc",
-            Self::Pod => "pod",
-        }
-    }
-}
-
-/// Returns the number of labels. (`num_labels` does not count a leading `*`, which has no meaning here.)
-pub(super) fn label_count(name: &LowerName) -> usize {
-    name.iter().count()
 }
 
 /// What stands before the Service in a name.
@@ -67,15 +53,25 @@ pub(super) enum Below<'a> {
 pub(super) fn parse(name: &LowerName, zone_labels: usize) -> Result<Parsed<'_>, Rule> {
     // A cluster name has no more than five labels below its zone: none beyond is looked at.
     let mut labels = [""; 6];
-    let count = label_count(name).saturating_sub(zone_labels);
+    let count = count_labels(name).saturating_sub(zone_labels);
     if count > labels.len() {
         return reject_long(name, count);
     }
     for (slot, label) in labels.iter_mut().zip(name.iter()).take(count) {
-        // Labels that are not UTF-8 name nothing in a cluster. The character cannot be in a name either.
-        *slot = std::str::from_utf8(label).unwrap_or("\u{fffd}");
+        // Labels that are not UTF-8 or hold a dot name nothing in a cluster; neither does this character.
+        let text = std::str::from_utf8(label).ok().filter(|label| !label.contains('.'));
+        *slot = text.unwrap_or("\u{fffd}");
     }
-    classify(&labels[..count])
+    match classify(&labels[..count])? {
+        Parsed::ZoneNode => Ok(Parsed::ZoneNode),
+        _ if is_reverse(name) => Err(Rule::NotAReverseName),
+        parsed => Ok(parsed),
+    }
+}
+
+/// Counts every label; the library's own count leaves out a `*` at the front.
+pub(super) fn count_labels(name: &LowerName) -> usize {
+    name.iter().count()
 }
 
 fn reject_long(name: &LowerName, count: usize) -> Result<Parsed<'_>, Rule> {
@@ -114,7 +110,7 @@ fn below<'a>(labels: &[&'a str]) -> Below<'a> {
 }
 
 /// Takes one underscore from the front; CoreDNS does not insist on it.
-fn bare(label: &str) -> &str {
+pub(super) fn bare(label: &str) -> &str {
     label.strip_prefix('_').unwrap_or(label)
 }
 
@@ -148,8 +144,6 @@ mod tests {
             ("a.b.c.d.e.web.ns.svc.", Err(Rule::TooManyLabels)),
             ("a.b.c.d.e.web.ns.pood.", Err(Rule::NotSvcOrPod)),
             ("foo.", Err(Rule::NotSvcOrPod)),
-            ("*.", Err(Rule::NotSvcOrPod)),
-            ("*.web.ns.svc.", service(Below::Endpoint("*"))),
             ("web.ns.pood.", Err(Rule::NotSvcOrPod)),
         ];
         for (text, expected) in cases {

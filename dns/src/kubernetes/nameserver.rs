@@ -1,5 +1,6 @@
 //! The zone's own name servers: NS records of the apex and `ns.dns.<zone>`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cluster::{Cluster, Service};
@@ -8,7 +9,7 @@ use hickory_proto::rr::Name;
 use super::Rule;
 use super::answer::{Partial, View};
 use super::endpoints::endpoint_label;
-use super::name::{Branch, label_count};
+use super::name::count_labels;
 use super::records;
 use super::services::{Found, Owner, Target, Targets};
 use super::zone::Zone;
@@ -20,24 +21,11 @@ struct NameServer<'c> {
     ip: IpAddr,
 }
 
-impl<'c> NameServer<'c> {
-    /// Returns the server as the end of an alias, where only the address counts.
-    fn into_target(self) -> Target<'c> {
-        let nobody = || Owner {
-            endpoint: None,
-            name: "ns".into(),
-            namespace: "dns".into(),
-            branch: Branch::Svc,
-        };
-        Target { ip: self.ip, port: None, owner: self.owner.unwrap_or_else(nobody) }
-    }
-}
-
 /// Says whether the question is about `ns.dns.<zone>`.
 pub(super) fn is_name_server(view: &View<'_>) -> bool {
     let (name, apex) = (view.question.lower, view.apex);
     let mut labels = name.iter();
-    label_count(name) == label_count(apex) + 2
+    count_labels(name) == count_labels(apex) + 2
         && labels.next() == Some(b"ns")
         && labels.next() == Some(b"dns")
 }
@@ -45,8 +33,10 @@ pub(super) fn is_name_server(view: &View<'_>) -> bool {
 /// Answers A and AAAA of `ns.dns.<zone>`.
 pub(super) fn addresses(view: &View<'_>) -> Partial {
     let servers = name_servers_of(view.cluster, view.zone);
-    let ips = servers.iter().map(|server| server.ip);
+    // Several Services can lead to the same address.
+    let ips: BTreeSet<IpAddr> = servers.iter().map(|server| server.ip).collect();
     let answers = ips
+        .into_iter()
         .filter(|ip| records::is_of_type(*ip, view.question.qtype))
         .map(|ip| records::address(view.question.name.clone(), view.records.ttl, ip))
         .collect();
@@ -55,8 +45,10 @@ pub(super) fn addresses(view: &View<'_>) -> Partial {
 
 /// Returns `ns.dns.<zone>` as the target of an alias.
 pub(super) fn found<'c>(cluster: &'c Cluster, zone: &Zone) -> Found<'c> {
-    let servers = name_servers_of(cluster, zone).into_iter();
-    let targets = servers.map(NameServer::into_target).collect();
+    let owner = Owner { first: None, service: None, namespace: "" };
+    let target =
+        |server: NameServer<'c>| Target { ip: server.ip, port: None, owner: owner.clone() };
+    let targets = name_servers_of(cluster, zone).into_iter().map(target).collect();
     Found { ruling: Rule::NameServer.alone(), targets: Targets::Addresses(targets) }
 }
 
@@ -110,23 +102,23 @@ fn add_service<'c>(
     zone: &Zone,
     service: &'c Service,
 ) {
-    let mut add = |owner, ip| {
-        let owner = Some(owner);
+    let (name, namespace) = (&*service.key.name, &*service.key.namespace);
+    let mut add = |first, ip| {
+        let owner = Some(Owner { first, service: Some(name), namespace });
         if !servers.iter().any(|server| server.owner == owner && server.ip == ip) {
             servers.push(NameServer { owner, ip });
         }
     };
     if !service.is_headless() {
         for ip in service.cluster_ips() {
-            add(Owner::of_service(service), *ip);
+            add(None, *ip);
         }
         return;
     }
-    for slice in cluster.slices_of(&service.key.namespace, &service.key.name) {
+    for slice in cluster.slices_of(namespace, name) {
         for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
             for ip in endpoint.addresses.iter().copied() {
-                let label = endpoint_label(endpoint, ip, &zone.options);
-                add(Owner::of_endpoint(service, label), ip);
+                add(Some(endpoint_label(endpoint, ip, &zone.options)), ip);
             }
         }
     }

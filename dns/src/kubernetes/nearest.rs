@@ -3,7 +3,7 @@
 use cluster::Cluster;
 use hickory_proto::rr::LowerName;
 
-use super::name::{self, Below, Parsed, label_count};
+use super::name::{self, Below, Parsed};
 use super::zone::Zone;
 
 /// How many candidates are named.
@@ -15,7 +15,7 @@ const MAX_DISTANCE: usize = 3;
 /// Returns names that exist and are near to one that does not, the nearest first: the same Service in another
 /// namespace, a Service or namespace spelled nearly so, an endpoint or port of the Service.
 pub fn nearest(cluster: &Cluster, zone: &Zone, apex: &LowerName, name: &LowerName) -> Vec<String> {
-    let labels = label_count(apex);
+    let labels = name::count_labels(apex);
     match name::parse(name, labels) {
         Ok(Parsed::Service { namespace, service, below }) => {
             near_service(cluster, zone, apex, (namespace, service), below)
@@ -70,7 +70,7 @@ fn near_namespaces(cluster: &Cluster, zone: &Zone, namespace: &str) -> Vec<Strin
 
 /// `web.shop.cluster.local` instead of `web.shop.svc.cluster.local`.
 fn guess_missing_branch(cluster: &Cluster, apex: &LowerName, name: &LowerName) -> Vec<String> {
-    let below = label_count(name) - label_count(apex);
+    let below = name::count_labels(name) - name::count_labels(apex);
     let labels: Vec<_> = name.iter().take(below).map(String::from_utf8_lossy).collect();
     match labels.as_slice() {
         [.., service, namespace] if cluster.service(namespace, service).is_some() => {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
-use super::name::label_count;
+use super::name::count_labels;
 
 /// The version of the Kubernetes DNS specification that is served.
 pub(super) const SCHEMA_VERSION: &str = "1.1.0";
@@ -26,17 +26,16 @@ pub(super) struct Apex {
 impl Apex {
     /// Returns the end of a qname that is the zone.
     pub(super) fn of(qname: &Name, zone: &LowerName, ttl: u32) -> Self {
-        Self { name: qname.trim_to(label_count(zone)), ttl }
+        Self { name: qname.trim_to(count_labels(zone)), ttl }
     }
 
     /// Returns a name below the zone; none when it is longer than a name may be (RFC 1035 §2.3.4).
+    /// A dot in a label, which pod names can have, divides it.
     pub(super) fn child<'a>(
         &self,
         labels: impl DoubleEndedIterator<Item = &'a str>,
     ) -> Option<Name> {
-        labels
-            .rev()
-            .try_fold(self.name.clone(), |name, label| name.prepend_label(label.as_bytes()).ok())
+        below(&self.name, labels)
     }
 
     /// Returns `ns.dns.<zone>`.
@@ -54,6 +53,15 @@ impl Apex {
         let ttl = self.ttl.min(MAX_SOA_TTL);
         Some(Record::from_rdata(self.name.clone(), ttl, RData::SOA(data)))
     }
+}
+
+/// Returns a name below another; none when it is longer than a name may be.
+pub(super) fn below<'a>(
+    zone: &Name,
+    labels: impl DoubleEndedIterator<Item = &'a str>,
+) -> Option<Name> {
+    let mut labels = labels.flat_map(|label| label.split('.')).rev();
+    labels.try_fold(zone.clone(), |name, label| name.prepend_label(label.as_bytes()).ok())
 }
 
 /// Returns an A or AAAA record.

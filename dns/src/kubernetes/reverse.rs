@@ -77,7 +77,10 @@ pub(super) fn pointers(view: &View<'_>, ip: IpAddr) -> Result<Partial, Ruling> {
     };
     let mut services = view.cluster.services_by_cluster_ip(ip).iter();
     if let Some(service) = services.find(|service| is_visible(view, &service.key.namespace)) {
-        let name = below(primary, &[&service.key.name, &service.key.namespace, "svc"]);
+        let name = records::below(
+            primary,
+            [&*service.key.name, &service.key.namespace, "svc"].into_iter(),
+        );
         let ruling = Rule::ReverseService.on(Kind::Service, &service.key);
         return Ok(answer(ruling, name.into_iter().collect()));
     }
@@ -106,15 +109,13 @@ fn endpoint_names(view: &View<'_>, primary: &LowerName, ip: IpAddr) -> Vec<Name>
         for endpoint in endpoints.filter(|e| e.ready && e.addresses.contains(&ip)) {
             let label = endpoint_label(endpoint, ip, &view.zone.options);
             let labels = [&*label, service, &slice.key.namespace, "svc"];
-            names.extend(below(primary, &labels).filter(|name| seen.insert(name.clone())));
+            names.extend(
+                records::below(primary, labels.into_iter())
+                    .filter(|name| seen.insert(name.clone())),
+            );
         }
     }
     names
-}
-
-fn below(zone: &LowerName, labels: &[&str]) -> Option<Name> {
-    let zone: Name = (**zone).clone();
-    labels.iter().rev().try_fold(zone, |name, label| name.prepend_label(label.as_bytes()).ok())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use cluster::{Cluster, Kind, Service, ServiceAddress, Text};
+use cluster::{Cluster, Kind, Pod, Protocol, Service, ServiceAddress, Text};
 
 use super::endpoints::{address_of_label, endpoint_label};
 use super::name::{Below, Branch, Parsed};
@@ -38,40 +38,23 @@ pub(super) struct Target<'c> {
     pub(super) owner: Owner<'c>,
 }
 
-/// The name of an address below the zone.
+/// The name of an address: `[<endpoint>.]<service>.<namespace>.svc.<zone>` or
+/// `<a-b-c-d>.<namespace>.pod.<zone>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Owner<'c> {
-    /// The endpoint of a Service.
-    pub(super) endpoint: Option<Cow<'c, str>>,
-    /// The Service, or the address of a pod with dashes.
-    pub(super) name: Cow<'c, str>,
-    pub(super) namespace: Cow<'c, str>,
-    pub(super) branch: Branch,
+    /// The label of the endpoint or of the pod.
+    pub(super) first: Option<Cow<'c, str>>,
+    /// None for a pod.
+    pub(super) service: Option<&'c str>,
+    pub(super) namespace: &'c str,
 }
 
-impl<'c> Owner<'c> {
-    pub(super) fn of_service(service: &'c Service) -> Self {
-        Self {
-            endpoint: None,
-            name: Cow::Borrowed(&service.key.name),
-            namespace: Cow::Borrowed(&service.key.namespace),
-            branch: Branch::Svc,
-        }
-    }
-
-    pub(super) fn of_endpoint(service: &'c Service, label: Cow<'c, str>) -> Self {
-        Self { endpoint: Some(label), ..Self::of_service(service) }
-    }
-
-    fn of_pod(namespace: &str, address: &str) -> Self {
-        let (name, namespace) = (address.to_owned().into(), namespace.to_owned().into());
-        Self { endpoint: None, name, namespace, branch: Branch::Pod }
-    }
-
+impl Owner<'_> {
     /// Iterates over the labels below the zone.
     pub(super) fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
-        let labels = [&*self.name, &*self.namespace, self.branch.label()];
-        self.endpoint.as_deref().into_iter().chain(labels)
+        let branch = if self.service.is_some() { "svc" } else { "pod" };
+        let names = self.first.as_deref().into_iter().chain(self.service);
+        names.chain([self.namespace, branch])
     }
 }
 
@@ -141,11 +124,14 @@ fn pod<'c>(
     let ip = address_of_label(address).ok_or_else(|| Rule::NotAPodAddress.alone())?;
     let ruling = match zone.options.pods {
         PodMode::Insecure => Rule::PodInsecure.alone(),
-        PodMode::Verified | PodMode::Disabled => pod_with_address(cluster, zone, namespace, ip)?,
+        PodMode::Verified | PodMode::Disabled => {
+            pod_with_address(cluster, zone, namespace, address, ip)?
+        }
     };
-    // CoreDNS has SRV records for pods, with the port 0.
+    let namespace = cluster.namespace(namespace).map_or("", |namespace| &*namespace.name);
+    let owner = Owner { first: Some(address.to_owned().into()), service: None, namespace };
+    // A pod name says nothing of ports; CoreDNS has SRV records with port 0 all the same.
     let port = if zone.options.strict { None } else { Some(0) };
-    let owner = Owner::of_pod(namespace, address);
     Ok(Found { ruling, targets: Targets::Addresses(vec![Target { ip, port, owner }]) })
 }
 
@@ -153,12 +139,15 @@ fn pod_with_address(
     cluster: &Cluster,
     zone: &Zone,
     namespace: &str,
+    label: &str,
     ip: IpAddr,
 ) -> Result<Ruling, Ruling> {
+    // CoreDNS knows a pod by its primary address only, as the API spells it.
+    let is_spelled = label == ip.to_string().replace(['.', ':'], "-");
+    let is_known = |pod: &Pod| is_spelled && pod.ips.first() == Some(&ip);
     let pods = cluster.pods_by_ip(ip).iter();
     pods.filter(|pod| &*pod.key.namespace == namespace && pod.holds_its_addresses())
-        // CoreDNS knows a pod by its primary address only.
-        .find(|pod| zone.options.strict || pod.ips.first() == Some(&ip))
+        .find(|pod| zone.options.strict || is_known(pod))
         .map(|pod| Rule::PodVerified.on(Kind::Pod, &pod.key))
         .ok_or_else(|| Rule::NoSuchPod.alone())
 }
@@ -195,18 +184,21 @@ fn alias<'c>(target: &'c Text, on: impl Fn(Rule) -> Ruling) -> Result<Found<'c>,
 
 fn cluster_ips<'c>(service: &'c Service, below: Below<'_>) -> Result<Found<'c>, Ruling> {
     let on = |rule: Rule| rule.on(Kind::Service, &service.key);
-    if service.address == ServiceAddress::Pending {
-        return Ok(Found::empty(on(Rule::NoClusterIpYet)));
-    }
-    let owner = Owner::of_service(service);
-    let ports = service.ports.iter().filter(|p| below.has_port(&p.name, p.protocol.as_str()));
-    let targets: Vec<Target<'c>> = ports
-        .flat_map(|port| service.cluster_ips().iter().map(move |ip| (port.port, *ip)))
-        .map(|(port, ip)| Target { ip, port: Some(port), owner: owner.clone() })
-        .collect();
-    if targets.is_empty() {
+    let owner =
+        Owner { first: None, service: Some(&service.key.name), namespace: &service.key.namespace };
+    let declared = service.ports.iter().map(|p| (&*p.name, p.protocol, Some(p.port)));
+    let ports = ports_of(declared, below);
+    if ports.is_empty() {
         return Err(on(Rule::NoSuchPort));
     }
+    if service.cluster_ips().is_empty() {
+        return Ok(Found::empty(on(Rule::NoClusterIpYet)));
+    }
+    let targets: Vec<Target<'c>> = ports
+        .into_iter()
+        .flat_map(|port| service.cluster_ips().iter().map(move |ip| (port, *ip)))
+        .map(|(port, ip)| Target { ip, port, owner: owner.clone() })
+        .collect();
     Ok(Found { ruling: on(Rule::ClusterIp), targets: Targets::Addresses(targets) })
 }
 
@@ -237,14 +229,19 @@ fn endpoint_targets<'c>(
 ) -> Vec<Target<'c>> {
     let mut targets = Vec::new();
     for slice in slices_of(cluster, zone, service) {
-        let ports = slice_ports(slice, below);
+        let declared = slice.ports.iter().map(|p| (&*p.name, p.protocol, p.port));
+        let ports = ports_of(declared, below);
         for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
             for ip in endpoint.addresses.iter().copied() {
                 let label = endpoint_label(endpoint, ip, &zone.options);
                 if matches!(below, Below::Endpoint(wanted) if !label.eq_ignore_ascii_case(wanted)) {
                     continue;
                 }
-                let owner = Owner::of_endpoint(service, label);
+                let owner = Owner {
+                    first: Some(label),
+                    service: Some(&service.key.name),
+                    namespace: &service.key.namespace,
+                };
                 targets.extend(ports.iter().map(|port| Target {
                     ip,
                     port: *port,
@@ -256,14 +253,19 @@ fn endpoint_targets<'c>(
     targets
 }
 
-/// Returns the ports of a slice that the name asks for. A slice without ports has one that is none, so
-/// that its addresses are found all the same.
-fn slice_ports(slice: &cluster::EndpointSlice, below: Below<'_>) -> Vec<Option<u16>> {
-    if slice.ports.is_empty() {
+/// Returns the declared ports that the name asks for. Without any declared there is one that is none, so
+/// that the addresses are found all the same.
+fn ports_of<'a>(
+    declared: impl ExactSizeIterator<Item = (&'a str, Protocol, Option<u16>)>,
+    below: Below<'_>,
+) -> Vec<Option<u16>> {
+    if declared.len() == 0 {
         return if below.has_port("", "") { vec![None] } else { Vec::new() };
     }
-    let ports = slice.ports.iter().filter(|p| below.has_port(&p.name, p.protocol.as_str()));
-    ports.map(|port| port.port).collect()
+    declared
+        .filter(|(name, protocol, _)| below.has_port(name, protocol.as_str()))
+        .map(|(.., port)| port)
+        .collect()
 }
 
 fn slices_of<'c>(

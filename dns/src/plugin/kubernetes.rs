@@ -64,7 +64,9 @@ impl Plugin for Kubernetes {
         let question = Question { name: &query.name, lower: &query.lower, qtype: query.qtype };
         let mut answer = answer(&cluster, &self.zone, apex, question);
         self.explain(&cluster, apex, query, &answer, context);
-        if answer.status == Status::NameError && self.fallthrough.lets_through(&query.lower) {
+        // A name error behind an alias is an answer about a name of this zone.
+        let is_unknown = answer.status == Status::NameError && answer.answers.is_empty();
+        if is_unknown && self.fallthrough.lets_through(&query.lower) {
             context.note(self.name(), || "`fallthrough`: the next plugin is asked".into());
             return Handling::NEXT;
         }
