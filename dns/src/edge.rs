@@ -4,6 +4,7 @@ pub mod error_flush;
 pub mod health_probe;
 pub mod http;
 pub mod interfaces;
+pub mod open_files;
 pub mod process_metrics;
 pub mod server;
 pub(crate) mod upstream;

@@ -19,10 +19,12 @@ mod sources;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use dns::edge::open_files::raise_limit;
 use dns::edge::server::{self, Limits, Server};
 
 use crate::cli::DnsArguments;
 use crate::logging;
+use crate::output::Output;
 
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
@@ -36,21 +38,26 @@ pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
         banner::print_facts(&arguments);
         return Ok(());
     }
-    logging::start();
+    let output = logging::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(arguments))
+    let result = runtime.block_on(serve(arguments, &output));
+    output.flush();
+    result
 }
 
-async fn serve(arguments: DnsArguments) -> Result<()> {
+async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     let mut signals = life::Signals::listen()?;
     life::outlive_other_signals()?;
+    if let Err(error) = raise_limit() {
+        tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
+    }
     let loaded = corefile::load(&Choice::of_dns(&arguments))?;
     logging::log_panics(loaded.wants_stacktraces());
     let mut listeners = Vec::new();
     for listener in &loaded.config.listeners {
         listeners.push(server::bind(listener_address(listener))?);
     }
-    let built = build::build(&loaded.config).await?;
+    let built = build::build(&loaded.config, output).await?;
     let endpoints = endpoints::bind(&loaded.config, arguments.admin.as_deref()).await?;
     if let Some(file) = &arguments.pidfile {
         std::fs::write(file, std::process::id().to_string())
@@ -83,7 +90,7 @@ fn listener_address(listener: &dns::config::ListenerConfig) -> std::net::SocketA
 /// The configuration cannot be used.
 pub(crate) async fn offline(choice: &Choice) -> Result<Arc<Built>> {
     let loaded = corefile::load(choice)?;
-    let built = build::build(&loaded.config).await?;
+    let built = build::build(&loaded.config, &Output::none()).await?;
     built.sources.wait_until_synced(built.startup_timeout).await;
     Ok(built)
 }

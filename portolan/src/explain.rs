@@ -5,6 +5,7 @@ mod question;
 mod render;
 
 use anyhow::Result;
+use dns::Reply;
 use dns::engine::{ListenerId, Step, Trace};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub(crate) struct Explanation {
     pub rcode: Option<String>,
     /// The plugin that answered; empty for the server itself.
     pub plugin: String,
+    /// Why the reply is a failure or a refusal.
+    pub reason: Option<String>,
     /// The answer section as zone-file lines.
     pub answer: Vec<String>,
     /// The authority section.
@@ -89,10 +92,17 @@ pub(crate) async fn explanation(built: &Built, question: &Question) -> Explanati
         steps: trace.into_steps().into_iter().map(ExplainedStep::from).collect(),
         rcode: reply.map(|reply| dns::rcode_name(reply.rcode).to_owned()),
         plugin: reply.map(|reply| reply.plugin.to_owned()).unwrap_or_default(),
+        reason: reply.and_then(reason_of),
         answer: reply.map(|reply| lines(&reply.answers)).unwrap_or_default(),
         authority: reply.map(|reply| lines(&reply.authorities)).unwrap_or_default(),
         additional: reply.map(|reply| lines(&reply.additionals)).unwrap_or_default(),
     }
+}
+
+/// Returns what the operator is told of a failure, or else what the client is.
+fn reason_of(reply: &Reply) -> Option<String> {
+    let told = reply.extended_error.as_ref().map(|error| error.text.to_string());
+    reply.error.clone().or(told)
 }
 
 impl From<Step> for ExplainedStep {

@@ -2,7 +2,6 @@
 //! whoever collects them adds.
 
 use std::fmt;
-use std::io::{self, Write};
 
 use dns::plugin::{Level, LineSink};
 use tracing::{Event, Subscriber};
@@ -11,20 +10,25 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, fmt as subscriber};
 
-/// Sends the events of all crates to the standard output. `PORTOLAN_LOG` chooses levels (`debug`,
+use crate::output::Output;
+
+/// Sends the events of all crates to the output. `PORTOLAN_LOG` chooses levels (`debug`,
 /// `portolan_dns=debug`); `info` otherwise.
-pub(crate) fn start() {
+pub(crate) fn start() -> Output {
+    let output = Output::start();
     let filter = EnvFilter::try_from_env("PORTOLAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = subscriber().with_env_filter(filter).event_format(Lines).with_writer(io::stdout);
+    let lines = output.clone();
+    let events = subscriber().with_env_filter(filter).event_format(Lines);
     // Fails only when a subscriber is there already, which then gets the events.
-    let _ = lines.try_init();
+    let _ = events.with_writer(move || lines.line()).try_init();
+    output
 }
 
 /// Returns the sink of plugins that write lines.
-pub(crate) fn sink() -> LineSink {
-    LineSink::new(|level: Level, text: &str| {
-        // Nobody is left to tell that the standard output is closed.
-        let _ = writeln!(io::stdout().lock(), "[{}] {text}", level.as_str());
+pub(crate) fn sink(output: &Output) -> LineSink {
+    let output = output.clone();
+    LineSink::new(move |level: Level, text: &str| {
+        output.write(format!("[{}] {text}\n", level.as_str()).into_bytes());
     })
 }
 
@@ -46,7 +50,22 @@ pub(crate) fn log_panics(stacktraces: bool) {
 /// Says why the process ends.
 #[expect(clippy::print_stderr, reason = "the last word of a command goes to the terminal")]
 pub(crate) fn fatal(error: &anyhow::Error) {
-    eprintln!("portolan: {error:#}");
+    // A Corefile with several mistakes has a line for each.
+    for line in in_words(error).lines() {
+        eprintln!("portolan: {line}");
+    }
+}
+
+/// Puts an error and its causes into one text. Causes that an error above them spells out are not said
+/// again, so that a remedy stays the last word.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 struct Lines;

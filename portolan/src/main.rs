@@ -5,6 +5,7 @@ mod coredns_flags;
 mod dns_role;
 mod explain;
 mod logging;
+mod output;
 
 use std::process::ExitCode;
 

@@ -24,6 +24,7 @@ pub(super) struct Metadata<'a> {
 
 /// What can be read of any object, even of one whose kind is unknown or whose other fields are broken.
 #[derive(Deserialize, Debug)]
+#[serde(expecting = "an object")]
 pub(crate) struct Header<'a> {
     #[serde(borrow, rename = "apiVersion")]
     api_version: Option<Word<'a>>,

@@ -150,8 +150,20 @@ impl View<'_> {
                 let status = if unsure && !synced { Status::NotSynced } else { Status::Exists };
                 Answer { status, soa: soa(), ..Answer::from(partial) }
             }
+            // Behind an alias, too, NODATA needs the SOA record (RFC 2308 §2.2).
+            Ok(partial) if self.zone.options.strict && self.ends_in_alias(&partial) => {
+                Answer { soa: soa(), ..Answer::from(partial) }
+            }
             Ok(partial) => partial.into(),
         }
+    }
+
+    /// Says whether the answer is an alias of a name in the zone that has no records of the type.
+    fn ends_in_alias(&self, partial: &Partial) -> bool {
+        let is_alias = |record: &Record| record.record_type() == RecordType::CNAME;
+        self.question.qtype != RecordType::CNAME
+            && partial.chase.is_none()
+            && partial.answers.last().is_some_and(is_alias)
     }
 
     pub(super) fn is_apex(&self) -> bool {

@@ -28,6 +28,7 @@ use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
 use super::sources::{Live, Sources};
 use crate::logging;
+use crate::output::Output;
 
 /// A server without its sockets.
 #[derive(Debug)]
@@ -55,14 +56,15 @@ struct Workshop {
     own_addresses: Vec<IpAddr>,
     startup_timeout: Duration,
     wants_runtime_metrics: bool,
+    output: Output,
 }
 
 /// Builds the engine and starts what it reads from.
 ///
 /// # Errors
 /// A cluster, a file or an address that a plugin needs cannot be used.
-pub(crate) async fn build(config: &Config) -> Result<Arc<Built>> {
-    let mut workshop = Workshop::new()?;
+pub(crate) async fn build(config: &Config, output: &Output) -> Result<Arc<Built>> {
+    let mut workshop = Workshop::new(output)?;
     let mut blocks = Vec::new();
     for (index, block) in config.blocks.iter().enumerate() {
         let label = label_of(config, index);
@@ -87,8 +89,9 @@ fn label_of(config: &Config, block: usize) -> String {
 }
 
 impl Workshop {
-    fn new() -> Result<Self> {
+    fn new(output: &Output) -> Result<Self> {
         let registry = Registry::new();
+        registry.register(Box::new(output.dropped().clone()))?;
         let dns_metrics = DnsMetrics::register(&registry)?;
         dns_metrics.set_build_info(BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
@@ -106,6 +109,7 @@ impl Workshop {
             own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
             startup_timeout: Duration::ZERO,
             wants_runtime_metrics: false,
+            output: output.clone(),
         })
     }
 
@@ -134,11 +138,13 @@ impl Workshop {
                 Box::new(Prometheus::new(&self.dns_metrics, label, "", &block.zones))
             }
             PluginConfig::Errors(config) => {
-                let errors = Errors::new(config.clone(), logging::sink());
+                let errors = Errors::new(config.clone(), logging::sink(&self.output));
                 tokio::spawn(flush_errors(Arc::downgrade(errors.journal()), FLUSH_INTERVAL));
                 Box::new(errors)
             }
-            PluginConfig::Log(config) => Box::new(Log::new(config.clone(), logging::sink())),
+            PluginConfig::Log(config) => {
+                Box::new(Log::new(config.clone(), logging::sink(&self.output)))
+            }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::Forward(config) => {

@@ -169,10 +169,12 @@ fn readiness(
         if *going_away.borrow() {
             return vec!["shutting down".to_owned()];
         }
-        // A poisoned lock means that a report panicked: ask the sources themselves.
+        let unready = built.unready();
+        // A poisoned lock means that a report panicked: believe the sources themselves.
         match state.lock() {
-            Ok(mut state) => state.report(built.unready()),
-            Err(_) => built.unready(),
+            // The plugin's name is what is remembered: the reasons behind it change all the time.
+            Ok(mut state) if state.report(unready.first().cloned()).is_empty() => Vec::new(),
+            Ok(_) | Err(_) => unready,
         }
     })
 }

@@ -15,7 +15,8 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     }
     let rcode = explanation.rcode.as_deref().unwrap_or("no reply");
     let by = if explanation.plugin.is_empty() { "the server" } else { &explanation.plugin };
-    let _ = writeln!(text, "  => {rcode}, from {by}");
+    let reason = explanation.reason.as_ref().map(|reason| format!(": {reason}"));
+    let _ = writeln!(text, "  => {rcode}, from {by}{}", reason.unwrap_or_default());
     let sections = [
         ("answer", &explanation.answer),
         ("authority", &explanation.authority),
