@@ -171,11 +171,10 @@ fn readiness(
         }
         let unready = built.unready();
         // A poisoned lock means that a report panicked: believe the sources themselves.
-        match state.lock() {
-            // The plugin's name is what is remembered: the reasons behind it change all the time.
-            Ok(mut state) if state.report(unready.first().cloned()).is_empty() => Vec::new(),
-            Ok(_) | Err(_) => unready,
-        }
+        let Ok(mut state) = state.lock() else { return unready };
+        // The plugin's name is what is remembered: the reasons behind it change all the time.
+        let still_waiting = state.report(unready.first().cloned());
+        if still_waiting.is_empty() { still_waiting } else { unready }
     })
 }
 
