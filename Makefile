@@ -1,0 +1,68 @@
+# `make help` lists what can be made.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build release lint bench-model fuzz soak clean tools
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
+TOOLS := cc=build-essential
+test soak: TOOLS += dig=bind9-dnsutils ip=iproute2 /bin/kill=procps kubectl=kubernetes-client unshare=util-linux \
+	/etc/ssl/certs/ca-certificates.crt=ca-certificates
+
+# Seconds for each target of `make fuzz`; cases for each property of `make soak`, and seconds for each corpus.
+FUZZ_SECONDS ?= 60
+SOAK_CASES ?= 20000
+SOAK_SECONDS ?= 300
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: tools ## Build in release mode and serve deploy/demo/ on 127.0.0.1:5300 until Ctrl-C
+	$(CARGO) build --release -p portolan --locked
+	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo/run
+
+test: tools ## Install missing Debian packages, build everything and run every test
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --workspace --locked --quiet
+
+build: ## Build everything in debug mode
+	$(CARGO) build --workspace --locked
+
+release: ## Build the binary in release mode
+	$(CARGO) build --release -p portolan --locked
+
+lint: ## Check the format, and run clippy with warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench-model: ## Measure what one change costs at 1,000, 10,000 and 100,000 Services
+	$(CARGO) bench --locked -p portolan-cluster --bench update
+
+fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+		{ echo "cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@set -e; for target in $$($(CARGO) +nightly fuzz list); do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+soak: tools ## Run every test with SOAK_CASES cases for each property, and the long fault runs
+	$(CARGO) build --release --workspace --locked
+	PORTOLAN_SOAK=$(SOAK_SECONDS) PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --release --workspace --locked --quiet
+
+clean: ## Remove everything that was built
+	$(CARGO) clean
+
+# Installs the packages of missing TOOLS, with sudo unless root.
+tools:
+	@set -e; missing=; \
+	for pair in $(TOOLS); do \
+		command -v "$${pair%%=*}" >/dev/null || [ -e "/$${pair%%=*}" ] || missing="$$missing $${pair#*=}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
+	echo "installing$$missing"; \
+	$$as_root apt-get update -qq </dev/null; \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing </dev/null

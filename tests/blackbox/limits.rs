@@ -1,0 +1,314 @@
+//! What the server does at its limits, and when it is told to stop.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, MessageType};
+use portolan_tests::client::{TcpClient, UdpClient, http_get, query};
+use portolan_tests::dig::dig;
+use portolan_tests::fixture;
+use portolan_tests::namespace::run;
+use portolan_tests::records::rcode;
+use portolan_tests::server::{PATIENCE, Server, binary, write};
+use portolan_tests::stage::{metric, until};
+
+const NAME: &str = "web.alpha.svc.cluster.local.";
+
+/// Connections to one listener.
+const TCP_CONNECTIONS: usize = 1024;
+
+/// Questions over UDP that wait, on one listener.
+const UDP_WAITING: usize = 4096;
+
+/// How long a query for an upstream that is silent may take.
+const SILENT_UPSTREAM: Duration = Duration::from_secs(6);
+
+fn corefile(lines: &str) -> String {
+    let manifests = fixture("dig");
+    format!(
+        ".:0 {{\n    errors {{\n        consolidate 1m .*\n    }}\n    kubernetes cluster.local {{\n        manifests {}\n    }}\n{lines}\n}}\n",
+        manifests.display()
+    )
+}
+
+/// Starts a server whose shell allows no more open files than a login shell does.
+fn serve_with_few_files(lines: &str) -> Server {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("Corefile");
+    write(&file, &corefile(lines));
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=1024:").arg(binary()).args(["dns", "--admin", "127.0.0.1:0", "-conf"]);
+    command.arg(file);
+    Server::of(command, directory).serving()
+}
+
+/// Lets this process open as many files as it may.
+fn raise_own_limit() {
+    let hard = run("sh", &["-c", "ulimit -Hn"]).trim().to_owned();
+    let files: usize = hard.parse().unwrap_or(usize::MAX);
+    assert!(files > 2 * TCP_CONNECTIONS, "the hard limit of open files (ulimit -Hn) is {files}");
+    let pid = std::process::id().to_string();
+    run("prlimit", &["--pid", &pid, &format!("--nofile={hard}:{hard}")]);
+}
+
+fn open_files(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
+}
+
+/// Returns the resident memory in MiB.
+fn memory(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
+}
+
+fn connect(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Waits until the server closes a connection, and says how long that took.
+fn until_closed(stream: &mut TcpStream) -> Duration {
+    let start = Instant::now();
+    match stream.read(&mut [0; 1]) {
+        Ok(octets) => assert_eq!(octets, 0),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
+    start.elapsed()
+}
+
+#[test]
+fn connections_beyond_the_cap_are_closed_at_once() {
+    raise_own_limit();
+    let mut server = serve_with_few_files("");
+    let address = server.address();
+    let mut open: Vec<TcpStream> = (0..TCP_CONNECTIONS).map(|_| connect(address)).collect();
+    let connections = |server: &mut Server| metric(server, "portolan_dns_tcp_connections", "");
+    let all = until("every connection", || connections(&mut server), |n| *n > 1023.5);
+    assert!(all < 1024.5, "{all}");
+
+    let took = until_closed(&mut connect(address));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let refused = metric(&mut server, "portolan_dns_refused_total", "tcp_connections");
+    assert!((refused - 1.0).abs() < 0.1, "{refused}");
+    // Those that are open are served, and so is UDP.
+    let mut client = TcpClient { stream: open.pop().unwrap() };
+    assert_eq!(client.ask(NAME, "A", 0).answers.len(), 1);
+    assert_eq!(dig(address, NAME).answer.len(), 1);
+    // One that goes makes room.
+    drop(client);
+    until("a free place", || connections(&mut server), |n| *n < 1023.5);
+    assert_eq!(TcpClient::new(address).ask(NAME, "A", 0).answers.len(), 1);
+}
+
+#[test]
+fn slow_clients_are_hung_up_on() {
+    let mut server = Server::start(&corefile(""));
+    let address = server.address();
+    // Some octets of a message that never ends, an octet of a length, and a message octet by octet.
+    let mut half = connect(address);
+    half.write_all(&[0, 40, 1, 2, 3]).unwrap();
+    let mut start = connect(address);
+    start.write_all(&[0]).unwrap();
+    let trickle = connect(address);
+    let mut trickling = trickle.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        let start = Instant::now();
+        let (mut drops, mut octet) = (0, [0; 1]);
+        trickling.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        trickling.write_all(&[0, 200]).unwrap();
+        // The wait for a reply that never comes is the pause between two drops.
+        while trickling.write_all(&[0]).is_ok() {
+            drops += 1;
+            match trickling.read(&mut octet) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                _ => break,
+            }
+            assert!(start.elapsed() < PATIENCE);
+        }
+        (drops, start.elapsed())
+    });
+    let took = until_closed(&mut half);
+    assert!(took < Duration::from_secs(6), "the rest of a message may take 3 s, not {took:?}");
+    let (drops, took) = dripping.join().unwrap();
+    assert!(drops < 40 && took < Duration::from_secs(8), "{drops} drops in {took:?}");
+    let took = until_closed(&mut start);
+    assert!(took < Duration::from_secs(15), "a connection may be idle for 10 s, not {took:?}");
+    assert_eq!(dig(address, NAME).answer.len(), 1);
+    until(
+        "no connection",
+        || metric(&mut server, "portolan_dns_tcp_connections", ""),
+        |n| *n < 0.5,
+    );
+}
+
+#[test]
+fn a_client_that_reads_no_replies_is_hung_up_on() {
+    let mut server = Server::start(&corefile(""));
+    let mut deaf = connect(server.address());
+    deaf.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let question = query(1, "crowd.shop.svc.cluster.local.", "A", 0).to_vec().unwrap();
+    let length = u16::try_from(question.len()).unwrap().to_be_bytes();
+    let burst = [&length[..], &question].concat().repeat(1000);
+    // Until its replies fill every buffer and the server reads no more.
+    let start = Instant::now();
+    while deaf.write_all(&burst).is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the server reads on without end");
+    }
+    assert!(memory(&server) < 200, "{} MiB", memory(&server));
+    until(
+        "no connection",
+        || metric(&mut server, "portolan_dns_tcp_connections", ""),
+        |n| *n < 0.5,
+    );
+    assert_eq!(dig(server.address(), NAME).answer.len(), 1);
+}
+
+/// What a flood made of the server.
+struct Flooded {
+    server: Server,
+    /// The most open files, and the most memory in MiB, along the way.
+    most_files: usize,
+    most_memory: usize,
+    client: UdpClient,
+    start: Instant,
+}
+
+/// Sends more questions than may wait, for an upstream that is silent.
+fn flood(hole: &UdpSocket, name: impl Fn(usize) -> String) -> Flooded {
+    let line = format!("    forward . {}", hole.local_addr().unwrap());
+    let server = serve_with_few_files(&line);
+    let (client, mut good) = (UdpClient::new(server.address()), UdpClient::new(server.address()));
+    let start = Instant::now();
+    let (mut most_files, mut most_memory) = (0, 0);
+    for number in 0..UDP_WAITING + 2000 {
+        client.send(&query(0, &name(number), "A", 0).to_vec().unwrap());
+        if number % 100 == 99 {
+            // The server has taken everything that was sent before, and names of the cluster do not wait.
+            assert_eq!(good.ask(NAME, "A", 0).answers.len(), 1);
+            most_files = most_files.max(open_files(&server));
+            most_memory = most_memory.max(memory(&server));
+        }
+    }
+    assert!(start.elapsed() < SILENT_UPSTREAM, "sent within the time of one question");
+    Flooded { server, most_files, most_memory, client, start }
+}
+
+/// Everything is answered in time, and nothing stays behind.
+fn assert_recovers(mut flooded: Flooded) {
+    let server = &mut flooded.server;
+    until("every answer", || metric(server, "portolan_dns_udp_waiting", ""), |n| *n < 0.5);
+    assert!(flooded.start.elapsed() < 2 * SILENT_UPSTREAM, "{:?}", flooded.start.elapsed());
+    assert_eq!(rcode(&Message::from_vec(&flooded.client.receive()).unwrap()), "SERVFAIL");
+    until("closed sockets", || open_files(server), |n| *n < 200);
+    assert_eq!(dig(server.address(), NAME).answer.len(), 1);
+    assert!(metric(server, "coredns_panics_total", "").abs() < 0.1);
+}
+
+#[test]
+fn a_flood_of_different_questions_for_a_silent_upstream_stays_bounded() {
+    let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut flooded = flood(&hole, |number| format!("n{number}.example.com."));
+    let (files, memory) = (flooded.most_files, flooded.most_memory);
+    assert!(files < UDP_WAITING + 100, "a socket for each of {UDP_WAITING}, not {files}");
+    assert!(files > 1024, "the soft limit of 1024 files was raised: {files} files");
+    assert!(memory < 300, "{memory} MiB");
+    let refused = metric(&mut flooded.server, "portolan_forward_refused_total", "sockets");
+    assert!(refused > 1000.0, "SERVFAIL at once for what has no socket: {refused}");
+    assert_recovers(flooded);
+}
+
+#[test]
+fn a_flood_of_equal_questions_takes_one_socket() {
+    let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut flooded = flood(&hole, |_| "same.example.com.".to_owned());
+    let (files, memory) = (flooded.most_files, flooded.most_memory);
+    assert!(files < 100 && memory < 300, "{files} files, {memory} MiB");
+    let refused = metric(&mut flooded.server, "portolan_dns_refused_total", "udp_waiting");
+    assert!(refused > 1000.0, "SERVFAIL at once for what may not wait: {refused}");
+    assert_recovers(flooded);
+}
+
+#[test]
+fn questions_under_way_are_answered_after_sigterm() {
+    let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
+    upstream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let address = upstream.local_addr().unwrap();
+    let mut server = Server::start(&corefile(&format!(
+        "    forward . {address} {{\n        prefer_udp\n    }}"
+    )));
+    let udp = UdpClient::new(server.address());
+    let mut tcp = TcpClient::new(server.address());
+    udp.send(&query(1, "udp.example.com.", "A", 0).to_vec().unwrap());
+    tcp.send(&query(2, "tcp.example.com.", "A", 0));
+    // Both wait for the upstream, which answers when the server is on its way out.
+    let mut buffer = [0; 4096];
+    let mut questions = BTreeMap::new();
+    while questions.len() < 2 {
+        let (length, from) = upstream.recv_from(&mut buffer).unwrap();
+        let question = Message::from_vec(&buffer[..length]).unwrap();
+        questions.insert(question.queries[0].name().to_string(), (question, from));
+    }
+    server.signal("TERM");
+    server.wait_for_line("shutting down");
+    for (mut message, from) in questions.into_values() {
+        message.metadata.message_type = MessageType::Response;
+        upstream.send_to(&message.to_vec().unwrap(), from).unwrap();
+    }
+    let reply = Message::from_vec(&udp.receive()).unwrap();
+    assert_eq!((reply.metadata.id, rcode(&reply)), (1, "NOERROR"));
+    let reply = tcp.receive();
+    assert_eq!((reply.metadata.id, rcode(&reply)), (2, "NOERROR"));
+    assert_eq!(tcp.stream.read(&mut [0; 1]).unwrap(), 0, "then the connection is closed");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!server.log().contains("still under way"), "{}", server.log());
+}
+
+#[test]
+fn a_lame_duck_still_answers() {
+    let mut server = Server::start(&corefile(
+        "    health 127.0.0.1:0 {\n        lameduck 2s\n    }\n    ready 127.0.0.1:0",
+    ));
+    let (ready, health) = (server.endpoint("/ready"), server.endpoint("/health"));
+    assert_eq!(http_get(ready, "/ready").0, 200);
+    server.signal("TERM");
+    let stopped = Instant::now();
+    let (_, reason) = until("503", || http_get(ready, "/ready"), |(status, _)| *status == 503);
+    assert!(reason.contains("shutting down"), "{reason}");
+    assert_eq!(http_get(health, "/health").0, 200);
+    assert_eq!(dig(server.address(), NAME).answer.len(), 1);
+    assert_eq!(dig(server.address(), &format!("{NAME} +tcp")).answer.len(), 1);
+    assert_eq!(server.wait().code(), Some(0));
+    let took = stopped.elapsed();
+    assert!((1900..8000).contains(&took.as_millis()), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for signals in [["TERM", "TERM"], ["INT", "INT"], ["TERM", "INT"]] {
+        let mut server =
+            Server::start(&corefile("    health 127.0.0.1:0 {\n        lameduck 60s\n    }"));
+        server.signal(signals[0]);
+        server.wait_for_line("shutting down");
+        let start = Instant::now();
+        server.signal(signals[1]);
+        assert_eq!(server.wait().code(), Some(2), "{signals:?}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn sigint_ends_like_sigterm() {
+    let mut server = Server::start(&corefile(""));
+    let mut client = UdpClient::new(server.address());
+    assert_eq!(rcode(&client.ask(NAME, "A", 0)), "NOERROR");
+    server.signal("INT");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.errors().is_empty());
+}

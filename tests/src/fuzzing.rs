@@ -1,0 +1,198 @@
+//! What the fuzz targets do with their input, as functions that tests call too. They panic where something is
+//! wrong.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use cluster::{Cluster, Kind, KindSet};
+use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
+use dns::config::{Config, Surroundings};
+use dns::corefile::{Corefile, Files, parse};
+use dns::engine::{Block, ListenerId, Router};
+use dns::kubernetes::{PodMode, Zone, ZoneOptions};
+use dns::plugin::bind::Interface;
+use dns::plugin::kubernetes::Kubernetes;
+use dns::plugin::loadbalance::Loadbalance;
+use dns::plugin::whoami::Whoami;
+use dns::plugin::{Fallthrough, Plugin};
+use dns::wire::{Arrival, Rejection};
+use dns::{Engine, Protocol, Query, wire as messages};
+use futures_util::FutureExt;
+use hickory_proto::op::{Message, MessageType, OpCode};
+
+use crate::fixture;
+
+/// A function that takes whatever it is given.
+pub type Target = fn(&[u8]);
+
+/// Every target with its name, which is also that of its corpus.
+pub const TARGETS: [(&str, Target); 2] = [("wire", wire), ("corefile", corefile)];
+
+/// Listeners of the engine: answers like CoreDNS's, and by the RFCs.
+const LISTENERS: [ListenerId; 2] = [ListenerId(0), ListenerId(1)];
+
+/// Reads a message, answers it from the cluster of the fixtures, and reads the reply with another codec.
+///
+/// # Panics
+/// A reply is not one to the message, is too long, or cannot be read.
+pub fn wire(message: &[u8]) {
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let arrival = Arrival {
+            client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+            local: SocketAddr::from((Ipv6Addr::LOCALHOST, 53)),
+            protocol,
+        };
+        match messages::parse(message, arrival) {
+            Ok(query) => LISTENERS.into_iter().for_each(|listener| answer(&query, listener)),
+            Err(rejection) => reject(rejection, message),
+        }
+    }
+}
+
+fn reject(rejection: Rejection, message: &[u8]) {
+    let reply = messages::encode_rejection(rejection);
+    if rejection == Rejection::Silent {
+        assert_eq!(reply, None);
+        return;
+    }
+    let reply = Message::from_vec(&reply.unwrap()).unwrap();
+    assert_eq!(reply.metadata.id.to_be_bytes(), message[..2]);
+    assert_eq!(reply.metadata.message_type, MessageType::Response);
+    assert!(reply.queries.is_empty() && reply.answers.is_empty());
+}
+
+fn answer(query: &Query, listener: ListenerId) {
+    let mut asked = query.clone();
+    // Everything is in memory, so that nothing is waited for.
+    let answered = ENGINE.answer(listener, &mut asked, None).now_or_never().unwrap();
+    let encoded = messages::encode(query, &answered.reply.unwrap());
+    assert!(encoded.message.len() <= usize::from(query.max_reply_size()), "{query:?}");
+    let reply = Message::from_vec(&encoded.message).unwrap_or_else(|e| panic!("{query:?}: {e}"));
+    assert_eq!(reply.metadata.id, query.id);
+    assert_eq!(reply.metadata.message_type, MessageType::Response);
+    assert_eq!(reply.metadata.op_code, OpCode::Query);
+    assert_eq!(reply.metadata.recursion_desired, query.recursion_desired);
+    assert_eq!(reply.metadata.truncation, encoded.truncated);
+    assert_eq!(reply.edns.is_some(), query.edns.is_some());
+    let [question] = reply.queries.as_slice() else { panic!("{query:?}: {reply:?}") };
+    // Octet by octet: the case of the letters is the client's.
+    assert!(question.name().iter().eq(query.name.iter()), "{question} for {query:?}");
+    assert_eq!((question.query_type(), question.query_class()), (query.qtype, query.qclass));
+}
+
+/// Answers about the cluster of `fixtures/dig`, and says who asks for any other name.
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    let cluster = cluster();
+    let block = |strict| Block {
+        position: "fuzzing:1".to_owned(),
+        plugins: vec![
+            Box::new(Loadbalance::round_robin(Vec::new(), 1)),
+            Box::new(kubernetes(Arc::clone(&cluster), strict)),
+            Box::new(Whoami) as Box<dyn Plugin>,
+        ],
+    };
+    let routers = [0, 1].map(|block| {
+        let mut router = Router::default();
+        router.add(".".parse().unwrap(), block);
+        router
+    });
+    Engine::new(vec![block(false), block(true)], routers.into())
+});
+
+fn kubernetes(cluster: Arc<Cluster>, strict: bool) -> Kubernetes {
+    let zones = ["cluster.local.", "in-addr.arpa.", "ip6.arpa."].map(|zone| zone.parse().unwrap());
+    let zone = Zone {
+        zones: zones.to_vec(),
+        options: ZoneOptions { pods: PodMode::Insecure, strict, ..ZoneOptions::default() },
+        own_addresses: vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))],
+    };
+    Kubernetes::new(zone, Fallthrough::Never, Arc::new(cluster))
+}
+
+fn cluster() -> Arc<Cluster> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let config = SourceConfig {
+            origin: Origin::Manifests(fixture("dig")),
+            interest: Interest::everything(KindSet::of(&Kind::ALL)),
+            timing: Timing::default(),
+            limits: RequestLimits::default(),
+        };
+        let source = Source::start(config).await.unwrap();
+        let mut changes = source.changes();
+        while !source.status().is_synced() {
+            changes.changed().await.unwrap();
+        }
+        source.snapshot()
+    })
+}
+
+/// Reads a Corefile and its imports; printed, it has to be read as the same again.
+///
+/// The input is cut at NUL: the first part is the Corefile, the others are the files `a`, `b` and so on.
+///
+/// # Panics
+/// An error has no place, or printing is not the inverse of reading.
+pub fn corefile(input: &[u8]) {
+    let mut parts = input.split(|byte| *byte == 0);
+    let text = parts.next().unwrap_or_default();
+    let files = MemoryFiles(parts.zip('a'..='z').map(named).collect());
+    let substituted = Cell::new(false);
+    let environment = |name: &str| {
+        substituted.set(true);
+        (name != "UNSET").then(|| "example.org".to_owned())
+    };
+    let read = |text: &[u8], files| parse(Path::new("/etc/Corefile"), text, files, &environment);
+    let corefile = match read(text, &files) {
+        Ok(corefile) => corefile,
+        Err(error) => return assert_names_a_place(&error.to_string()),
+    };
+    configure(&corefile, &files);
+    let printed = corefile.to_string();
+    // What the environment put in may have no notation.
+    if !substituted.get() {
+        let again = read(printed.as_bytes(), &MemoryFiles(BTreeMap::new()));
+        let again = again.unwrap_or_else(|error| panic!("{error} in\n{printed}"));
+        assert_eq!(again.to_string(), printed);
+    }
+}
+
+fn configure(corefile: &Corefile, files: &MemoryFiles) {
+    let addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let interfaces = [Interface { name: "lo".to_owned(), addresses }];
+    let around = Surroundings { files, interfaces: &interfaces, default_port: 53 };
+    if let Err(errors) = Config::of(corefile, around) {
+        assert!(!errors.is_empty());
+        errors.iter().for_each(|error| assert_names_a_place(&error.to_string()));
+    }
+}
+
+fn assert_names_a_place(error: &str) {
+    let (place, text) = error.split_once(" - Error during parsing: ").unwrap();
+    let line = place.rsplit(':').next().unwrap().parse::<usize>();
+    assert!(line.is_ok_and(|line| line > 0) && !text.is_empty(), "{error}");
+}
+
+fn named((text, name): (&[u8], char)) -> (PathBuf, Vec<u8>) {
+    (Path::new("/etc").join(name.to_string()), text.to_vec())
+}
+
+/// The files that a Corefile may import, all in `/etc`.
+#[derive(Debug)]
+struct MemoryFiles(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Files for MemoryFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        let below = self.0.keys().filter(|path| path.parent() == Some(directory));
+        Ok(below.filter_map(|path| path.file_name().map(OsString::from)).collect())
+    }
+}

@@ -1,0 +1,27 @@
+//! What black-box tests have in common: the real binary, clients, an upstream and namespaces.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+pub mod client;
+pub mod dig;
+pub mod fuzzing;
+pub mod namespace;
+pub mod random;
+pub mod recorded;
+pub mod records;
+pub mod server;
+pub mod stage;
+pub mod upstream;
+
+use std::path::PathBuf;
+
+/// Returns the path of a fixture; a missing one fails the test.
+pub fn fixture(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    assert!(path.exists(), "the fixture {} is missing", path.display());
+    path
+}
