@@ -71,7 +71,7 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     }
     if !arguments.quiet {
         let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
-        banner::print_zones(&loaded.config, &addresses);
+        output.write(banner::zones(&loaded.config, &addresses).into_bytes());
     }
     let server = Server::serve(listeners, &built.responder, Limits::default());
     let stop = life::Stop { lameduck: loaded.lameduck(), server, http };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cluster::Kind;
+use cluster::{Kind, ObjectKey};
 use hickory_proto::rr::{LowerName, Name};
 
 use super::answer::{Partial, View};
@@ -84,11 +84,12 @@ pub(super) fn pointers(view: &View<'_>, ip: IpAddr) -> Result<Partial, Ruling> {
         let ruling = Rule::ReverseService.on(Kind::Service, &service.key);
         return Ok(answer(ruling, name.into_iter().collect()));
     }
-    let names = endpoint_names(view, primary, ip);
-    if names.is_empty() {
-        return Err(Rule::NoSuchAddress.alone());
+    match endpoint_names(view, primary, ip) {
+        (names, Some(slice)) if !names.is_empty() => {
+            Ok(answer(Rule::ReverseEndpoint.on(Kind::EndpointSlice, &slice), names))
+        }
+        _ => Err(Rule::NoSuchAddress.alone()),
     }
-    Ok(answer(Rule::ReverseEndpoint.alone(), names))
 }
 
 /// With `namespaces`, only those that exist and are listed have reverse names; without, every one.
@@ -97,11 +98,16 @@ fn is_visible(view: &View<'_>, namespace: &str) -> bool {
     everything || view.zone.exposes_namespace(view.cluster, namespace)
 }
 
-fn endpoint_names(view: &View<'_>, primary: &LowerName, ip: IpAddr) -> Vec<Name> {
+/// Returns the names of the endpoints with an address, and the slice of the first.
+fn endpoint_names(
+    view: &View<'_>,
+    primary: &LowerName,
+    ip: IpAddr,
+) -> (Vec<Name>, Option<ObjectKey>) {
     if view.zone.options.no_endpoints {
-        return Vec::new();
+        return (Vec::new(), None);
     }
-    let (mut seen, mut names) = (BTreeSet::new(), Vec::new());
+    let (mut seen, mut names, mut first) = (BTreeSet::new(), Vec::new(), None);
     let slices = view.cluster.slices_by_address(ip).iter();
     for slice in slices.filter(|slice| is_visible(view, &slice.key.namespace)) {
         let Some(service) = &slice.service_name else { continue };
@@ -109,13 +115,14 @@ fn endpoint_names(view: &View<'_>, primary: &LowerName, ip: IpAddr) -> Vec<Name>
         for endpoint in endpoints.filter(|e| e.ready && e.addresses.contains(&ip)) {
             let label = endpoint_label(endpoint, ip, &view.zone.options);
             let labels = [&*label, service, &slice.key.namespace, "svc"];
+            first.get_or_insert_with(|| slice.key.clone());
             names.extend(
                 records::below(primary, labels.into_iter())
                     .filter(|name| seen.insert(name.clone())),
             );
         }
     }
-    names
+    (names, first)
 }
 
 #[cfg(test)]

@@ -123,13 +123,16 @@ impl Kubernetes {
             return;
         }
         let outcome = match answer.status {
-            Status::Exists if answer.answers.is_empty() => "NODATA",
             Status::Exists => "answer",
             Status::NameError => "NXDOMAIN",
             Status::NotSynced => "SERVFAIL",
             Status::Refused => "REFUSED",
         };
-        context.note(self.name(), || format!("zone {apex}: {outcome}: {}", answer.ruling));
+        let is_empty = answer.status == Status::Exists && answer.answers.is_empty();
+        context.note(self.name(), || match is_empty {
+            true => format!("zone {apex}: NODATA: no {} record; {}", query.qtype, answer.ruling),
+            false => format!("zone {apex}: {outcome}: {}", answer.ruling),
+        });
         if answer.status == Status::NameError {
             for name in nearest(cluster, &self.zone, apex, &query.lower) {
                 context.note(self.name(), || format!("would have matched: {name}"));

@@ -9,7 +9,7 @@ pub use config::{Balancing, LoadbalanceConfig};
 pub use weights::{Weights, WeightsError};
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{Record, RecordType};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -87,7 +87,11 @@ impl Plugin for Loadbalance {
             return;
         }
         self.order(reply, query.qtype);
-        context.note(self.name(), || "reordered the addresses of the reply".to_owned());
+        let is_address =
+            |record: &&Record| matches!(record.record_type(), RecordType::A | RecordType::AAAA);
+        if reply.answers.iter().filter(is_address).count() > 1 {
+            context.note(self.name(), || "ordered the addresses of the reply anew".to_owned());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `portolan dns` prints at its start, in CoreDNS's shape.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 
 use dns::config::{Config, PLUGINS, Support};
@@ -26,16 +27,17 @@ pub(crate) fn print_facts(arguments: &DnsArguments) {
     }
 }
 
-/// Prints each zone with its port, and the version.
-#[expect(clippy::print_stdout, reason = "the banner is what CoreDNS's users look for")]
-pub(crate) fn print_zones(config: &Config, addresses: &[SocketAddr]) {
+/// Returns each zone with its port, and the version. One text, so that no log line comes in between.
+pub(crate) fn zones(config: &Config, addresses: &[SocketAddr]) -> String {
+    let mut text = String::new();
     for (listener, address) in config.listeners.iter().zip(addresses) {
         for (zone, _) in &listener.zones {
-            match listener.host {
-                None => println!("{zone}:{}", address.port()),
-                Some(_) => println!("{zone}:{} on {}", address.port(), address.ip()),
-            }
+            // Writing to a String cannot fail.
+            let _ = match listener.host {
+                None => writeln!(text, "{zone}:{}", address.port()),
+                Some(_) => writeln!(text, "{zone}:{} on {}", address.port(), address.ip()),
+            };
         }
     }
-    println!("Portolan-{}", env!("CARGO_PKG_VERSION"));
+    text + "Portolan-" + env!("CARGO_PKG_VERSION") + "\n"
 }

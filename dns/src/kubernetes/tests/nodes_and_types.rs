@@ -121,7 +121,13 @@ fn answers_say_why() {
         ("testns.svc.in-addr.arpa.", A, Status::NameError, Rule::NotAReverseName, None),
         ("1.2.3.4.in-addr.arpa.", PTR, Status::NameError, Rule::NoSuchAddress, None),
         ("1.0.0.10.in-addr.arpa.", PTR, Status::Exists, Rule::ReverseService, Some("testns/svc1")),
-        ("2.0.0.172.in-addr.arpa.", PTR, Status::Exists, Rule::ReverseEndpoint, None),
+        (
+            "2.0.0.172.in-addr.arpa.",
+            PTR,
+            Status::Exists,
+            Rule::ReverseEndpoint,
+            Some("testns/hdls1-v4"),
+        ),
         ("@", AXFR, Status::Refused, Rule::TransferRefused, None),
     ];
     for (name, qtype, status, rule, object) in cases {
