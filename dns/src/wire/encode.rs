@@ -5,7 +5,7 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::names::{Compression, write_uncompressed};
 use super::parse::Rejection;
-use super::{HEADER, TYPE_OPT};
+use super::{HEADER, TYPE_OPT, flags};
 use crate::{ExtendedError, MIN_PAYLOAD, Query, Reply};
 
 /// A reply as it goes out.
@@ -25,14 +25,6 @@ const MAX_EXTRA_TEXT: usize = 128;
 
 /// Octets of an OPT record without options.
 const EMPTY_OPT: usize = 11;
-
-const FLAG_RESPONSE: u16 = 0x8000;
-const FLAG_AUTHORITATIVE: u16 = 0x0400;
-const FLAG_TRUNCATED: u16 = 0x0200;
-const FLAG_RECURSION_DESIRED: u16 = 0x0100;
-const FLAG_RECURSION_AVAILABLE: u16 = 0x0080;
-const FLAG_AUTHENTIC_DATA: u16 = 0x0020;
-const FLAG_CHECKING_DISABLED: u16 = 0x0010;
 
 /// Encodes a reply so that it fits into what the client can take.
 ///
@@ -68,8 +60,8 @@ pub fn encode(query: &Query, reply: &Reply) -> Encoded {
 pub fn encode_rejection(rejection: Rejection) -> Option<Vec<u8>> {
     let Rejection::Answered { id, flags, rcode } = rejection else { return None };
     let mut message = vec![0; HEADER];
-    let echoed = flags & (0x7800 | FLAG_RECURSION_DESIRED);
-    write_header(&mut message, id, FLAG_RESPONSE | echoed | u16::from(rcode), 0, [0; 3]);
+    let echoed = flags & (flags::OPCODE | flags::RECURSION_DESIRED);
+    write_header(&mut message, id, flags::RESPONSE | echoed | u16::from(rcode), 0, [0; 3]);
     Some(message)
 }
 
@@ -83,13 +75,13 @@ fn write_header(message: &mut [u8], id: u16, flags: u16, questions: u16, counts:
 
 fn flags_of(query: &Query, reply: &Reply, truncated: bool) -> u16 {
     let flags = [
-        (true, FLAG_RESPONSE),
-        (reply.authoritative, FLAG_AUTHORITATIVE),
-        (truncated, FLAG_TRUNCATED),
-        (query.recursion_desired, FLAG_RECURSION_DESIRED),
-        (reply.recursion_available, FLAG_RECURSION_AVAILABLE),
-        (reply.authentic_data, FLAG_AUTHENTIC_DATA),
-        (query.checking_disabled, FLAG_CHECKING_DISABLED),
+        (true, flags::RESPONSE),
+        (reply.authoritative, flags::AUTHORITATIVE),
+        (truncated, flags::TRUNCATED),
+        (query.recursion_desired, flags::RECURSION_DESIRED),
+        (reply.recursion_available, flags::RECURSION_AVAILABLE),
+        (reply.authentic_data, flags::AUTHENTIC_DATA),
+        (query.checking_disabled, flags::CHECKING_DISABLED),
     ];
     let set = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag);
     set.sum::<u16>() | u16::from(reply.rcode.low())

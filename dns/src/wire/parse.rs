@@ -6,7 +6,7 @@ use hickory_proto::op::Edns;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
-use super::{HEADER, TYPE_OPT};
+use super::{HEADER, TYPE_OPT, flags};
 use crate::{Protocol, Query};
 
 /// How a message arrived.
@@ -40,12 +40,6 @@ pub enum Rejection {
 const FORMAT_ERROR: u8 = 1;
 const NOT_IMPLEMENTED: u8 = 4;
 
-const FLAG_RESPONSE: u16 = 0x8000;
-const FLAG_RECURSION_DESIRED: u16 = 0x0100;
-const FLAG_AUTHENTIC_DATA: u16 = 0x0020;
-const FLAG_CHECKING_DISABLED: u16 = 0x0010;
-const OPCODE: u16 = 0x7800;
-
 /// Reads a query.
 ///
 /// One question and at most one record in the answer and authority sections, two in the additional
@@ -55,10 +49,10 @@ const OPCODE: u16 = 0x7800;
 /// The message is not a query that can be answered.
 pub fn parse(message: &[u8], arrival: Arrival) -> Result<Query, Rejection> {
     let header = Header::read(message).ok_or(Rejection::Silent)?;
-    if header.flags & FLAG_RESPONSE != 0 {
+    if header.flags & flags::RESPONSE != 0 {
         return Err(Rejection::Silent);
     }
-    if header.flags & OPCODE != 0 {
+    if header.flags & flags::OPCODE != 0 {
         return Err(header.rejection(NOT_IMPLEMENTED));
     }
     if !header.has_plausible_counts() {
@@ -115,9 +109,9 @@ fn read_body(message: &[u8], header: &Header, arrival: Arrival) -> Option<Query>
         name,
         qtype,
         qclass,
-        recursion_desired: header.has(FLAG_RECURSION_DESIRED),
-        checking_disabled: header.has(FLAG_CHECKING_DISABLED),
-        authentic_data: header.has(FLAG_AUTHENTIC_DATA),
+        recursion_desired: header.has(flags::RECURSION_DESIRED),
+        checking_disabled: header.has(flags::CHECKING_DISABLED),
+        authentic_data: header.has(flags::AUTHENTIC_DATA),
         edns,
         client: arrival.client,
         local: arrival.local,
