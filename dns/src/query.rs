@@ -48,14 +48,19 @@ pub enum Protocol {
 /// The largest reply without EDNS over UDP, in octets (RFC 1035 §4.2.1).
 pub const MIN_PAYLOAD: u16 = 512;
 
+/// The largest payload of a UDP datagram over IPv4, in octets: what the length field leaves beside the headers.
+const MAX_DATAGRAM: u16 = 65_507;
+
 impl Query {
     /// Returns the number of octets that a reply may have.
     ///
-    /// Over UDP what the client advertises, at least 512 (RFC 6891 §6.2.3); over TCP 65535.
+    /// Over UDP what the client advertises, at least 512 (RFC 6891 §6.2.3) and at most what a datagram holds;
+    /// over TCP 65535.
     pub fn max_reply_size(&self) -> u16 {
         match self.protocol {
             Protocol::Udp => {
-                self.edns.as_ref().map_or(MIN_PAYLOAD, |edns| edns.max_payload().max(MIN_PAYLOAD))
+                let edns = self.edns.as_ref();
+                edns.map_or(MIN_PAYLOAD, |edns| edns.max_payload().clamp(MIN_PAYLOAD, MAX_DATAGRAM))
             }
             Protocol::Tcp => u16::MAX,
         }

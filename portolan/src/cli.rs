@@ -55,7 +55,13 @@ pub(crate) struct DnsArguments {
     #[arg(long, value_name = "ADDRESS", requires = "manifests", default_value = "127.0.0.1:5300")]
     pub listen: SocketAddr,
     /// The port of server blocks that name none.
-    #[arg(long = "dns.port", short = 'p', value_name = "PORT", default_value_t = 53)]
+    #[arg(
+        long = "dns.port",
+        short = 'p',
+        value_name = "PORT",
+        default_value_t = 53,
+        conflicts_with = "manifests"
+    )]
     pub port: u16,
     /// Write the process id to this file.
     #[arg(long = "pidfile", value_name = "FILE")]

@@ -12,11 +12,15 @@ use tracing_subscriber::{EnvFilter, fmt as subscriber};
 
 use crate::output::Output;
 
+/// What is logged unless `PORTOLAN_LOG` says otherwise. The Kubernetes client logs every failed attempt without its
+/// cause; `cluster-source` logs the cause, once.
+const LEVELS: &str = "info,kube_client=off";
+
 /// Sends the events of all crates to the output. `PORTOLAN_LOG` chooses levels (`debug`,
 /// `portolan_dns=debug`); `info` otherwise.
 pub(crate) fn start() -> Output {
     let output = Output::start();
-    let filter = EnvFilter::try_from_env("PORTOLAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("PORTOLAN_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
     let lines = output.clone();
     let events = subscriber().with_env_filter(filter).event_format(Lines);
     // Fails only when a subscriber is there already, which then gets the events.

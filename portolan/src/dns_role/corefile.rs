@@ -129,6 +129,9 @@ fn host_resolvers() -> Option<&'static Path> {
 pub(crate) fn load(choice: &Choice) -> Result<Loaded> {
     let (name, text) = choice.read()?;
     let corefile = parse(&name, &text, &DiskFiles, &|variable| std::env::var(variable).ok())?;
+    if corefile.blocks.is_empty() {
+        bail!("{} has no server block; write for example `.:53 {{ … }}`", name.display());
+    }
     let interfaces = interfaces().context("cannot list the network interfaces")?;
     let around = Surroundings {
         files: &DiskFiles,

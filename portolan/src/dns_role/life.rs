@@ -44,20 +44,24 @@ impl Signals {
     }
 }
 
-/// Keeps the signals from ending the process that CoreDNS outlives: SIGHUP means nothing to it, and SIGUSR1
-/// asks for a reload.
+/// Keeps the signals from ending the process that CoreDNS outlives: SIGHUP means nothing to it, SIGUSR1
+/// asks for a reload and SIGUSR2 for another binary.
 ///
 /// # Errors
 /// The kernel refuses.
 pub(crate) fn outlive_other_signals() -> Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot handle signals")?;
     let mut reload = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
+    let mut upgrade = signal(SignalKind::user_defined2()).context("cannot handle signals")?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 Some(()) = hangup.recv() => {}
                 Some(()) = reload.recv() => {
                     tracing::warn!("SIGUSR1: reloading is not available yet; restart instead");
+                }
+                Some(()) = upgrade.recv() => {
+                    tracing::warn!("SIGUSR2: replacing the binary is not available; restart instead");
                 }
                 else => return,
             }

@@ -92,6 +92,10 @@ async fn connection(
         let Ok(message) = message else { break };
         let (responder, replies) = (Arc::clone(responder), replies.clone());
         tokio::spawn(async move {
+            // Nobody reads what a client that has gone away asked for.
+            if replies.is_closed() {
+                return;
+            }
             if let Some(reply) = responder.respond(listener, &message, arrival).await {
                 // The writer may have given up on the client.
                 let _ = replies.send(reply).await;

@@ -149,3 +149,12 @@ proptest! {
         prop_assert!(!encoded.truncated || room < next, "another record would have fitted");
     }
 }
+
+#[test]
+fn a_reply_over_udp_fits_into_a_datagram() {
+    for (advertised, size) in
+        [(None, 512), (Some(0), 512), (Some(1232), 1232), (Some(65_535), 65_507)]
+    {
+        assert_eq!(query(advertised).max_reply_size(), size, "{advertised:?}");
+    }
+}
