@@ -1,18 +1,22 @@
 //! Server blocks and the way of a query through one of them.
 
 mod context;
+mod metadata;
 mod router;
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::DNSClass;
+use hickory_proto::rr::{DNSClass, LowerName};
 
 pub use context::{Context, Step, Trace};
+pub use metadata::Metadata;
 pub use router::Router;
 
-use crate::plugin::{Handling, Outcome, Plugin};
+use self::context::Place;
+use crate::plugin::{Filter, Handling, Outcome, Plugin};
 use crate::reply::ExtendedErrorCode;
 use crate::{Query, Reply};
 
@@ -27,13 +31,20 @@ pub struct Block {
     pub position: String,
     /// Its plugins in the order in which queries pass them.
     pub plugins: Vec<Box<dyn Plugin>>,
+    /// `view`: which queries the block takes; all without one.
+    pub view: Option<Arc<dyn Filter>>,
+    /// `metadata`: the zones in whose names queries have metadata; none without the plugin.
+    pub metadata: Vec<LowerName>,
 }
 
 /// Every server block, and which zones each serves on which listener.
 ///
-/// Immutable; a reload makes a new one.
+/// Immutable; a reload makes a new one. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Engine {
+struct Inner {
     blocks: Vec<Block>,
     routers: Vec<Router>,
 }
@@ -56,12 +67,12 @@ pub struct Answered<'a> {
 impl Engine {
     /// Returns the engine of these blocks; a router's entries are indexes into `blocks`.
     pub fn new(blocks: Vec<Block>, routers: Vec<Router>) -> Self {
-        Self { blocks, routers }
+        Self(Arc::new(Inner { blocks, routers }))
     }
 
     /// Returns the server blocks in the order of the Corefile.
     pub fn blocks(&self) -> &[Block] {
-        &self.blocks
+        &self.0.blocks
     }
 
     /// Answers a query that came in on a listener.
@@ -78,7 +89,7 @@ impl Engine {
     }
 
     async fn answer_in<'a>(&'a self, query: &mut Query, context: &Context<'_>) -> Answered<'a> {
-        let Some(block) = self.route(context.listener(), query) else {
+        let Some((index, block)) = self.route(context.listener(), query) else {
             let reply = Reply::refused(
                 ExtendedErrorCode::NotAuthoritative,
                 "no server block serves this name",
@@ -92,19 +103,29 @@ impl Engine {
                 Reply::refused(ExtendedErrorCode::NotAuthoritative, "only the class IN is served");
             return Answered { block: Some(block), passed: 0, reply: Some(reply) };
         }
-        let (passed, reply) = block.run(query, context).await;
+        let context = context.at(Place { block: index, plugin: 0 });
+        let (passed, reply) = block.run(query, &context).await;
         Answered { block: Some(block), passed, reply }
     }
 
     /// Returns the first listener where a server block serves the query's name.
     pub fn listener_for(&self, query: &Query) -> Option<ListenerId> {
-        let serves = |router: &Router| router.block_of(&query.lower, query.qtype).is_some();
-        self.routers.iter().position(serves).map(ListenerId)
+        let serves = |router: &Router| router.blocks_of(&query.lower, query.qtype).next().is_some();
+        self.0.routers.iter().position(serves).map(ListenerId)
     }
 
-    fn route(&self, listener: ListenerId, query: &Query) -> Option<&Block> {
-        let router = self.routers.get(listener.0)?;
-        self.blocks.get(router.block_of(&query.lower, query.qtype)?)
+    /// Returns the first block for the name that takes the query, with its index.
+    fn route(&self, listener: ListenerId, query: &Query) -> Option<(usize, &Block)> {
+        let router = self.0.routers.get(listener.0)?;
+        let mut blocks = router.blocks_of(&query.lower, query.qtype);
+        blocks.find_map(|index| {
+            let block = self.0.blocks.get(index)?;
+            block.takes(query).then_some((index, block))
+        })
+    }
+
+    fn block(&self, index: usize) -> Option<&Block> {
+        self.0.blocks.get(index)
     }
 
     /// Asks the server itself, as a client of the same listener would.
@@ -117,32 +138,55 @@ impl Engine {
     }
 }
 
+impl<'a> Answered<'a> {
+    /// Returns the metadata of the query as it was asked.
+    pub fn metadata(&self, asked: &'a Query) -> Metadata<'a> {
+        self.block.map_or_else(Metadata::default, |block| Metadata::of(block, asked))
+    }
+}
+
 impl Block {
-    /// Says whether the block may answer other classes than IN.
-    fn takes_any_class(&self) -> bool {
-        self.plugins.iter().any(|plugin| matches!(plugin.name(), "forward" | "chaos"))
+    /// Returns a block that takes every query, without metadata.
+    pub fn new(position: impl Into<String>, plugins: Vec<Box<dyn Plugin>>) -> Self {
+        Self { position: position.into(), plugins, view: None, metadata: Vec::new() }
     }
 
-    /// Sends a query through the plugins, and the reply back through those that let it pass.
+    /// Says whether the block's view takes the query.
+    fn takes(&self, query: &Query) -> bool {
+        let metadata = Metadata::of(self, query);
+        self.view.as_ref().is_none_or(|view| view.takes(query, &metadata))
+    }
+
+    /// Says whether the block may answer other classes than IN.
+    fn takes_any_class(&self) -> bool {
+        self.plugins.iter().any(|plugin| plugin.takes_any_class())
+    }
+
+    /// Sends a query through the plugins from the context's place on, and the reply back through those that
+    /// let it pass. Also returns the index of the plugin that answered.
     async fn run(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
         let (passed, reply) = self.run_in(query, context).await;
         let Some(mut reply) = reply else { return (passed, None) };
-        for plugin in self.plugins[..passed].iter().rev() {
-            plugin.reply(query, &mut reply, context);
+        for at in (context.first_plugin()..passed).rev() {
+            self.plugins[at].reply(query, &mut reply, &context.before(at));
         }
         (passed, Some(reply))
     }
 
     async fn run_in(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
-        for (at, plugin) in self.plugins.iter().enumerate() {
-            let outcome = match plugin.query(query, context) {
+        for (at, plugin) in self.plugins.iter().enumerate().skip(context.first_plugin()) {
+            let context = context.before(at);
+            let outcome = match plugin.query(query, &context) {
                 Handling::Now(outcome) => outcome,
                 Handling::Later(future) => future.await,
             };
             match outcome {
                 Outcome::Next => {}
                 Outcome::Reply(mut reply) => {
-                    reply.plugin = plugin.name();
+                    // A reply that came from a later plugin keeps that one's name.
+                    if reply.plugin.is_empty() {
+                        reply.plugin = plugin.name();
+                    }
                     return (at, Some(reply));
                 }
                 Outcome::Drop => return (at, None),

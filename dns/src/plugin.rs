@@ -16,9 +16,12 @@ mod line_sink;
 mod listen_address;
 pub mod loadbalance;
 pub mod log;
+pub mod metadata;
 pub(crate) mod mnemonic;
+mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+mod setup;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod whoami;
@@ -31,8 +34,10 @@ use futures_util::future::BoxFuture;
 pub use fallthrough::Fallthrough;
 pub use line_sink::{Level, LineSink};
 pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
+pub use plugin_metrics::PluginMetrics;
+pub use setup::{Setup, SetupError, Site};
 
-use crate::engine::Context;
+use crate::engine::{Context, Metadata};
 use crate::{Query, Reply};
 
 /// A plugin of a server block, configured.
@@ -51,10 +56,29 @@ pub trait Plugin: Send + Sync + Debug {
 
     /// Learns what was sent to the client, when the plugin let the query pass.
     fn sent(&self, _query: &Query, _sent: &Sent<'_>) {}
+
+    /// Returns what the plugin knows about a query under a label such as `kubernetes/service`.
+    fn metadata(&self, _label: &str, _query: &Query) -> Option<String> {
+        None
+    }
+
+    /// Says whether the plugin may answer other classes than IN; a block without such a plugin refuses them.
+    fn takes_any_class(&self) -> bool {
+        false
+    }
+}
+
+/// Chooses the queries that a server block takes: `view`.
+pub trait Filter: Send + Sync + Debug {
+    /// Returns the name of the view, for metrics and metadata.
+    fn name(&self) -> &str;
+
+    /// Says whether the block takes the query.
+    fn takes(&self, query: &Query, metadata: &Metadata<'_>) -> bool;
 }
 
 /// A reply that was sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Sent<'a> {
     /// The reply; none when the query was dropped.
     pub reply: Option<&'a Reply>,
@@ -64,6 +88,18 @@ pub struct Sent<'a> {
     pub truncated: bool,
     /// From the arrival of the query until the reply was ready to be sent.
     pub elapsed: Duration,
+    /// What the plugins of the block know about the query.
+    pub metadata: Metadata<'a>,
+}
+
+impl Sent<'_> {
+    /// Returns what is known about the query, or about its answer, under a label.
+    pub fn metadata_of(&self, label: &str) -> Option<String> {
+        if label == "forward/upstream" {
+            return self.reply?.upstream.as_deref().map(str::to_owned);
+        }
+        self.metadata.get(label)
+    }
 }
 
 /// What a plugin does with a query.
@@ -79,7 +115,7 @@ pub enum Handling<'a> {
 pub enum Outcome {
     /// The next plugin shall look at it.
     Next,
-    /// The answer.
+    /// The answer. The plugin's name is added unless it has one, from [`Context::rest`].
     Reply(Reply),
     /// No answer is sent.
     Drop,

@@ -1,6 +1,7 @@
 //! An answer before it is encoded.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
@@ -26,6 +27,14 @@ pub struct Reply {
     pub additionals: Vec<Record>,
     /// An Extended DNS Error for clients with EDNS (RFC 8914).
     pub extended_error: Option<ExtendedError>,
+    /// More EDNS options for clients with EDNS: code and data (RFC 6891 §6.1.2).
+    pub options: Vec<(u16, Vec<u8>)>,
+    /// The RD bit when it shall not be that of the question.
+    pub recursion_desired: Option<bool>,
+    /// The most octets that the message may have over UDP, where the client takes more.
+    pub size_limit: Option<u16>,
+    /// The upstream that the answer came from, as metadata and `dnstap` tell it.
+    pub upstream: Option<Arc<str>>,
     /// Why the server failed, for the operator; the `errors` plugin logs it.
     pub error: Option<String>,
     /// The plugin that made the answer; empty when the server itself did.
@@ -72,6 +81,10 @@ impl Reply {
             authorities: Vec::new(),
             additionals: Vec::new(),
             extended_error: None,
+            options: Vec::new(),
+            recursion_desired: None,
+            size_limit: None,
+            upstream: None,
             error: None,
             plugin: "",
         }

@@ -88,13 +88,13 @@ fn answer(query: &Query, listener: ListenerId) {
 /// Answers about the cluster of `fixtures/dig`, and says who asks for any other name.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let cluster = cluster();
-    let block = |strict| Block {
-        position: "fuzzing:1".to_owned(),
-        plugins: vec![
+    let block = |strict| {
+        let plugins: Vec<Box<dyn Plugin>> = vec![
             Box::new(Loadbalance::round_robin(Vec::new(), 1)),
             Box::new(kubernetes(Arc::clone(&cluster), strict)),
-            Box::new(Whoami) as Box<dyn Plugin>,
-        ],
+            Box::new(Whoami),
+        ];
+        Block::new("fuzzing:1", plugins)
     };
     let routers = [0, 1].map(|block| {
         let mut router = Router::default();

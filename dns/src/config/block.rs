@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::rr::LowerName;
 
@@ -17,9 +18,11 @@ use crate::plugin::health::HealthConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
+use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::whoami::WhoamiConfig;
+use crate::plugin::{Filter, Setup};
 
 /// A server block: the zones it serves, where, and with which plugins.
 #[derive(Debug)]
@@ -36,6 +39,10 @@ pub struct BlockConfig {
     pub health: Option<HealthConfig>,
     /// `ready`.
     pub ready: Option<ReadyConfig>,
+    /// `metadata`: the zones in whose names queries have metadata.
+    pub metadata: Vec<LowerName>,
+    /// `view`: which queries the block takes.
+    pub view: Option<Arc<dyn Filter>>,
     /// The plugins that see queries, in their order.
     pub plugins: Vec<PluginConfig>,
 }
@@ -57,6 +64,8 @@ pub enum PluginConfig {
     Forward(Box<ForwardConfig>),
     /// `whoami`.
     Whoami(WhoamiConfig),
+    /// Any plugin that needs nothing but its place.
+    Plain(Box<dyn Setup>),
 }
 
 /// The directives of a block, by the place of their plugin in the order.
@@ -80,6 +89,8 @@ impl BlockConfig {
             bind: None,
             health: None,
             ready: None,
+            metadata: Vec::new(),
+            view: None,
             plugins: Vec::new(),
         };
         let (by_plugin, unknown) = sort_directives(&block.directives);
@@ -90,6 +101,11 @@ impl BlockConfig {
         }
         errors.sort_by_key(|error| error.position().line);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Returns the name of the block's view; empty without one.
+    pub fn view_name(&self) -> &str {
+        self.view.as_ref().map_or("", |view| view.name())
     }
 
     fn add(
@@ -109,6 +125,10 @@ impl BlockConfig {
             }
             "health" => {
                 self.health = Some(HealthConfig::parse(directives)?);
+                return Ok(());
+            }
+            "metadata" => {
+                self.metadata = MetadataConfig::parse(directives, &self.zones)?.zones;
                 return Ok(());
             }
             "forward" => {

@@ -43,7 +43,7 @@ pub(super) fn of(blocks: &[BlockConfig]) -> Result<Vec<ListenerConfig>, Vec<Core
         for key in &block.keys {
             let Ok(zone) = key.zone.parse::<LowerName>() else { continue };
             for host in hosts(block) {
-                if let Some(text) = conflict(&by_address, &zone, key.port, host) {
+                if let Some(text) = conflict(blocks, &by_address, &zone, key.port, host) {
                     errors.push(block.error(text));
                     continue;
                 }
@@ -66,13 +66,18 @@ fn hosts(block: &BlockConfig) -> Vec<Option<IpAddr>> {
     }
 }
 
+/// Says why a zone cannot be served at an address. A block that has a view leaves queries to the blocks after it.
 fn conflict(
+    blocks: &[BlockConfig],
     by_address: &ByAddress,
     zone: &LowerName,
     port: u16,
     host: Option<IpAddr>,
 ) -> Option<String> {
-    let serves = |zones: &Vec<(LowerName, usize)>| zones.iter().any(|(other, _)| other == zone);
+    let takes_all = |block: &usize| blocks.get(*block).is_some_and(|block| block.view.is_none());
+    let serves = |zones: &Vec<(LowerName, usize)>| {
+        zones.iter().any(|(other, block)| other == zone && takes_all(block))
+    };
     let same_port = by_address.iter().filter(|((other, _), zones)| *other == port && serves(zones));
     for ((_, other), _) in same_port {
         if *other == host {

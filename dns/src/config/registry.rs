@@ -17,7 +17,7 @@ const CLOUD: &str = "serve the zone from the provider's own name servers with `f
 /// Source: CoreDNS's plugin.cfg.
 pub const PLUGINS: [(&str, Support); 60] = [
     ("root", Support::Planned),
-    ("metadata", Support::Planned),
+    ("metadata", Support::Available),
     ("geoip", Support::Unsupported("remove it: cluster clients have no location")),
     ("cancel", Support::Planned),
     (

@@ -38,6 +38,7 @@ fn names(config: &Config, block: usize) -> Vec<&'static str> {
             PluginConfig::Loadbalance(_) => "loadbalance",
             PluginConfig::Kubernetes(_) => "kubernetes",
             PluginConfig::Forward(_) => "forward",
+            PluginConfig::Plain(config) => config.name(),
             PluginConfig::Whoami(_) => "whoami",
         })
         .collect()

@@ -1,11 +1,12 @@
 //! What a plugin may ask of the server around it.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Engine, ListenerId, MAX_LOOKUP_DEPTH};
+use super::{Block, Engine, ListenerId, MAX_LOOKUP_DEPTH, Metadata};
 use crate::{Query, Reply};
 
 /// The server as a plugin sees it while it handles one query.
@@ -13,13 +14,24 @@ use crate::{Query, Reply};
 pub struct Context<'a> {
     engine: &'a Engine,
     listener: ListenerId,
+    place: Place,
     depth: u8,
     trace: Option<&'a Trace>,
 }
 
+/// A plugin of a block, as indexes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Place {
+    pub(super) block: usize,
+    pub(super) plugin: usize,
+}
+
 /// Collects what happens to one query, for `explain`.
-#[derive(Debug, Default)]
-pub struct Trace(Mutex<Vec<Step>>);
+#[derive(Debug)]
+pub struct Trace {
+    start: Instant,
+    steps: Mutex<Vec<Step>>,
+}
 
 /// One step of a query's way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -30,15 +42,36 @@ pub struct Step {
     pub plugin: &'static str,
     /// What it did and why.
     pub text: String,
+    /// From the arrival of the question until then.
+    pub after: Duration,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(engine: &'a Engine, listener: ListenerId, trace: Option<&'a Trace>) -> Self {
-        Self { engine, listener, depth: 0, trace }
+        Self { engine, listener, place: Place::default(), depth: 0, trace }
     }
 
     pub(super) fn listener(&self) -> ListenerId {
         self.listener
+    }
+
+    /// Returns the same context at another place.
+    pub(super) fn at(&self, place: Place) -> Self {
+        Self { place, ..*self }
+    }
+
+    /// Returns the same context for another plugin of the block.
+    pub(super) fn before(&self, plugin: usize) -> Self {
+        self.at(Place { plugin, ..self.place })
+    }
+
+    /// Returns the index of the plugin that is asked first.
+    pub(super) fn first_plugin(&self) -> usize {
+        self.place.plugin
+    }
+
+    fn block(&self) -> Option<&'a Block> {
+        self.engine.block(self.place.block)
     }
 
     /// Asks the server itself through the whole chain of whichever block serves the name; none when
@@ -51,11 +84,41 @@ impl<'a> Context<'a> {
         self.engine.lookup(query, Self { depth: self.depth + 1, ..*self })
     }
 
+    /// Sends a query, the client's own or another, through the plugins after the one that asks, and back
+    /// through those that let it pass; none when it is dropped.
+    ///
+    /// For plugins that answer with a changed reply to a changed question, that ask twice, or that limit the
+    /// time. The plugin that asks does not see the reply in [`Plugin::reply`](crate::plugin::Plugin::reply).
+    pub fn rest(&self, mut query: Query) -> BoxFuture<'a, Option<Reply>> {
+        let Some(block) = self.block() else { return Box::pin(std::future::ready(None)) };
+        let after = self.before(self.place.plugin + 1);
+        Box::pin(async move { block.run(&mut query, &after).await.1 })
+    }
+
+    /// Like [`Context::rest`], for a task that goes on when the client has its answer: to fill a cache.
+    /// Nothing of it is explained.
+    pub fn detached_rest(&self, query: Query) -> BoxFuture<'static, Option<Reply>> {
+        let (engine, listener, place, depth) =
+            (self.engine.clone(), self.listener, self.place, self.depth);
+        Box::pin(async move {
+            let context = Context { engine: &engine, listener, place, depth, trace: None };
+            context.rest(query).await
+        })
+    }
+
+    /// Returns the metadata of a query in the block of the plugin that asks.
+    pub fn metadata<'q>(&self, query: &'q Query) -> Metadata<'q>
+    where
+        'a: 'q,
+    {
+        self.block().map_or_else(Metadata::default, |block| Metadata::of(block, query))
+    }
+
     /// Notes what a plugin did, when somebody asked for an explanation.
     pub fn note(&self, plugin: &'static str, text: impl FnOnce() -> String) {
-        let Some(Trace(steps)) = self.trace else { return };
-        let step = Step { depth: self.depth, plugin, text: text() };
-        if let Ok(mut steps) = steps.lock() {
+        let Some(trace) = self.trace else { return };
+        let step = Step { depth: self.depth, plugin, text: text(), after: trace.start.elapsed() };
+        if let Ok(mut steps) = trace.steps.lock() {
             steps.push(step);
         }
     }
@@ -69,6 +132,12 @@ impl<'a> Context<'a> {
 impl Trace {
     /// Returns the steps in the order in which they happened.
     pub fn into_steps(self) -> Vec<Step> {
-        self.0.into_inner().unwrap_or_default()
+        self.steps.into_inner().unwrap_or_default()
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { start: Instant::now(), steps: Mutex::default() }
     }
 }

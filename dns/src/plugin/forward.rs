@@ -138,6 +138,10 @@ impl Plugin for Forward {
         NAME
     }
 
+    fn takes_any_class(&self) -> bool {
+        true
+    }
+
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
         if !self.core.config.serves(&query.lower) {
             return Handling::NEXT;

@@ -66,7 +66,7 @@ mod tests {
     fn logged(config: &str, query: &Query, reply: Option<&Reply>, size: usize) -> Vec<String> {
         let (sink, written) = lines();
         let log = Log::new(configure(config, LogConfig::parse).unwrap(), sink);
-        log.sent(query, &Sent { reply, size, truncated: false, elapsed: ELAPSED });
+        log.sent(query, &Sent { reply, size, elapsed: ELAPSED, ..Sent::default() });
         written.take()
     }
 

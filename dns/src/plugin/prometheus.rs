@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn sent(reply: Option<&Reply>, size: usize) -> Sent<'_> {
-        Sent { reply, size, truncated: false, elapsed: Duration::from_millis(3) }
+        Sent { reply, size, elapsed: Duration::from_millis(3), ..Sent::default() }
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(crate) async fn answer(plugin: impl Plugin + 'static, query: Query, reply: R
     let plugins: Vec<Box<dyn Plugin>> = vec![Box::new(plugin), Box::new(Fixed(reply))];
     let mut router = Router::default();
     router.add(Name::root().into(), 0);
-    let engine = Engine::new(vec![Block { position: "Corefile:1".into(), plugins }], vec![router]);
+    let engine = Engine::new(vec![Block::new("Corefile:1", plugins)], vec![router]);
     let mut query = query;
     engine.answer(ListenerId(0), &mut query, None).await.reply.unwrap()
 }

@@ -6,7 +6,7 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use super::names::{Compression, write_uncompressed};
 use super::parse::Rejection;
 use super::{HEADER, TYPE_OPT, flags};
-use crate::{ExtendedError, MIN_PAYLOAD, Query, Reply};
+use crate::{ExtendedError, MIN_PAYLOAD, Protocol, Query, Reply};
 
 /// A reply as it goes out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,9 @@ const OPTION_EXTENDED_ERROR: u16 = 15;
 /// The longest EXTRA-TEXT that is sent, in octets.
 const MAX_EXTRA_TEXT: usize = 128;
 
+/// The most octets of options in a reply, so that the question always fits beside them.
+const MAX_OPTIONS: usize = 192;
+
 /// Octets of an OPT record without options.
 const EMPTY_OPT: usize = 11;
 
@@ -32,7 +35,7 @@ const EMPTY_OPT: usize = 11;
 /// then and TC is set. OPT always stays (RFC 6891 §7).
 pub fn encode(query: &Query, reply: &Reply) -> Encoded {
     let opt = opt_record(query, reply);
-    let limit = usize::from(query.max_reply_size()) - opt.len();
+    let limit = usize::from(limit_of(query, reply)).saturating_sub(opt.len());
     let mut writer =
         Writer { message: vec![0; HEADER], compression: Compression::default(), limit };
     writer.compression.write(&mut writer.message, &query.name);
@@ -78,7 +81,7 @@ fn flags_of(query: &Query, reply: &Reply, truncated: bool) -> u16 {
         (true, flags::RESPONSE),
         (reply.authoritative, flags::AUTHORITATIVE),
         (truncated, flags::TRUNCATED),
-        (query.recursion_desired, flags::RECURSION_DESIRED),
+        (reply.recursion_desired.unwrap_or(query.recursion_desired), flags::RECURSION_DESIRED),
         (reply.recursion_available, flags::RECURSION_AVAILABLE),
         (reply.authentic_data, flags::AUTHENTIC_DATA),
         (query.checking_disabled, flags::CHECKING_DISABLED),
@@ -90,7 +93,10 @@ fn flags_of(query: &Query, reply: &Reply, truncated: bool) -> u16 {
 /// Returns the OPT record of a reply; empty for clients without EDNS.
 fn opt_record(query: &Query, reply: &Reply) -> Vec<u8> {
     let Some(edns) = &query.edns else { return Vec::new() };
-    let options = reply.extended_error.as_ref().map(extended_error).unwrap_or_default();
+    let mut options = reply.extended_error.as_ref().map(extended_error).unwrap_or_default();
+    for (code, data) in &reply.options {
+        push_option(&mut options, *code, data);
+    }
     let mut opt = Vec::with_capacity(EMPTY_OPT + options.len());
     opt.push(0);
     opt.extend(TYPE_OPT.to_be_bytes());
@@ -100,6 +106,26 @@ fn opt_record(query: &Query, reply: &Reply) -> Vec<u8> {
     opt.extend(u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
     opt.extend(options);
     opt
+}
+
+/// Appends an option; one that leaves no room for a question and an answer is left out.
+fn push_option(options: &mut Vec<u8>, code: u16, data: &[u8]) {
+    if options.len() + data.len() > MAX_OPTIONS {
+        return;
+    }
+    let Ok(length) = u16::try_from(data.len()) else { return };
+    options.extend(code.to_be_bytes());
+    options.extend(length.to_be_bytes());
+    options.extend_from_slice(data);
+}
+
+/// Returns the most octets that the reply's message may have.
+fn limit_of(query: &Query, reply: &Reply) -> u16 {
+    let limit = query.max_reply_size();
+    match (query.protocol, reply.size_limit) {
+        (Protocol::Udp, Some(cap)) => limit.min(cap).max(MIN_PAYLOAD),
+        _ => limit,
+    }
 }
 
 fn extended_error(error: &ExtendedError) -> Vec<u8> {

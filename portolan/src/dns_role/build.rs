@@ -19,7 +19,7 @@ use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
 use dns::plugin::prometheus::{BuildInfo, DnsMetrics, DroppedQueries, Prometheus};
 use dns::plugin::whoami::Whoami;
-use dns::plugin::{Plugin, Sent};
+use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
 use dns::{Engine, Query};
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ struct Workshop {
     registry: Registry,
     dns_metrics: DnsMetrics,
     forward_metrics: ForwardMetrics,
+    plugin_metrics: PluginMetrics,
     own_addresses: Vec<IpAddr>,
     startup_timeout: Duration,
     wants_runtime_metrics: bool,
@@ -104,6 +105,7 @@ impl Workshop {
         Ok(Self {
             sources: Sources::default(),
             forward_metrics: ForwardMetrics::register(&registry)?,
+            plugin_metrics: PluginMetrics::register(&registry)?,
             registry,
             dns_metrics,
             own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
@@ -121,9 +123,12 @@ impl Workshop {
         for (plugin, zone) in plugins.iter().flat_map(|p| config.zones.iter().map(move |z| (p, z)))
         {
             let zone = zone.to_string();
-            self.dns_metrics.set_plugin_enabled(label, &zone, "", plugin.name());
+            let view = config.view_name();
+            self.dns_metrics.set_plugin_enabled(label, &zone, view, plugin.name());
         }
-        Ok(Block { position: config.position.to_string(), plugins })
+        let view = config.view.clone();
+        let metadata = config.metadata.clone();
+        Ok(Block { view, metadata, ..Block::new(config.position.to_string(), plugins) })
     }
 
     async fn plugin(
@@ -135,7 +140,7 @@ impl Workshop {
         Ok(match plugin {
             PluginConfig::Prometheus(config) => {
                 self.wants_runtime_metrics |= config.runtime_metrics;
-                Box::new(Prometheus::new(&self.dns_metrics, label, "", &block.zones))
+                Box::new(Prometheus::new(&self.dns_metrics, label, block.view_name(), &block.zones))
             }
             PluginConfig::Errors(config) => {
                 let errors = Errors::new(config.clone(), logging::sink(&self.output));
@@ -151,7 +156,24 @@ impl Workshop {
                 Box::new(Forward::new((**config).clone(), self.forward_metrics.clone()))
             }
             PluginConfig::Whoami(_) => Box::new(Whoami),
+            PluginConfig::Plain(config) => self.plain(&**config, block, label)?,
         })
+    }
+
+    fn plain(
+        &self,
+        config: &dyn Setup,
+        block: &BlockConfig,
+        label: &str,
+    ) -> Result<Box<dyn Plugin>> {
+        let site = Site {
+            server: label,
+            view: block.view_name(),
+            zones: &block.zones,
+            metrics: &self.plugin_metrics,
+        };
+        let plugin = config.set_up(&site).map_err(anyhow::Error::from_boxed);
+        plugin.with_context(|| format!("the server block at {}", block.position))
     }
 
     async fn kubernetes(

@@ -101,6 +101,7 @@ impl Responder {
             size: encoded.as_ref().map_or(0, |encoded| encoded.message.len()),
             truncated: encoded.as_ref().is_some_and(|encoded| encoded.truncated),
             elapsed: start.elapsed(),
+            metadata: answered.metadata(asked),
         };
         match answered.block {
             Some(block) => {

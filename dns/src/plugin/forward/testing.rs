@@ -107,7 +107,7 @@ impl Server {
         let plugins = directives.iter().enumerate().map(plugin).collect();
         let mut router = Router::default();
         router.add(LowerName::new(&Name::root()), 0);
-        let block = Block { position: "Corefile:1".into(), plugins };
+        let block = Block::new("Corefile:1", plugins);
         Self { engine: Engine::new(vec![block], vec![router]), registry }
     }
 

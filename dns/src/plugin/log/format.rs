@@ -26,7 +26,7 @@ const OPCODE: &str = " \"{>opcode}\"";
 /// | `{>rflags}` | the flags set in the reply: `qr,aa,tc,rd,ra,ad,cd` |
 /// | `{>id}` `{>opcode}` `{>do}` `{>bufsize}` | of the question; 65535 octets over TCP |
 /// | `{common}` `{combined}` | the two named formats |
-/// | `{/LABEL}` | metadata; always `-` |
+/// | `{/LABEL}` | metadata, with the plugin `metadata` |
 ///
 /// What has no value is `-`, also an unknown name after `{>`. Braces around anything else are text, so that a
 /// line may be JSON.
@@ -52,6 +52,7 @@ enum Piece {
     Opcode,
     DnssecOk,
     BufferSize,
+    Metadata(String),
     Absent,
 }
 
@@ -126,8 +127,7 @@ fn placeholder(text: &str) -> Option<Piece> {
         "{rsize}" => Piece::ReplySize,
         "{rcode}" => Piece::ResponseCode,
         "{duration}" => Piece::Duration,
-        _ if text.starts_with("{/") && text.ends_with('}') => Piece::Absent,
-        _ => return None,
+        _ => Piece::Metadata(text.strip_prefix("{/")?.strip_suffix('}')?.to_owned()),
     })
 }
 
@@ -154,6 +154,9 @@ impl Piece {
             Self::Opcode => line.write_str("0"),
             Self::DnssecOk => write!(line, "{}", query.dnssec_ok()),
             Self::BufferSize => write!(line, "{}", query.max_reply_size()),
+            Self::Metadata(label) => {
+                line.write_str(sent.metadata_of(label).as_deref().unwrap_or("-"))
+            }
             Self::Absent => line.write_str("-"),
         }
     }
@@ -201,7 +204,8 @@ mod tests {
         question.protocol = Protocol::Tcp;
         let reply = Reply { authentic_data: true, ..Reply::default() };
         let elapsed = Duration::from_millis(1_500);
-        let sent = Sent { reply: Some(&reply), size: 512, truncated: true, elapsed };
+        let sent =
+            Sent { reply: Some(&reply), size: 512, truncated: true, elapsed, ..Sent::default() };
         LogFormat::new(format).render(&question, &sent)
     }
 
@@ -240,7 +244,7 @@ mod tests {
             (2_000_000_000, "2s"),
         ] {
             let elapsed = Duration::from_nanos(nanos);
-            let sent = Sent { reply: None, size: 0, truncated: false, elapsed };
+            let sent = Sent { reply: None, size: 0, truncated: false, elapsed, ..Sent::default() };
             assert_eq!(LogFormat::new("{duration}").render(&question, &sent), expected);
         }
     }
