@@ -6,6 +6,7 @@
 
 pub(crate) mod arguments;
 pub mod bind;
+pub mod cache;
 mod directive;
 pub mod errors;
 mod fallthrough;

@@ -12,6 +12,7 @@ use crate::corefile::{
     CorefileError, Directive, Position, ServerBlock, Token, Transport, ZoneKey, zone_keys,
 };
 use crate::plugin::bind::BindConfig;
+use crate::plugin::cache::CacheConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
@@ -134,6 +135,7 @@ impl BlockConfig {
             "forward" => {
                 return self.add_forwards(directives, around);
             }
+            "cache" => PluginConfig::Plain(Box::new(CacheConfig::parse(directives, &self.zones)?)),
             "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),

@@ -53,7 +53,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("rewrite", Support::Planned),
     ("autopath", Support::Planned),
     ("acl", Support::Planned),
-    ("cache", Support::Planned),
+    ("cache", Support::Available),
     ("header", Support::Planned),
     ("dnssec", Support::Unsupported("sign the zone on its primary server")),
     ("tls", Support::Planned),

@@ -3,9 +3,13 @@
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::cache::CacheFamilies;
+
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
-pub struct PluginMetrics {}
+pub struct PluginMetrics {
+    pub(crate) cache: CacheFamilies,
+}
 
 /// Makes families that a registry knows.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +21,11 @@ impl PluginMetrics {
     /// # Errors
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
-        let _families = Families(registry);
-        Ok(Self {})
+        let families = Families(registry);
+        Ok(Self { cache: CacheFamilies::register(families)? })
     }
 }
 
-#[allow(dead_code, reason = "the plugins that use it are being added")]
 impl Families<'_> {
     pub(crate) fn counter(
         self,

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use hickory_proto::rr::LowerName;
 
+use super::cache::Stores;
 use super::{Plugin, PluginMetrics};
 
 /// The configuration of a plugin that needs nothing but its place among the server blocks.
@@ -36,4 +37,6 @@ pub struct Site<'a> {
     pub zones: &'a [LowerName],
     /// The metrics of all plugins.
     pub metrics: &'a PluginMetrics,
+    /// What caches keep across a reload.
+    pub stores: &'a Stores,
 }

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 
+use super::cache::Stores;
 use super::line_sink::LineSink;
-use super::{Handling, Plugin};
+use super::{Handling, Plugin, PluginMetrics, Site};
 use crate::corefile::{self, CorefileError, Directive, DiskFiles};
 use crate::engine::{Block, Context, Engine, ListenerId, Router};
 use crate::{Protocol, Query, Reply};
+use ::prometheus::Registry;
 
 /// The lines of a [`LineSink`] with their level.
 #[derive(Clone, Default)]
@@ -85,6 +87,15 @@ pub(crate) fn record(name: &str, data: &str) -> Record {
         Err(_) => RData::CNAME(CNAME(data.parse().unwrap())),
     };
     Record::from_rdata(name.parse().unwrap(), 30, rdata)
+}
+
+/// Runs a test with a place for plugins: `dns://:53`, all names.
+pub(crate) fn with_site<T>(test: impl FnOnce(&Site<'_>) -> T) -> T {
+    let metrics = PluginMetrics::register(&Registry::new()).unwrap();
+    let (zones, stores) = ([Name::root().into()], Stores::default());
+    let site =
+        Site { server: "dns://:53", view: "", zones: &zones, metrics: &metrics, stores: &stores };
+    test(&site)
 }
 
 /// Answers every query with the same reply.

@@ -12,6 +12,7 @@ use dns::edge::server::{Responder, ServerMetrics};
 use dns::edge::weight_file::WeightFile;
 use dns::engine::{Block, Router};
 use dns::kubernetes::Zone;
+use dns::plugin::cache::Stores;
 use dns::plugin::errors::Errors;
 use dns::plugin::forward::{Forward, ForwardMetrics};
 use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
@@ -54,6 +55,7 @@ struct Workshop {
     dns_metrics: DnsMetrics,
     forward_metrics: ForwardMetrics,
     plugin_metrics: PluginMetrics,
+    stores: Stores,
     own_addresses: Vec<IpAddr>,
     startup_timeout: Duration,
     wants_runtime_metrics: bool,
@@ -106,6 +108,7 @@ impl Workshop {
             sources: Sources::default(),
             forward_metrics: ForwardMetrics::register(&registry)?,
             plugin_metrics: PluginMetrics::register(&registry)?,
+            stores: Stores::default(),
             registry,
             dns_metrics,
             own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
@@ -171,6 +174,7 @@ impl Workshop {
             view: block.view_name(),
             zones: &block.zones,
             metrics: &self.plugin_metrics,
+            stores: &self.stores,
         };
         let plugin = config.set_up(&site).map_err(anyhow::Error::from_boxed);
         plugin.with_context(|| format!("the server block at {}", block.position))

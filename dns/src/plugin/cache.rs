@@ -1,0 +1,331 @@
+//! `cache`: keeps answers, and gives them again for as long as their TTL allows.
+//!
+//! ```text
+//! query ─▶ Table: fresh? ─▶ answer, TTL counted down ──▶ popular and near its end: fetched again behind it
+//!            │     stale? ─▶ serve_stale: the answer, or first the source
+//!            ▼ none
+//!          later plugins ─▶ reply ─▶ Worth ─▶ Table
+//! ```
+//!
+//! Successes and denials have a table each. A SERVFAIL is kept beside the denials and never hides a success.
+//! Answers are told apart by name, type, class and the DO and CD bits.
+
+mod config;
+mod entry;
+mod metrics;
+mod store;
+mod stores;
+mod worth;
+
+#[cfg(test)]
+mod stale_tests;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::LowerName;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+pub use config::{CacheConfig, Keep, Prefetch, ServeStale};
+pub(crate) use metrics::CacheFamilies;
+pub use stores::Stores;
+
+use self::entry::{Entry, set_ttls};
+use self::metrics::CacheMetrics;
+use self::store::Table;
+use self::worth::{Kind, Worth};
+use super::{Handling, Outcome, Plugin, Setup, SetupError, Site};
+use crate::engine::Context;
+use crate::{Protocol, Query, Reply};
+
+const NAME: &str = "cache";
+
+/// How many answers are fetched again at a time, of one cache. More wait for the next question.
+const MAX_REFRESHES: usize = 256;
+
+/// The cache of a server block.
+#[derive(Clone, Debug)]
+pub struct Cache(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: CacheConfig,
+    store: Arc<Store>,
+    metrics: CacheMetrics,
+    refreshes: Arc<Semaphore>,
+}
+
+/// The answers of a cache. They outlive a reload when the block keeps its place and its capacities.
+#[derive(Debug)]
+pub struct Store {
+    success: Table,
+    denial: Table,
+}
+
+/// An answer that was found.
+struct Found {
+    entry: Arc<Entry>,
+    /// The TTL that is left; none when it has expired.
+    left: Option<u32>,
+}
+
+impl Store {
+    /// Returns an empty store.
+    pub fn new(config: &CacheConfig) -> Self {
+        Self {
+            success: Table::new(config.success.capacity),
+            denial: Table::new(config.denial.capacity),
+        }
+    }
+
+    fn table(&self, kind: Kind) -> &Table {
+        match kind {
+            Kind::Success => &self.success,
+            Kind::Denial | Kind::Failure => &self.denial,
+        }
+    }
+}
+
+impl Cache {
+    /// Returns the plugin of a block that uses this store.
+    pub fn new(config: CacheConfig, store: Arc<Store>, site: &Site<'_>) -> Self {
+        let metrics = CacheMetrics::new(&site.metrics.cache, site, &config.zones);
+        let refreshes = Arc::new(Semaphore::new(MAX_REFRESHES));
+        Self(Arc::new(Inner { config, store, metrics, refreshes }))
+    }
+
+    fn answer<'a>(
+        &'a self,
+        found: Found,
+        query: &'a Query,
+        context: &'a Context<'a>,
+        now: Instant,
+    ) -> Handling<'a> {
+        let Found { entry, left } = found;
+        let Some(left) = left else { return self.answer_stale(entry, query, context, now) };
+        if let Some(prefetch) = &self.0.config.prefetch
+            && entry.is_due(prefetch, now)
+        {
+            self.refresh(Arc::clone(&entry), query, context, Duration::ZERO, now);
+        }
+        let ttl = if self.0.config.keep_ttl { entry.ttl() } else { left };
+        context
+            .note(NAME, || format!("hit: kept for {} s, {left} s of them are left", entry.ttl()));
+        Handling::reply(self.reply(&entry, query, ttl))
+    }
+
+    fn answer_stale<'a>(
+        &'a self,
+        entry: Arc<Entry>,
+        query: &'a Query,
+        context: &'a Context<'a>,
+        now: Instant,
+    ) -> Handling<'a> {
+        let Some(stale) = self.0.config.stale else { return Handling::NEXT };
+        if stale.verify {
+            return Handling::Later(Box::pin(self.verify(entry, stale, query, context, now)));
+        }
+        self.refresh(Arc::clone(&entry), query, context, stale.recheck, now);
+        Handling::reply(self.stale_reply(&entry, stale, query, context, now))
+    }
+
+    /// Asks the source first, and gives the expired answer if it does not know better in time.
+    async fn verify(
+        &self,
+        entry: Arc<Entry>,
+        stale: ServeStale,
+        query: &Query,
+        context: &Context<'_>,
+        now: Instant,
+    ) -> Outcome {
+        if let Some(answered) = self.refresh(Arc::clone(&entry), query, context, stale.recheck, now)
+        {
+            let limit = stale.timeout.unwrap_or(Duration::MAX);
+            if let Ok(Ok(Some(reply))) = tokio::time::timeout(limit, answered).await {
+                context.note(NAME, || "the kept answer has expired; the source has a newer".into());
+                return Outcome::Reply(reply);
+            }
+        }
+        Outcome::Reply(self.stale_reply(&entry, stale, query, context, now))
+    }
+
+    fn stale_reply(
+        &self,
+        entry: &Entry,
+        stale: ServeStale,
+        query: &Query,
+        context: &Context<'_>,
+        now: Instant,
+    ) -> Reply {
+        self.0.metrics.served_stale.inc();
+        context.note(NAME, || {
+            let ago = entry.expired_for(now).as_secs();
+            format!(
+                "hit, stale: it expired {ago} s ago and serve_stale gives it with TTL {}",
+                stale.ttl
+            )
+        });
+        self.reply(entry, query, stale.ttl)
+    }
+
+    /// Returns a kept answer as it is given.
+    fn reply(&self, entry: &Entry, query: &Query, ttl: u32) -> Reply {
+        let mut reply = entry.reply(ttl);
+        // Some stub resolvers refuse answers without AA; CoreDNS sets it for the same reason.
+        reply.authoritative = true;
+        hide_authentic_data(&mut reply, query);
+        reply.plugin = NAME;
+        reply
+    }
+
+    /// Asks the source again in the background, unless somebody does already. The receiver gets the answer if
+    /// it is better than the kept one: NOERROR or NXDOMAIN (RFC 8767 §4).
+    fn refresh(
+        &self,
+        entry: Arc<Entry>,
+        query: &Query,
+        context: &Context<'_>,
+        recheck: Duration,
+        now: Instant,
+    ) -> Option<tokio::sync::oneshot::Receiver<Option<Reply>>> {
+        let permit = Arc::clone(&self.0.refreshes).try_acquire_owned().ok()?;
+        if !entry.begin_refresh(recheck, now) {
+            return None;
+        }
+        self.0.metrics.prefetches.inc();
+        // Over TCP, so that the answer is not cut for a client that asked over UDP.
+        let query = Query { protocol: Protocol::Tcp, ..query.clone() };
+        let (rest, cache) = (context.detached_rest(query.clone()), self.clone());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let reply = rest.await.map(|mut reply| {
+                cache.keep(&query, &mut reply, Some(&entry));
+                reply
+            });
+            drop(permit);
+            entry.end_refresh();
+            let better = reply.filter(|reply| {
+                matches!(reply.rcode, ResponseCode::NoError | ResponseCode::NXDomain)
+            });
+            // The client may have its answer already.
+            let _ = sender.send(better);
+        });
+        Some(receiver)
+    }
+
+    /// Finds a usable answer: fresh, or expired if the configuration allows that.
+    fn find(&self, query: &Query, now: Instant) -> Option<Found> {
+        let Inner { config, store, .. } = &*self.0;
+        let stale = config.stale;
+        let usable = |entry: Arc<Entry>| {
+            let left = entry.left(now);
+            let is_usable = left.is_some()
+                || stale.is_some_and(|stale| entry.expired_for(now) < stale.duration);
+            is_usable.then_some(Found { entry, left })
+        };
+        let success = store.success.get(query).and_then(usable);
+        let denial = store.denial.get(query).and_then(usable);
+        let (Some(success), Some(denial)) = (&success, &denial) else {
+            return success.or(denial
+                .filter(|denial| denial.left.is_some() || denial.entry.kind() != Kind::Failure));
+        };
+        let is_positive = denial.entry.kind() == Kind::Failure
+            || (denial.left.is_none()
+                && (success.left.is_some() || stale.is_some_and(|stale| stale.prefer_positive)));
+        let Found { entry, left } = if is_positive { success } else { denial };
+        Some(Found { entry: Arc::clone(entry), left: *left })
+    }
+
+    /// Keeps a reply if it may be kept, and gives it the TTL with which it is.
+    fn keep(&self, query: &Query, reply: &mut Reply, older: Option<&Entry>) -> Option<Worth> {
+        let Inner { config, store, metrics, .. } = &*self.0;
+        let worth = Worth::of(query, reply, config)?;
+        set_ttls(reply, worth.ttl);
+        if !answers_the_question(query, reply) {
+            metrics.drops.inc();
+            return None;
+        }
+        let keep = if worth.kind == Kind::Success { &config.success } else { &config.denial };
+        let is_disabled = keep.disabled.iter().any(|zone| zone.zone_of(&query.lower));
+        if is_disabled {
+            return None;
+        }
+        let entry =
+            Entry::new(Reply { error: None, plugin: "", ..reply.clone() }, worth, Instant::now());
+        if let Some(older) = older {
+            entry.inherit(older);
+        }
+        let evicted = store.table(worth.kind).insert(query, Arc::new(entry));
+        let keeps_success = config.stale.is_some_and(|stale| stale.prefer_positive);
+        match worth.kind {
+            Kind::Success => store.denial.remove(query),
+            Kind::Denial if !keeps_success => store.success.remove(query),
+            Kind::Denial | Kind::Failure => {}
+        }
+        metrics.stored(worth.kind, evicted, store);
+        Some(worth)
+    }
+
+    fn serves(&self, name: &LowerName) -> bool {
+        self.0.config.zones.iter().any(|zone| zone.zone_of(name))
+    }
+}
+
+/// Says whether the records are about the question's name at all.
+fn answers_the_question(query: &Query, reply: &Reply) -> bool {
+    let mut owners = reply.answers.iter().map(|record| LowerName::new(&record.name));
+    reply.answers.is_empty() || owners.any(|owner| owner == query.lower)
+}
+
+/// Takes the AD bit away from a client that does not know it (RFC 6840 §5.8).
+fn hide_authentic_data(reply: &mut Reply, query: &Query) {
+    reply.authentic_data &= query.dnssec_ok() || query.authentic_data;
+}
+
+impl Plugin for Cache {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
+        if !self.serves(&query.lower) {
+            return Handling::NEXT;
+        }
+        self.0.metrics.requests.inc();
+        let now = Instant::now();
+        let Some(found) = self.find(query, now) else {
+            self.0.metrics.misses.inc();
+            context.note(NAME, || "miss".to_owned());
+            return Handling::NEXT;
+        };
+        self.0.metrics.hit(found.entry.kind());
+        self.answer(found, query, context, now)
+    }
+
+    fn reply(&self, query: &Query, reply: &mut Reply, context: &Context<'_>) {
+        if !self.serves(&query.lower) {
+            return;
+        }
+        let kept = self.keep(query, reply, None);
+        hide_authentic_data(reply, query);
+        context.note(NAME, || match kept {
+            Some(worth) => format!("keeps the reply for {} s", worth.ttl),
+            None => "does not keep the reply".to_owned(),
+        });
+    }
+}
+
+impl Setup for CacheConfig {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn set_up(&self, site: &Site<'_>) -> Result<Box<dyn Plugin>, SetupError> {
+        let store = site.stores.of(site, self);
+        Ok(Box::new(Cache::new(self.clone(), store, site)))
+    }
+}
