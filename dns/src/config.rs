@@ -3,6 +3,7 @@
 //! Every mistake of a Corefile is found in one pass and named with its file and line.
 
 mod block;
+mod listener_changes;
 mod listeners;
 mod registry;
 
@@ -10,7 +11,8 @@ use crate::corefile::{Corefile, CorefileError, Files, Warning};
 use crate::plugin::bind::Interface;
 
 pub use block::{BlockConfig, PluginConfig};
-pub use listeners::ListenerConfig;
+pub use listener_changes::{ListenerChanges, ListenerIds};
+pub use listeners::{ListenerConfig, ListenerKey};
 pub use registry::{PLUGINS, Support};
 
 /// A configured server.

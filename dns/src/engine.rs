@@ -46,11 +46,12 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     blocks: Vec<Block>,
-    routers: Vec<Router>,
+    routers: Vec<(ListenerId, Router)>,
 }
 
-/// A listener's place in the engine: the number of its router.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A listener, by a number that it keeps as long as the process lives:
+/// [`ListenerIds`](crate::config::ListenerIds) gives it out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ListenerId(pub usize);
 
 /// An answer and the block that gave it.
@@ -65,8 +66,15 @@ pub struct Answered<'a> {
 }
 
 impl Engine {
-    /// Returns the engine of these blocks; a router's entries are indexes into `blocks`.
+    /// Returns the engine of these blocks and of listeners that are counted from 0; a router's entries are
+    /// indexes into `blocks`.
     pub fn new(blocks: Vec<Block>, routers: Vec<Router>) -> Self {
+        let numbered = routers.into_iter().enumerate();
+        Self::of_listeners(blocks, numbered.map(|(id, router)| (ListenerId(id), router)).collect())
+    }
+
+    /// Returns the engine of these blocks and listeners; a router's entries are indexes into `blocks`.
+    pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
         Self(Arc::new(Inner { blocks, routers }))
     }
 
@@ -111,12 +119,12 @@ impl Engine {
     /// Returns the first listener where a server block serves the query's name.
     pub fn listener_for(&self, query: &Query) -> Option<ListenerId> {
         let serves = |router: &Router| router.blocks_of(&query.lower, query.qtype).next().is_some();
-        self.0.routers.iter().position(serves).map(ListenerId)
+        self.0.routers.iter().find(|(_, router)| serves(router)).map(|(id, _)| *id)
     }
 
     /// Returns the first block for the name that takes the query, with its index.
     fn route(&self, listener: ListenerId, query: &Query) -> Option<(usize, &Block)> {
-        let router = self.0.routers.get(listener.0)?;
+        let (_, router) = self.0.routers.iter().find(|(id, _)| *id == listener)?;
         let mut blocks = router.blocks_of(&query.lower, query.qtype);
         blocks.find_map(|index| {
             let block = self.0.blocks.get(index)?;

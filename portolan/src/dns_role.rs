@@ -19,6 +19,7 @@ mod sources;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use dns::config::ListenerIds;
 use dns::edge::open_files::raise_limit;
 use dns::edge::server::{self, Limits, Server};
 
@@ -53,11 +54,10 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     }
     let loaded = corefile::load(&Choice::of_dns(&arguments))?;
     logging::log_panics(loaded.wants_stacktraces());
-    let mut listeners = Vec::new();
-    for listener in &loaded.config.listeners {
-        listeners.push(server::bind(listener_address(listener))?);
-    }
-    let built = build::build(&loaded.config, output).await?;
+    let mut listener_ids = ListenerIds::default();
+    let ids = listener_ids.of(&loaded.config.listeners);
+    let listeners = server::bind(&loaded.config.listeners)?;
+    let built = build::build(&loaded.config, &ids, output).await?;
     let endpoints = endpoints::bind(&loaded.config, arguments.admin.as_deref()).await?;
     if let Some(file) = &arguments.pidfile {
         std::fs::write(file, std::process::id().to_string())
@@ -73,15 +73,13 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
         let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         output.write(banner::zones(&loaded.config, &addresses).into_bytes());
     }
-    let server = Server::serve(listeners, &built.responder, Limits::default());
+    let mut server = Server::new(&built.responder, Limits::default());
+    for (id, listener) in ids.into_iter().zip(listeners) {
+        server.serve(id, listener);
+    }
     let stop = life::Stop { lameduck: loaded.lameduck(), server, http };
     stop.when_told(signals).await;
     Ok(())
-}
-
-fn listener_address(listener: &dns::config::ListenerConfig) -> std::net::SocketAddr {
-    let host = listener.host.unwrap_or(std::net::Ipv6Addr::UNSPECIFIED.into());
-    std::net::SocketAddr::new(host, listener.port)
 }
 
 /// Loads a Corefile and builds its engine, without any socket to serve on: for `explain`.
@@ -90,7 +88,8 @@ fn listener_address(listener: &dns::config::ListenerConfig) -> std::net::SocketA
 /// The configuration cannot be used.
 pub(crate) async fn offline(choice: &Choice) -> Result<Arc<Built>> {
     let loaded = corefile::load(choice)?;
-    let built = build::build(&loaded.config, &Output::none()).await?;
+    let ids = ListenerIds::default().of(&loaded.config.listeners);
+    let built = build::build(&loaded.config, &ids, &Output::none()).await?;
     built.sources.wait_until_synced(built.startup_timeout).await;
     Ok(built)
 }

@@ -6,25 +6,49 @@
 //! ```
 //!
 //! Every number of tasks has a limit, named in [`Limits`].
+//!
+//! # Another configuration
+//!
+//! A running server takes another configuration without losing a question. What can fail comes first:
+//!
+//! ```text
+//! let changes = ListenerChanges::between(&old.listeners, &new.listeners);
+//! let bound = server.bind(&changes.open)?;        // the kernel keeps what comes in there
+//! let ids = listener_ids.of(&new.listeners);      // the ListenerIds of the start
+//! let engine = …;                                 // Engine::of_listeners, with a router for each of `ids`
+//! for listener in &changes.close {
+//!     server.stop(listener_ids.id(listener)).await; // what came in is handed to the engine before
+//! }
+//! responder.replace(engine);                      // questions under way keep the engine before
+//! for (listener, sockets) in changes.open.iter().zip(bound) {
+//!     server.serve(listener_ids.id(listener), sockets);
+//! }
+//! ```
+//!
+//! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
 mod datagram;
 mod listener;
 mod metrics;
 mod responder;
+mod stop;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use listener::{BindError, BoundListener, bind};
 pub use metrics::ServerMetrics;
 pub use responder::Responder;
 
+use crate::config::ListenerConfig;
 use crate::engine::ListenerId;
+use stop::Stopper;
 
 /// How much the server does at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,32 +83,78 @@ impl Default for Limits {
 /// The running server. Dropping it stops at once; [`Server::drain`] lets what is under way finish.
 #[derive(Debug)]
 pub struct Server {
-    stop: watch::Sender<bool>,
+    responder: Arc<Responder>,
+    limits: Limits,
+    running: Vec<Running>,
+    /// What is under way on listeners that have been stopped.
+    draining: JoinSet<()>,
+}
+
+/// A listener that is served.
+#[derive(Debug)]
+struct Running {
+    id: ListenerId,
+    port: u16,
+    stopper: Stopper,
     tasks: JoinSet<()>,
 }
 
 impl Server {
-    /// Starts serving on bound sockets; the number of a listener is that of its router in the engine.
-    pub fn serve(
-        listeners: Vec<BoundListener>,
-        responder: &Arc<Responder>,
-        limits: Limits,
-    ) -> Self {
-        let (stop, stopped) = watch::channel(false);
+    /// Returns a server without listeners.
+    pub fn new(responder: &Arc<Responder>, limits: Limits) -> Self {
+        let responder = Arc::clone(responder);
+        Self { responder, limits, running: Vec::new(), draining: JoinSet::new() }
+    }
+
+    /// Binds the sockets of more listeners and does not serve them yet: the kernel keeps what comes in.
+    ///
+    /// # Errors
+    /// One of them cannot be had; none is kept.
+    pub fn bind(&self, listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
+        let held: Vec<u16> = self.running.iter().map(|running| running.port).collect();
+        listener::bind_beside(listeners, &held)
+    }
+
+    /// Serves a listener.
+    pub fn serve(&mut self, id: ListenerId, listener: BoundListener) {
+        let (stopper, reading) = stop::stopper();
+        let BoundListener { address, udp, tcp } = listener;
+        let (responder, limits) = (&self.responder, self.limits);
         let mut tasks = JoinSet::new();
-        for (number, listener) in listeners.into_iter().enumerate() {
-            let id = ListenerId(number);
-            let BoundListener { udp, tcp, .. } = listener;
-            tasks.spawn(udp::serve(udp, id, Arc::clone(responder), limits, stopped.clone()));
-            tasks.spawn(tcp::serve(tcp, id, Arc::clone(responder), limits, stopped.clone()));
+        tasks.spawn(udp::serve(udp, id, Arc::clone(responder), limits, reading.clone()));
+        tasks.spawn(tcp::serve(tcp, id, Arc::clone(responder), limits, reading));
+        self.running.push(Running { id, port: address.port(), stopper, tasks });
+    }
+
+    /// Takes no more questions on a listener, and returns when its sockets are closed. Those that had come in
+    /// are answered, with the engine of their time.
+    ///
+    /// Not to be given up on the way: what is under way would be, too.
+    pub async fn stop(&mut self, id: ListenerId) {
+        // Forgets those that are through.
+        while self.draining.try_join_next().is_some() {}
+        let (stopping, running) =
+            std::mem::take(&mut self.running).into_iter().partition(|running| running.id == id);
+        self.running = running;
+        let stopping: Vec<Running> = stopping;
+        for mut running in stopping {
+            running.stopper.stop();
+            running.stopper.wait().await;
+            self.draining.spawn(async move { while running.tasks.join_next().await.is_some() {} });
         }
-        Self { stop, tasks }
     }
 
     /// Takes no more questions, and waits until those under way are answered or the deadline has passed.
     pub async fn drain(mut self, deadline: Duration) {
-        self.stop.send_replace(true);
-        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        for running in &self.running {
+            running.stopper.stop();
+        }
+        let finished = async {
+            for running in &mut self.running {
+                while running.tasks.join_next().await.is_some() {}
+            }
+            while self.draining.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(deadline, finished).await.is_err() {
             tracing::warn!(
                 deadline_s = deadline.as_secs(),
@@ -92,9 +162,4 @@ impl Server {
             );
         }
     }
-}
-
-/// Waits for the stop signal; the sender going away is one too.
-async fn stop_signal(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -10,7 +10,7 @@ use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
 use dns::edge::server::{Responder, ServerMetrics};
 use dns::edge::weight_file::WeightFile;
-use dns::engine::{Block, Router};
+use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::Zone;
 use dns::plugin::cache::Stores;
 use dns::plugin::errors::Errors;
@@ -62,25 +62,29 @@ struct Workshop {
     output: Output,
 }
 
-/// Builds the engine and starts what it reads from.
+/// Builds the engine and starts what it reads from; `listeners` are the numbers of the configured ones.
 ///
 /// # Errors
 /// A cluster, a file or an address that a plugin needs cannot be used.
-pub(crate) async fn build(config: &Config, output: &Output) -> Result<Arc<Built>> {
+pub(crate) async fn build(
+    config: &Config,
+    listeners: &[ListenerId],
+    output: &Output,
+) -> Result<Arc<Built>> {
     let mut workshop = Workshop::new(output)?;
     let mut blocks = Vec::new();
     for (index, block) in config.blocks.iter().enumerate() {
         let label = label_of(config, index);
         blocks.push(workshop.block(block, &label).await?);
     }
-    let routers = config.listeners.iter().map(|listener| {
+    let routers = config.listeners.iter().zip(listeners).map(|(listener, id)| {
         let mut router = Router::default();
         for (zone, block) in &listener.zones {
             router.add(zone.clone(), *block);
         }
-        router
+        (*id, router)
     });
-    let engine = Engine::new(blocks, routers.collect());
+    let engine = Engine::of_listeners(blocks, routers.collect());
     workshop.finish(engine, config)
 }
 

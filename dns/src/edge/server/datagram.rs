@@ -51,6 +51,20 @@ impl DatagramSocket {
         self.socket.async_io(Interest::READABLE, || self.receive_now(buffer)).await
     }
 
+    /// Makes the kernel queue nothing more here, so that what is still to be sent can be, while other sockets at
+    /// the address get what comes in.
+    pub(super) async fn receive_no_more(&self) {
+        // A connected socket receives from its peer alone, and this peer is itself. Sending elsewhere goes on.
+        if let Err(error) = self.socket.connect(self.local).await {
+            tracing::debug!(%error, "a UDP socket that is done still receives");
+        }
+    }
+
+    /// Returns a datagram that is there already.
+    pub(super) fn receive_queued(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        self.receive_now(buffer)
+    }
+
     /// Sends a reply to where a datagram came from, from where that was sent to.
     pub(super) async fn reply(&self, datagram: &Datagram, message: &[u8]) -> io::Result<()> {
         self.socket.async_io(Interest::WRITABLE, || self.reply_now(datagram, message)).await

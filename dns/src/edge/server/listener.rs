@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use super::datagram::DatagramSocket;
+use crate::config::ListenerConfig;
 
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -61,20 +62,47 @@ pub enum BindError {
     },
 }
 
-/// Binds UDP and TCP sockets to an address. `[::]` takes IPv4 too; without IPv6 it is `0.0.0.0`. With port
-/// 0 both sockets get the same free port.
+/// Binds the sockets of listeners: UDP and TCP on the same port. `[::]` takes IPv4 too; without IPv6 it is
+/// `0.0.0.0`. With port 0 both get the same free port.
 ///
 /// # Errors
-/// The address cannot be had; the error says what to do.
-pub fn bind(address: SocketAddr) -> Result<BoundListener, BindError> {
-    match bind_to(address) {
+/// An address cannot be had; the error says what to do.
+pub fn bind(listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
+    bind_beside(listeners, &[])
+}
+
+/// Binds the sockets of listeners; on the ports of `held` this process listens already.
+pub(super) fn bind_beside(
+    listeners: &[ListenerConfig],
+    held: &[u16],
+) -> Result<Vec<BoundListener>, BindError> {
+    for address in listeners.iter().map(ListenerConfig::address) {
+        if !held.contains(&address.port()) {
+            with_either_family(address, look_for_others)?;
+        }
+    }
+    let addresses = listeners.iter().map(ListenerConfig::address);
+    addresses.map(|address| with_either_family(address, bind_to)).collect()
+}
+
+fn with_either_family<T>(
+    address: SocketAddr,
+    bind: impl Fn(SocketAddr) -> Result<T, BindError>,
+) -> Result<T, BindError> {
+    match bind(address) {
         Err(BindError::Other { source, .. })
             if address.ip().is_unspecified() && is_missing_family(&source) =>
         {
-            bind_to(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
         }
         other => other,
     }
+}
+
+/// Finds another server on the port, which sockets that share their address would not.
+fn look_for_others(address: SocketAddr) -> Result<(), BindError> {
+    let other = socket(address, Type::STREAM).and_then(|socket| bind_socket(&socket, address));
+    other.map_err(|error| BindError::new(address, "tcp", error))
 }
 
 /// How often another free port is tried when the one that TCP got is taken for UDP.
@@ -83,18 +111,40 @@ const FREE_PORT_ATTEMPTS: usize = 16;
 fn bind_to(address: SocketAddr) -> Result<BoundListener, BindError> {
     let mut attempts = FREE_PORT_ATTEMPTS;
     loop {
-        // TCP first: it finds another server on the port even when that one shares its UDP port.
-        let tcp = socket(address, Type::STREAM).map_err(|e| BindError::new(address, "tcp", e))?;
-        let tcp = TcpListener::from_std(tcp.into());
-        let tcp = tcp.map_err(|e| BindError::new(address, "tcp", e))?;
+        let tcp = tcp_listener(address).map_err(|e| BindError::new(address, "tcp", e))?;
         let local = tcp.local_addr().map_err(|e| BindError::new(address, "tcp", e))?;
         attempts -= 1;
-        match socket(local, Type::DGRAM).and_then(DatagramSocket::new) {
+        match udp_socket(local) {
             Ok(udp) => return Ok(BoundListener { address: local, udp, tcp }),
             Err(error) if attempts > 0 && address.port() == 0 && is_in_use(&error) => {}
             Err(error) => return Err(BindError::new(address, "udp", error)),
         }
     }
+}
+
+fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = shared_socket(address, Type::STREAM)?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<DatagramSocket> {
+    let socket = shared_socket(address, Type::DGRAM)?;
+    // Less than asked for is still more than the default.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    DatagramSocket::new(socket)
+}
+
+/// Returns a socket that others of this user may share its address with.
+///
+/// So every address of the host and a single one can be listened on at the same port: the kernel gives what is
+/// sent to the single one to its socket. And the listeners of another configuration can be bound before those of
+/// the last one are closed.
+fn shared_socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let socket = socket(address, kind)?;
+    socket.set_reuse_port(true)?;
+    bind_socket(&socket, address)?;
+    Ok(socket)
 }
 
 fn socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
@@ -107,16 +157,12 @@ fn socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     if kind == Type::STREAM {
         // A restart must not wait for connections of the last process to be forgotten.
         socket.set_reuse_address(true)?;
-        socket.set_tcp_nodelay(true)?;
-    } else {
-        // Less than asked for is still more than the default.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    }
-    socket.bind(&SockAddr::from(address))?;
-    if kind == Type::STREAM {
-        socket.listen(BACKLOG)?;
     }
     Ok(socket)
+}
+
+fn bind_socket(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    socket.bind(&SockAddr::from(address))
 }
 
 fn is_missing_family(error: &io::Error) -> bool {

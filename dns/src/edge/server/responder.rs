@@ -1,8 +1,10 @@
 //! From the octets of a question to those of its reply.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use hickory_proto::op::ResponseCode;
 
@@ -15,9 +17,9 @@ use crate::{Engine, ExtendedErrorCode, Query, Reply};
 /// Learns of replies that no server block has seen.
 pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
 
-/// Answers messages with an engine.
+/// Answers messages with an engine, which can be replaced at any time.
 pub struct Responder {
-    engine: Engine,
+    engine: ArcSwap<Engine>,
     metrics: ServerMetrics,
     unserved: UnservedHook,
 }
@@ -28,12 +30,18 @@ const SERVER_FAILURE: u8 = 2;
 impl Responder {
     /// Returns a responder; `unserved` learns of queries for names that no block serves.
     pub fn new(engine: Engine, metrics: ServerMetrics, unserved: UnservedHook) -> Self {
-        Self { engine, metrics, unserved }
+        Self { engine: ArcSwap::from_pointee(engine), metrics, unserved }
     }
 
     /// Returns the engine.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    pub fn engine(&self) -> Arc<Engine> {
+        self.engine.load_full()
+    }
+
+    /// Answers questions that come from here on with another engine, and returns the one before, which those
+    /// under way keep until they are answered.
+    pub fn replace(&self, engine: Engine) -> Arc<Engine> {
+        self.engine.swap(Arc::new(engine))
     }
 
     pub(super) fn metrics(&self) -> &ServerMetrics {
@@ -89,7 +97,9 @@ impl Responder {
             return Some(wire::encode(&query, &Reply::new(ResponseCode::BADVERS)).message);
         }
         let asked = query.clone();
-        let answered = self.engine.answer(listener, &mut query, None).await;
+        // One engine for the whole life of the question.
+        let engine = self.engine.load();
+        let answered = engine.answer(listener, &mut query, None).await;
         self.finish(&asked, &answered, start)
     }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use super::stop::Reading;
 use super::udp::canonical;
-use super::{Limits, Responder, stop_signal};
+use super::{Limits, Responder};
 use crate::Protocol;
 use crate::engine::ListenerId;
 use crate::wire::Arrival;
@@ -27,13 +28,13 @@ pub(super) async fn serve(
     listener: ListenerId,
     responder: Arc<Responder>,
     limits: Limits,
-    mut stopped: watch::Receiver<bool>,
+    mut reading: Reading,
 ) {
     let connections = Arc::new(Semaphore::new(limits.tcp_connections));
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop_signal(&mut stopped) => break,
+            () = reading.stopped() => break,
             accepted = tcp.accept() => accepted,
         };
         let stream = match accepted {
@@ -48,16 +49,16 @@ pub(super) async fn serve(
             responder.metrics().refused.with_label_values(&["tcp_connections"]).inc();
             continue;
         };
-        let (responder, stopped) = (Arc::clone(&responder), stopped.clone());
+        let (responder, reading) = (Arc::clone(&responder), reading.clone());
         tokio::spawn(async move {
             responder.metrics().tcp_connections.inc();
             // How a client goes away is its own business.
-            let _ = connection(stream, listener, &responder, limits, stopped).await;
+            let _ = connection(stream, listener, &responder, limits, reading).await;
             responder.metrics().tcp_connections.dec();
             drop(permit);
         });
     }
-    drop(tcp);
+    drop((tcp, reading));
     let all = u32::try_from(limits.tcp_connections).unwrap_or(u32::MAX);
     let _ = connections.acquire_many(all).await;
 }
@@ -68,7 +69,7 @@ async fn connection(
     listener: ListenerId,
     responder: &Arc<Responder>,
     limits: Limits,
-    mut stopped: watch::Receiver<bool>,
+    mut reading: Reading,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let arrival = Arrival {
@@ -85,7 +86,7 @@ async fn connection(
         let Ok(permit) = Arc::clone(&pipelined).acquire_owned().await else { break };
         let message = tokio::select! {
             biased;
-            () = stop_signal(&mut stopped) => break,
+            () = reading.stopped() => break,
             () = replies.closed() => break,
             message = read_message(&mut reader, &limits) => message,
         };
@@ -103,6 +104,7 @@ async fn connection(
             drop(permit);
         });
     }
+    drop(reading);
     // The writer ends when every question under way has given its reply away.
     drop(replies);
     writing.await.map_err(io::Error::other)?

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::datagram::{Datagram, DatagramSocket};
-use super::{Limits, Responder, stop_signal};
+use super::stop::Reading;
+use super::{Limits, Responder};
 use crate::Protocol;
 use crate::engine::ListenerId;
 use crate::wire::Arrival;
@@ -24,7 +25,7 @@ pub(super) async fn serve(
     listener: ListenerId,
     responder: Arc<Responder>,
     limits: Limits,
-    mut stopped: watch::Receiver<bool>,
+    mut reading: Reading,
 ) {
     let socket = Arc::new(socket);
     let waiting = Arc::new(Semaphore::new(limits.udp_waiting));
@@ -32,7 +33,7 @@ pub(super) async fn serve(
     loop {
         let received = tokio::select! {
             biased;
-            () = stop_signal(&mut stopped) => break,
+            () = reading.stopped() => break,
             received = socket.receive(&mut buffer) => received,
         };
         match received {
@@ -47,6 +48,12 @@ pub(super) async fn serve(
             }
         }
     }
+    socket.receive_no_more().await;
+    while let Ok(datagram) = socket.receive_queued(&mut buffer) {
+        let message = &buffer[..datagram.length];
+        handle(&socket, datagram, message, listener, &responder, &waiting).await;
+    }
+    drop(reading);
     // Every permit comes back when its question is answered.
     let all = u32::try_from(limits.udp_waiting).unwrap_or(u32::MAX);
     let _ = waiting.acquire_many(all).await;

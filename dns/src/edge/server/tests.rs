@@ -1,0 +1,175 @@
+//! A server whose configuration changes while it answers.
+
+use std::future::ready;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use hickory_proto::op::{Message, MessageType, OpCode, Query as Question, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+use prometheus::{IntCounter, Registry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::corefile::Transport;
+use crate::engine::{Block, Context, Engine, Router};
+use crate::plugin::{Handling, Outcome, Plugin};
+use crate::{Query, Reply};
+
+/// Answers with an rcode once it is let to.
+#[derive(Debug)]
+struct Answer {
+    rcode: ResponseCode,
+    gate: Shared<BoxFuture<'static, ()>>,
+}
+
+impl Plugin for Answer {
+    fn name(&self) -> &'static str {
+        "answer"
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
+        if !query.lower.to_string().starts_with("late.") {
+            return Handling::reply(Reply::new(self.rcode));
+        }
+        let gate = self.gate.clone();
+        Handling::Later(Box::pin(async move {
+            gate.await;
+            Outcome::Reply(Reply::new(self.rcode))
+        }))
+    }
+}
+
+fn engine(rcode: ResponseCode, ids: &[ListenerId], gate: BoxFuture<'static, ()>) -> Engine {
+    let plugins: Vec<Box<dyn Plugin>> = vec![Box::new(Answer { rcode, gate: gate.shared() })];
+    let routers = ids.iter().map(|id| {
+        let mut router = Router::default();
+        router.add(Name::root().into(), 0);
+        (*id, router)
+    });
+    let block = Block::new("Corefile:1", plugins);
+    Engine::of_listeners(vec![block], routers.collect())
+}
+
+fn open(rcode: ResponseCode, ids: &[ListenerId]) -> Engine {
+    engine(rcode, ids, Box::pin(ready(())))
+}
+
+fn responder(engine: Engine) -> Arc<Responder> {
+    let panics = IntCounter::new("panics", "Panics.").unwrap();
+    let metrics = ServerMetrics::register(&Registry::new(), panics).unwrap();
+    Arc::new(Responder::new(engine, metrics, Box::new(|_, _| ())))
+}
+
+fn listener(port: u16) -> ListenerConfig {
+    let host = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    ListenerConfig { transport: Transport::Dns, host, port, zones: Vec::new() }
+}
+
+fn question(name: &str) -> Vec<u8> {
+    let mut message = Message::new(7, MessageType::Query, OpCode::Query);
+    message.add_query(Question::query(name.parse().unwrap(), RecordType::A));
+    message.to_vec().unwrap()
+}
+
+fn rcode(reply: &[u8]) -> ResponseCode {
+    Message::from_vec(reply).unwrap().metadata.response_code
+}
+
+async fn udp_client(server: std::net::SocketAddr) -> UdpSocket {
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(server).await.unwrap();
+    client
+}
+
+async fn udp_reply(client: &UdpSocket) -> ResponseCode {
+    let mut buffer = [0; 512];
+    let length = client.recv(&mut buffer).await.unwrap();
+    rcode(&buffer[..length])
+}
+
+async fn udp_ask(client: &UdpSocket, name: &str) -> ResponseCode {
+    client.send(&question(name)).await.unwrap();
+    udp_reply(client).await
+}
+
+async fn tcp_send(client: &mut TcpStream, name: &str) {
+    let question = question(name);
+    client.write_u16(u16::try_from(question.len()).unwrap()).await.unwrap();
+    client.write_all(&question).await.unwrap();
+}
+
+async fn tcp_reply(client: &mut TcpStream) -> ResponseCode {
+    let mut reply = vec![0; usize::from(client.read_u16().await.unwrap())];
+    client.read_exact(&mut reply).await.unwrap();
+    rcode(&reply)
+}
+
+#[tokio::test]
+async fn a_question_keeps_its_engine_and_a_listener_its_socket() {
+    let ids = [ListenerId(0), ListenerId(1)];
+    let (release, gate) = oneshot::channel::<()>();
+    let gate = Box::pin(gate.map(|_| ()));
+    let responder = responder(engine(ResponseCode::NoError, &ids[..1], gate));
+    let mut server = Server::new(&responder, Limits::default());
+    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let kept = bound.address;
+    server.serve(ids[0], bound);
+    let client = udp_client(kept).await;
+    let mut connection = TcpStream::connect(kept).await.unwrap();
+    assert_eq!(udp_ask(&client, "now.").await, ResponseCode::NoError);
+    client.send(&question("late.")).await.unwrap();
+    tcp_send(&mut connection, "late.").await;
+    tcp_send(&mut connection, "now.").await;
+    // The answer behind it says that the late one is under way.
+    assert_eq!(tcp_reply(&mut connection).await, ResponseCode::NoError);
+    assert_eq!(udp_ask(&client, "now.").await, ResponseCode::NoError);
+
+    let added = server.bind(&[listener(0)]).unwrap().remove(0);
+    let other = udp_client(added.address).await;
+    // Bound and not served: what comes in is answered by the engine that knows the listener.
+    other.send(&question("now.")).await.unwrap();
+    responder.replace(open(ResponseCode::NXDomain, &ids));
+    server.serve(ids[1], added);
+    assert_eq!(udp_reply(&other).await, ResponseCode::NXDomain);
+    assert_eq!(udp_ask(&client, "now.").await, ResponseCode::NXDomain);
+    tcp_send(&mut connection, "now.").await;
+    assert_eq!(tcp_reply(&mut connection).await, ResponseCode::NXDomain);
+
+    release.send(()).unwrap();
+    assert_eq!(udp_reply(&client).await, ResponseCode::NoError);
+    assert_eq!(tcp_reply(&mut connection).await, ResponseCode::NoError);
+    server.drain(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_stopped_listener_answers_what_came_in_and_gives_its_port_away() {
+    let (release, gate) = oneshot::channel::<()>();
+    let gate = Box::pin(gate.map(|_| ()));
+    let id = ListenerId(0);
+    let responder = responder(engine(ResponseCode::NoError, &[id], gate));
+    let mut server = Server::new(&responder, Limits::default());
+    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let address = bound.address;
+    // In the kernel before anything is served, as under load.
+    let client = udp_client(address).await;
+    client.send(&question("late.")).await.unwrap();
+    client.send(&question("now.")).await.unwrap();
+    server.serve(id, bound);
+    server.stop(id).await;
+    assert_eq!(udp_reply(&client).await, ResponseCode::NoError);
+
+    // A socket at the same address gets everything that comes now, though the first still has to reply.
+    responder.replace(open(ResponseCode::NXDomain, &[id]));
+    let again = server.bind(&[listener(address.port())]).unwrap().remove(0);
+    server.serve(id, again);
+    for _ in 0..20 {
+        let other = udp_client(address).await;
+        assert_eq!(udp_ask(&other, "now.").await, ResponseCode::NXDomain);
+    }
+    release.send(()).unwrap();
+    assert_eq!(udp_reply(&client).await, ResponseCode::NoError);
+    server.drain(Duration::from_secs(5)).await;
+}
