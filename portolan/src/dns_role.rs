@@ -1,7 +1,7 @@
 //! The role `portolan dns`.
 //!
 //! ```text
-//! read and check the Corefile ─▶ bind every socket ─▶ sync ─▶ serve
+//! read and check the Corefile ─▶ bind every socket, serve HTTP ─▶ load and sync ─▶ serve
 //!     ─▶ SIGTERM: unready, lameduck (still watching and answering), drain, exit 0
 //! ```
 
@@ -28,6 +28,7 @@ use crate::output::Output;
 
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
+use corefile::Loaded;
 
 /// Serves until a signal.
 ///
@@ -41,34 +42,46 @@ pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
     let output = logging::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(arguments, &output));
+    // What is still being read must not keep the process.
+    runtime.shutdown_background();
     output.flush();
     result
 }
 
 async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     let mut signals = life::Signals::listen()?;
-    life::outlive_other_signals()?;
+    life::handle_other_signals(output)?;
     if let Err(error) = raise_limit() {
         tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
     }
-    let loaded = corefile::load(&Choice::of_dns(&arguments))?;
+    let choice = Choice::of_dns(&arguments);
+    let insistence = match choice {
+        Choice::Manifests { .. } => endpoints::Insistence::Optional,
+        Choice::File { .. } | Choice::Default { .. } => endpoints::Insistence::Required,
+    };
+    let loaded = Arc::new(corefile::load(&choice)?);
     logging::log_panics(loaded.wants_stacktraces());
     let mut listeners = Vec::new();
     for listener in &loaded.config.listeners {
         listeners.push(server::bind(listener_address(listener))?);
     }
-    let built = build::build(&loaded.config, output).await?;
-    let endpoints = endpoints::bind(&loaded.config, arguments.admin.as_deref()).await?;
-    if let Some(file) = &arguments.pidfile {
-        std::fs::write(file, std::process::id().to_string())
-            .with_context(|| format!("cannot write the process id to {}", file.display()))?;
-    }
-    let http = endpoints.serve(&built);
-    tokio::select! {
-        () = life::wait_for_sync(&built) => {}
+    let admin = arguments.admin.as_deref();
+    let mut http = endpoints::bind(&loaded.config, insistence, admin).await?.serve();
+    let started = async {
+        let built = built(&loaded, output).await?;
+        if let Some(file) = &arguments.pidfile {
+            std::fs::write(file, std::process::id().to_string())
+                .with_context(|| format!("cannot write the process id to {}", file.display()))?;
+        }
+        http.show(&built)?;
+        life::wait_for_sync(&built).await;
+        anyhow::Ok(built)
+    };
+    let built = tokio::select! {
+        built = started => built?,
         // Nothing has been answered yet that others would have to be told of.
         _ = signals.next() => return Ok(()),
-    }
+    };
     if !arguments.quiet {
         let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         output.write(banner::zones(&loaded.config, &addresses).into_bytes());
@@ -77,6 +90,12 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     let stop = life::Stop { lameduck: loaded.lameduck(), server, http };
     stop.when_told(signals).await;
     Ok(())
+}
+
+/// Builds on another thread, so that signals are seen while manifests are taken in.
+async fn built(loaded: &Arc<Loaded>, output: &Output) -> Result<Arc<Built>> {
+    let (loaded, output) = (Arc::clone(loaded), output.clone());
+    tokio::spawn(async move { build::build(&loaded.config, &output).await }).await?
 }
 
 fn listener_address(listener: &dns::config::ListenerConfig) -> std::net::SocketAddr {
