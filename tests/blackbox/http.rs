@@ -227,9 +227,9 @@ fn probes_are_answered_beside_many_idle_connections() {
     for _ in 0..20 {
         assert_eq!(readiness(&mut server), (200, "OK".to_owned()));
     }
-    // 300 and at least one probe in 256 places; a client that hangs up makes its place free itself.
+    // 256 places for 300 and the probes, less those that the server has hung up on by itself after 5 s.
     let evicted = metric(&mut server, "portolan_http_evicted_total", "");
-    assert!((44.9..64.1).contains(&evicted), "{evicted}");
+    assert!((0.9..64.1).contains(&evicted), "{evicted}");
     drop(idle);
     let open = || {
         let sockets = std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap();
