@@ -85,9 +85,9 @@ pub(crate) struct DnsArguments {
 /// The flags of `portolan explain dns`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainDnsArguments {
-    /// The name to look up.
+    /// The name to look up, with the escapes of zone files (`\.`, `\DDD`).
     pub name: String,
-    /// The type of the records.
+    /// The type of the records: a mnemonic, TYPEnn or a number.
     #[arg(default_value = "A")]
     pub qtype: String,
     /// Ask the running server with this admin address.

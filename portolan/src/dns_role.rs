@@ -1,7 +1,7 @@
 //! The role `portolan dns`.
 //!
 //! ```text
-//! read and check the Corefile ─▶ bind every socket ─▶ sync ─▶ serve
+//! read and check the Corefile ─▶ bind every socket, serve HTTP ─▶ load and sync ─▶ serve
 //!     ─▶ SIGTERM: unready, lameduck (still watching and answering), drain, exit 0
 //! ```
 
@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use dns::config::ListenerIds;
 use dns::edge::open_files::raise_limit;
 use dns::edge::server::{self, Limits, Server};
+use dns::engine::ListenerId;
 
 use crate::cli::DnsArguments;
 use crate::logging;
@@ -29,6 +30,7 @@ use crate::output::Output;
 
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
+use corefile::Loaded;
 
 /// Serves until a signal.
 ///
@@ -42,33 +44,45 @@ pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
     let output = logging::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(arguments, &output));
+    // What is still being read must not keep the process.
+    runtime.shutdown_background();
     output.flush();
     result
 }
 
 async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     let mut signals = life::Signals::listen()?;
-    life::outlive_other_signals()?;
+    life::handle_other_signals(output)?;
     if let Err(error) = raise_limit() {
         tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
     }
-    let loaded = corefile::load(&Choice::of_dns(&arguments))?;
+    let choice = Choice::of_dns(&arguments);
+    let insistence = match choice {
+        Choice::Manifests { .. } => endpoints::Insistence::Optional,
+        Choice::File { .. } | Choice::Default { .. } => endpoints::Insistence::Required,
+    };
+    let loaded = Arc::new(corefile::load(&choice)?);
     logging::log_panics(loaded.wants_stacktraces());
     let mut listener_ids = ListenerIds::default();
     let ids = listener_ids.of(&loaded.config.listeners);
     let listeners = server::bind(&loaded.config.listeners)?;
-    let built = build::build(&loaded.config, &ids, output).await?;
-    let endpoints = endpoints::bind(&loaded.config, arguments.admin.as_deref()).await?;
-    if let Some(file) = &arguments.pidfile {
-        std::fs::write(file, std::process::id().to_string())
-            .with_context(|| format!("cannot write the process id to {}", file.display()))?;
-    }
-    let http = endpoints.serve(&built);
-    tokio::select! {
-        () = life::wait_for_sync(&built) => {}
+    let admin = arguments.admin.as_deref();
+    let mut http = endpoints::bind(&loaded.config, insistence, admin).await?.serve();
+    let started = async {
+        let built = built(&loaded, &ids, output).await?;
+        if let Some(file) = &arguments.pidfile {
+            std::fs::write(file, std::process::id().to_string())
+                .with_context(|| format!("cannot write the process id to {}", file.display()))?;
+        }
+        http.show(&built)?;
+        life::wait_for_sync(&built).await;
+        anyhow::Ok(built)
+    };
+    let built = tokio::select! {
+        built = started => built?,
         // Nothing has been answered yet that others would have to be told of.
         _ = signals.next() => return Ok(()),
-    }
+    };
     if !arguments.quiet {
         let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         output.write(banner::zones(&loaded.config, &addresses).into_bytes());
@@ -80,6 +94,16 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     let stop = life::Stop { lameduck: loaded.lameduck(), server, http };
     stop.when_told(signals).await;
     Ok(())
+}
+
+/// Builds on another thread, so that signals are seen while manifests are taken in.
+async fn built(
+    loaded: &Arc<Loaded>,
+    listeners: &[ListenerId],
+    output: &Output,
+) -> Result<Arc<Built>> {
+    let (loaded, listeners, output) = (Arc::clone(loaded), listeners.to_vec(), output.clone());
+    tokio::spawn(async move { build::build(&loaded.config, &listeners, &output).await }).await?
 }
 
 /// Loads a Corefile and builds its engine, without any socket to serve on: for `explain`.

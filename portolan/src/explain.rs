@@ -1,6 +1,8 @@
 //! `portolan explain dns`: why an answer is as it is.
 
 mod ask;
+mod hint;
+mod name;
 mod question;
 mod render;
 
@@ -30,6 +32,9 @@ pub(crate) struct Explanation {
     pub plugin: String,
     /// Why the reply is a failure or a refusal.
     pub reason: Option<String>,
+    /// What a short name that finds nothing may have meant.
+    #[serde(default)]
+    pub hint: Option<String>,
     /// The answer section as zone-file lines.
     pub answer: Vec<String>,
     /// The authority section.
@@ -87,12 +92,16 @@ pub(crate) async fn explanation(built: &Built, question: &Question) -> Explanati
     };
     let reply = reply.as_ref();
     Explanation {
-        name: question.name.to_string(),
-        qtype: question.qtype.to_string(),
+        name: question.name(),
+        qtype: question.qtype(),
         steps: trace.into_steps().into_iter().map(ExplainedStep::from).collect(),
         rcode: reply.map(|reply| dns::rcode_name(reply.rcode).to_owned()),
         plugin: reply.map(|reply| reply.plugin.to_owned()).unwrap_or_default(),
         reason: reply.and_then(reason_of),
+        hint: match reply {
+            Some(reply) if !reply.answers.is_empty() => None,
+            _ => hint::hint(&question.name, &built.clusters()),
+        },
         answer: reply.map(|reply| lines(&reply.answers)).unwrap_or_default(),
         authority: reply.map(|reply| lines(&reply.authorities)).unwrap_or_default(),
         additional: reply.map(|reply| lines(&reply.additionals)).unwrap_or_default(),

@@ -165,6 +165,16 @@ fn facts_are_printed_without_serving() {
 }
 
 #[test]
+fn a_corefile_without_a_server_block_is_refused() {
+    for text in ["", "\n", "# .:53 {\n# }\n"] {
+        let mut server = serve("dns --admin off", Some(text));
+        assert_eq!(server.wait().code(), Some(1), "{text:?}");
+        let errors = server.errors();
+        assert!(errors.contains("Corefile has no server block; write for example"), "{errors}");
+    }
+}
+
+#[test]
 fn mistakes_on_the_command_line_are_named() {
     for (arguments, said) in [
         ("dns -conf", "--conf <FILE>"),
@@ -172,6 +182,8 @@ fn mistakes_on_the_command_line_are_named() {
         ("dns -cnof F", "-c"),
         ("dns -p high", "'high'"),
         ("dns -conf F --manifests D", "cannot be used with"),
+        ("dns -p 1053 --manifests D", "cannot be used with"),
+        ("dns -dns.port=1053 --manifests D", "cannot be used with"),
         ("dns --listen 127.0.0.1:5300", "--manifests"),
         ("serve", "serve"),
         ("explain dns", "<NAME>"),
@@ -212,6 +224,33 @@ fn manifests_are_served_over_a_built_in_corefile() {
             server.signal("TERM");
             assert_eq!(server.wait().code(), Some(0));
         }
+    });
+}
+
+#[test]
+fn taken_ports_of_the_built_in_corefile_are_done_without() {
+    inside_with_mounts("taken_ports_of_the_built_in_corefile_are_done_without", || {
+        cover("/etc/resolv.conf", "nameserver 127.0.0.9\n");
+        let taken = ["127.0.0.1:8080", "127.0.0.1:9153"].map(|at| TcpListener::bind(at).unwrap());
+        let arguments = format!("dns --manifests {}", fixture("dig").display());
+        let mut server = serve(&arguments, None);
+        for (port, page) in [(8080, "/health"), (9153, "/metrics")] {
+            let warning = server.wait_for_line(&format!("going on without {page}"));
+            assert!(warning.starts_with("[WARNING] "), "{warning}");
+            assert!(warning.contains(&format!("127.0.0.1:{port}")), "{warning}");
+        }
+        server.wait_for_line("Portolan-");
+        let web = dig(address("127.0.0.1:5300"), "web.alpha.svc.cluster.local");
+        assert_eq!(web.answer_data(), ["10.97.0.12"]);
+        assert_eq!(http_get(address("127.0.0.1:8181"), "/ready").0, 200);
+        drop(server);
+
+        // What a Corefile names is another matter.
+        let corefile = ".:1053 {\n    whoami\n    health 127.0.0.1:8080\n}\n";
+        let mut server = serve("dns", Some(corefile));
+        assert_eq!(server.wait().code(), Some(1));
+        assert!(server.errors().contains("127.0.0.1:8080"));
+        drop(taken);
     });
 }
 

@@ -62,6 +62,12 @@ fn assert_says(question: &str, text: &str, parts: &[&str]) {
 
 /// Questions with what has to be said, in this order.
 const CASES: &[(&str, &[&str])] = &[
+    ("web.alpha.svc.cluster.local TYPE1", &["cluster.local. A", "answer: ", " IN A 10.97.0.12"]),
+    ("web.alpha.svc.cluster.local 65", &["cluster.local. HTTPS", "  => NOERROR, from kubernetes"]),
+    ("web.alpha.svc.cluster.local TYPE65280", &["cluster.local. TYPE65280", "  => NOERROR"]),
+    (r"a\.b\032c.svc.cluster.local", &[r"a\.b\032c.svc.cluster.local. A", "  => NXDOMAIN"]),
+    ("web.alpha", &["web.alpha. A", "  => ", "did you mean web.alpha.svc.cluster.local?"]),
+    ("web.alpha.svc txt", &["  => ", "did you mean web.alpha.svc.cluster.local?"]),
     (
         "web.alpha.svc.cluster.local",
         &[

@@ -4,20 +4,27 @@
 //! HttpListener::bind(address) ─ serve(handler, stop) ─▶ at most 256 connections ─▶ Routes ─▶ a Handler
 //! ```
 //!
+//! A connection is always accepted: at the limit the one that has been idle longest is closed.
+//!//!
 //! Binding and serving are apart, so that a port that is taken stops the start and not the server.
 
 mod connection;
+mod host;
+mod idle;
 mod listener;
 mod message;
 mod probes;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod web;
 
-pub use listener::{HttpBindError, HttpListener};
+pub use host::only_own_hosts;
+pub use listener::{HttpBindError, HttpListener, HttpMetrics};
 pub use message::{Handler, HttpReply, HttpRequest};
 pub use probes::{health, metrics, ready};
 pub use routes::Routes;
+pub use web::{WebFile, WebFileError};
 
 use tokio::sync::watch;
 

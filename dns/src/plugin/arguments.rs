@@ -160,7 +160,7 @@ fn name_of(text: &str, token: &Token) -> Result<Name, CorefileError> {
     Ok(name)
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cluster::Cluster;
+use cluster_source::Source;
 use dns::config::{BlockConfig, Config, PluginConfig};
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
@@ -22,6 +24,7 @@ use dns::plugin::prometheus::{BuildInfo, DnsMetrics, DroppedQueries, Prometheus}
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
 use dns::{Engine, Query};
+use hickory_proto::rr::{LowerName, Name};
 use prometheus::Registry;
 use tokio::sync::watch;
 
@@ -38,6 +41,8 @@ pub(crate) struct Built {
     pub responder: Arc<Responder>,
     /// The clusters behind it.
     pub sources: Sources,
+    /// The first forward zone of each `kubernetes`, and its cluster.
+    zones: Vec<(LowerName, Source)>,
     /// Every metric.
     pub registry: Registry,
     /// Metrics that are read when somebody asks.
@@ -51,6 +56,7 @@ pub(crate) struct Built {
 /// What plugins of all blocks share while they are built.
 struct Workshop {
     sources: Sources,
+    zones: Vec<(LowerName, Source)>,
     registry: Registry,
     dns_metrics: DnsMetrics,
     forward_metrics: ForwardMetrics,
@@ -110,6 +116,7 @@ impl Workshop {
         let addresses = addresses.into_iter().flat_map(|interface| interface.addresses);
         Ok(Self {
             sources: Sources::default(),
+            zones: Vec::new(),
             forward_metrics: ForwardMetrics::register(&registry)?,
             plugin_metrics: PluginMetrics::register(&registry)?,
             stores: Stores::default(),
@@ -199,6 +206,7 @@ impl Workshop {
         let source = self.sources.of(config, &zone).await.with_context(|| {
             format!("the kubernetes block of the server block at {}", block.position)
         })?;
+        self.zones.extend(zone.primary().map(|zone| (zone.clone(), source.clone())));
         self.startup_timeout = self.startup_timeout.max(config.startup_timeout);
         Ok(Kubernetes::new(zone, config.fallthrough.clone(), Arc::new(Live(source))))
     }
@@ -215,6 +223,7 @@ impl Workshop {
         Ok(Arc::new(Built {
             responder: Arc::new(Responder::new(engine, metrics, Box::new(unserved))),
             sources: self.sources,
+            zones: self.zones,
             registry: self.registry,
             source_metrics,
             dns_metrics: self.dns_metrics,
@@ -245,6 +254,12 @@ impl Built {
         });
         let missing: Vec<String> = missing.collect();
         if missing.is_empty() { missing } else { [vec!["kubernetes".to_owned()], missing].concat() }
+    }
+
+    /// Returns the first forward zone of each `kubernetes` and the latest view of its cluster.
+    pub(crate) fn clusters(&self) -> Vec<(Name, Arc<Cluster>)> {
+        let latest = |(zone, source): &(LowerName, Source)| (zone.into(), source.snapshot());
+        self.zones.iter().map(latest).collect()
     }
 
     /// Brings the metrics up to date that nothing counts along the way.

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Built;
 use super::endpoints::Serving;
+use crate::output::Output;
 
 /// How long questions under way may take when the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -44,18 +45,25 @@ impl Signals {
     }
 }
 
-/// Keeps the signals from ending the process that CoreDNS outlives: SIGHUP means nothing to it, SIGUSR1
-/// asks for a reload and SIGUSR2 for another binary.
+/// Handles the other signals as CoreDNS does: SIGQUIT ends the process at once, with 0; SIGHUP means nothing,
+/// SIGUSR1 asks for a reload and SIGUSR2 for another binary.
 ///
 /// # Errors
 /// The kernel refuses.
-pub(crate) fn outlive_other_signals() -> Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("cannot handle signals")?;
-    let mut reload = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
-    let mut upgrade = signal(SignalKind::user_defined2()).context("cannot handle signals")?;
+pub(crate) fn handle_other_signals(output: &Output) -> Result<()> {
+    let take = |kind| signal(kind).context("cannot handle signals");
+    let (mut quit, mut hangup) = (take(SignalKind::quit())?, take(SignalKind::hangup())?);
+    let mut reload = take(SignalKind::user_defined1())?;
+    let mut upgrade = take(SignalKind::user_defined2())?;
+    let output = output.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
+                Some(()) = quit.recv() => {
+                    tracing::info!(signal = "SIGQUIT", "ending at once");
+                    output.flush();
+                    std::process::exit(0);
+                }
                 Some(()) = hangup.recv() => {}
                 Some(()) = reload.recv() => {
                     tracing::warn!("SIGUSR1: reloading is not available yet; restart instead");

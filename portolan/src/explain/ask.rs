@@ -36,11 +36,13 @@ pub(crate) async fn running_server(address: &str, question: &Question) -> Result
 
 async fn fetch(address: &str, question: &Question) -> Result<Bytes> {
     let stream = TcpStream::connect(address).await?;
+    // Not the name: the server refuses names that are not its own.
+    let host = stream.peer_addr()?.to_string();
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let uri = format!("/debug/explain?name={}&type={}", encoded(question), question.qtype);
-    let request = Request::get(uri).header("host", address).body(Empty::<Bytes>::new())?;
+    let uri = format!("/debug/explain?name={}&type={}", encoded(question), question.qtype());
+    let request = Request::get(uri).header("host", host).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
@@ -53,7 +55,7 @@ async fn fetch(address: &str, question: &Question) -> Result<Bytes> {
 
 /// Returns the name with everything escaped that has a meaning in a URL.
 fn encoded(question: &Question) -> String {
-    let name = question.name.to_string();
+    let name = question.name();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     name.bytes()
         .map(

@@ -6,6 +6,8 @@ use anyhow::{Result, anyhow, bail};
 use dns::{Protocol, Query};
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
+use super::name;
+
 /// A name and a type.
 #[derive(Debug)]
 pub(crate) struct Question {
@@ -30,13 +32,21 @@ impl Question {
         if let Ok(ip) = name.parse::<IpAddr>() {
             return Ok(Self { name: Name::from(ip), qtype: RecordType::PTR });
         }
-        let mut parsed = Name::from_ascii(name)
-            .map_err(|error| anyhow!("{name:?} is no domain name: {error}"))?;
-        parsed.set_fqdn(true);
-        let qtype = qtype.to_uppercase().parse().map_err(|_| {
-            anyhow!("{qtype:?} is no record type; write for example A, AAAA, SRV, PTR or TXT")
-        })?;
-        Ok(Self { name: parsed, qtype })
+        Ok(Self { name: name::parse(name)?, qtype: parse_type(qtype)? })
+    }
+
+    /// Returns the name as [`Question::parse`] reads it.
+    pub(crate) fn name(&self) -> String {
+        name::write(&self.name)
+    }
+
+    /// Returns the type as [`Question::parse`] reads it: its mnemonic or `TYPEnn` (RFC 3597 §5).
+    pub(crate) fn qtype(&self) -> String {
+        let mnemonic: &str = self.qtype.into();
+        match mnemonic.parse() {
+            Ok(RecordType::Unknown(_)) | Err(_) => format!("TYPE{}", u16::from(self.qtype)),
+            Ok(_) => mnemonic.to_owned(),
+        }
     }
 
     /// Returns the query of a client on this host.
@@ -56,6 +66,55 @@ impl Question {
             local: localhost,
             protocol: Protocol::Udp,
             size: 0,
+        }
+    }
+}
+
+/// Reads a mnemonic, `TYPEnn` or a number.
+fn parse_type(text: &str) -> Result<RecordType> {
+    let upper = text.to_uppercase();
+    let number = upper.strip_prefix("TYPE").unwrap_or(&upper);
+    if !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit()) {
+        let number: u16 = number.parse().map_err(|_| anyhow!("{text:?} is above 65535"))?;
+        return Ok(number.into());
+    }
+    upper.parse().map_err(|_| {
+        anyhow!(
+            "{text:?} is no record type; write for example A, AAAA, SRV, PTR, TXT or a number, TYPE65"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_by_name_and_number() {
+        for (text, shown) in [
+            ("A", "A"),
+            ("aaaa", "AAAA"),
+            ("65", "HTTPS"),
+            ("TYPE65", "HTTPS"),
+            ("type1", "A"),
+            ("TYPE65280", "TYPE65280"),
+            ("65280", "TYPE65280"),
+            ("0", "TYPE0"),
+            ("255", "ANY"),
+        ] {
+            let question = Question::parse("example.org", text).unwrap();
+            assert_eq!(question.qtype(), shown, "{text}");
+            let again = Question::parse(&question.name(), &question.qtype()).unwrap();
+            assert_eq!((again.name, again.qtype), (question.name, question.qtype), "{text}");
+        }
+        for (text, part) in [
+            ("65536", "above 65535"),
+            ("TYPE", "no record type"),
+            ("TYPEX", "no record type"),
+            ("-1", "no record type"),
+        ] {
+            let error = Question::parse("example.org", text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 }

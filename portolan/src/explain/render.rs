@@ -17,6 +17,9 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     let by = if explanation.plugin.is_empty() { "the server" } else { &explanation.plugin };
     let reason = explanation.reason.as_ref().map(|reason| format!(": {reason}"));
     let _ = writeln!(text, "  => {rcode}, from {by}{}", reason.unwrap_or_default());
+    if let Some(hint) = &explanation.hint {
+        let _ = writeln!(text, "     {hint}");
+    }
     let sections = [
         ("answer", &explanation.answer),
         ("authority", &explanation.authority),

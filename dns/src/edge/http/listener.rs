@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use prometheus::{IntCounter, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Handler, connection, is_stopped};
+use super::connection::{self, Service};
+use super::idle::IdleConnections;
+use super::{Handler, WebFile, is_stopped};
 use crate::plugin::{ListenAddress, ListenHost};
 
-/// How many connections a listener serves at a time; others wait to be accepted.
+/// How many connections a listener serves at a time.
 const MAX_CONNECTIONS: usize = 256;
 
 /// How many connections may wait.
@@ -29,6 +32,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct HttpListener {
     listener: TcpListener,
     address: SocketAddr,
+    web: Option<Arc<WebFile>>,
+    metrics: Option<HttpMetrics>,
+}
+
+/// The metrics of all listeners; clones share them.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics {
+    evicted: IntCounter,
 }
 
 /// Says why an address cannot be listened on.
@@ -67,28 +78,90 @@ impl HttpListener {
         self.address
     }
 
+    /// Speaks HTTPS, as a web configuration says.
+    #[must_use]
+    pub fn with_web(mut self, web: WebFile) -> Self {
+        self.web = Some(Arc::new(web));
+        self
+    }
+
+    /// Counts.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: HttpMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// Answers requests until `stop` is true or gone; then lets what is being answered finish, for some seconds.
     pub async fn serve(self, handler: Handler, mut stop: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let service = Service { handler, web: self.web.clone() };
+        let idle = IdleConnections::default();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = is_stopped(&mut stop) => break,
-                accepted = accept(&self.listener, &permits) => {
-                    let Some((stream, permit)) = accepted else { continue };
-                    let served = connection::serve(stream, handler.clone(), stop.clone());
+                accepted = accept(&self.listener) => {
+                    let Some(stream) = accepted else { continue };
+                    if !self.make_room(&mut connections, &idle).await {
+                        continue;
+                    }
+                    let (place, told) = idle.enter();
+                    let (service, stop) = (service.clone(), stop.clone());
                     connections.spawn(async move {
-                        served.await;
-                        drop(permit);
+                        tokio::select! {
+                            () = connection::serve(stream, service, place, stop) => {}
+                            Ok(()) = told => {}
+                        }
                     });
                 }
                 Some(ended) = connections.join_next() => report(ended),
             }
         }
         drop(self.listener);
+        while idle.close_longest() {}
         while let Some(ended) = connections.join_next().await {
             report(ended);
         }
+    }
+
+    /// At the limit, closes the connection that has been idle longest; false when all are answering a request.
+    async fn make_room(&self, connections: &mut JoinSet<()>, idle: &IdleConnections) -> bool {
+        if connections.len() < MAX_CONNECTIONS {
+            return true;
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.evicted.inc();
+        }
+        if !idle.close_longest() {
+            return false;
+        }
+        // The one that was told ends at once.
+        if let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+        true
+    }
+}
+
+impl HttpMetrics {
+    /// Returns counters that no registry knows yet: listeners serve before there is one.
+    ///
+    /// # Errors
+    ///
+    /// None that can happen: the name is valid.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let name = "portolan_http_evicted_total";
+        let help = "Connections closed because an HTTP listener had too many.";
+        Ok(Self { evicted: IntCounter::new(name, help)? })
+    }
+
+    /// Makes the family known to a registry.
+    ///
+    /// # Errors
+    ///
+    /// When the registry has it already.
+    pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.evicted.clone()))
     }
 }
 
@@ -122,7 +195,7 @@ fn listen(address: SocketAddr) -> io::Result<HttpListener> {
     socket.listen(BACKLOG)?;
     let listener = TcpListener::from_std(socket.into())?;
     let address = listener.local_addr()?;
-    Ok(HttpListener { listener, address })
+    Ok(HttpListener { listener, address, web: None, metrics: None })
 }
 
 fn has_no_ipv6(error: &io::Error) -> bool {
@@ -131,14 +204,10 @@ fn has_no_ipv6(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
 }
 
-/// Accepts the next connection once there is room for it; none when that fails.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = permits.clone().acquire_owned().await.ok()?;
+/// Accepts the next connection; none when that fails.
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
             tracing::warn!(%error, "cannot accept an HTTP connection");
             sleep(ACCEPT_PAUSE).await;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
+use hyper::header::{CONNECTION, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
 /// Text for people and probes.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A request without its headers and body, which no handler needs.
+/// A request without its body, which no handler needs, and with few of its headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpRequest {
     /// The method.
@@ -18,6 +19,10 @@ pub struct HttpRequest {
     pub path: String,
     /// What follows the question mark, as it came in; empty without one.
     pub query: String,
+    /// The `Host` header or its like in HTTP/2, with the port that the client wrote.
+    pub host: Option<String>,
+    /// The `Authorization` header.
+    pub authorization: Option<HeaderValue>,
 }
 
 /// A reply.
@@ -27,6 +32,8 @@ pub struct HttpReply {
     pub status: StatusCode,
     /// The `Content-Type`.
     pub content_type: &'static str,
+    /// The other headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
 }
@@ -45,12 +52,19 @@ impl HttpRequest {
 impl HttpReply {
     /// Returns a reply in plain text.
     pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type: TEXT, body: body.into() }
+        Self { status, content_type: TEXT, headers: Vec::new(), body: body.into() }
     }
 
     /// Returns 200 with JSON that is already text.
     pub fn json(body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type: "application/json", body: body.into() }
+        Self { content_type: "application/json", ..Self::text(StatusCode::OK, body) }
+    }
+
+    /// Closes the connection after the reply: who asks once in a while keeps none open.
+    #[must_use]
+    pub fn last(mut self) -> Self {
+        self.headers.push((CONNECTION, HeaderValue::from_static("close")));
+        self
     }
 }
 
@@ -61,7 +75,9 @@ mod tests {
     #[test]
     fn parameters_are_decoded() {
         let query = "name=a%2Eb&type=AAAA&name=second&empty".to_owned();
-        let request = HttpRequest { method: Method::GET, path: "/".to_owned(), query };
+        let path = "/".to_owned();
+        let request =
+            HttpRequest { method: Method::GET, path, query, host: None, authorization: None };
         for (name, value) in
             [("name", Some("a.b")), ("type", Some("AAAA")), ("empty", Some("")), ("none", None)]
         {

@@ -10,7 +10,7 @@ use super::{Handler, HttpReply};
 
 /// Returns the handler of `/health`: 200 with `OK` as long as the process can answer at all.
 pub fn health() -> Handler {
-    Arc::new(|_| Box::pin(future::ready(HttpReply::text(StatusCode::OK, "OK"))))
+    Arc::new(|_| Box::pin(future::ready(HttpReply::text(StatusCode::OK, "OK").last())))
 }
 
 /// Returns the handler of `/ready`: 200 with `OK`, or 503 with the names of what is not ready, between commas.
@@ -22,7 +22,7 @@ pub fn ready(unready: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Handl
         } else {
             HttpReply::text(StatusCode::SERVICE_UNAVAILABLE, names.join(","))
         };
-        Box::pin(future::ready(reply))
+        Box::pin(future::ready(reply.last()))
     })
 }
 
@@ -31,7 +31,7 @@ pub fn metrics(registry: Registry) -> Handler {
     Arc::new(move |_| {
         let reply = match TextEncoder::new().encode_to_string(&registry.gather()) {
             Ok(text) => {
-                HttpReply { status: StatusCode::OK, content_type: TEXT_FORMAT, body: text.into() }
+                HttpReply { content_type: TEXT_FORMAT, ..HttpReply::text(StatusCode::OK, text) }
             }
             Err(error) => HttpReply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         };

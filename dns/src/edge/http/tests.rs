@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::StatusCode;
-use prometheus::{IntCounter, Registry};
+use prometheus::{IntCounter, Registry, TextEncoder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::{Handler, HttpListener, HttpReply, Routes, health, metrics, ready};
+use super::{
+    Handler, HttpListener, HttpMetrics, HttpReply, Routes, health, metrics, only_own_hosts, ready,
+};
 use crate::plugin::ListenAddress;
 
 struct Server {
@@ -134,21 +136,96 @@ async fn a_dropped_stop_sender_stops() {
     served.await.unwrap();
 }
 
+/// Opens a connection and has a request answered on it.
+async fn kept(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /kept HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"kept") {
+        assert_ne!(stream.read_buf(&mut reply).await.unwrap(), 0);
+    }
+    stream
+}
+
 #[tokio::test]
-async fn more_connections_than_are_served_at_a_time_wait() {
-    let server = serve(Routes::new().route("/health", health())).await;
+async fn the_connection_that_is_idle_longest_makes_room() {
+    let keeping: Handler =
+        Arc::new(|_| Box::pin(std::future::ready(HttpReply::text(StatusCode::OK, "kept"))));
+    let registry = Registry::new();
+    let metrics = HttpMetrics::new().unwrap();
+    metrics.register(&registry).unwrap();
+    let routes = Routes::new().route("/health", health()).route("/kept", keeping);
+    let listener = HttpListener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_address();
+    let (_stop, stopped) = watch::channel(false);
+    let serving = listener.with_metrics(metrics).serve(routes.into_handler(), stopped);
+    tokio::spawn(serving);
+
     let mut open = Vec::new();
     for _ in 0..256 {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let mut first = [0; 12];
-        stream.read_exact(&mut first).await.unwrap();
-        assert_eq!(&first, b"HTTP/1.1 200");
-        open.push(stream);
+        open.push(kept(address).await);
     }
-    let next = tokio::spawn(get(server.address, "/health"));
-    open.pop();
-    assert_eq!(next.await.unwrap().1, "OK");
+    // The first of them is used again, so that the second has waited longest.
+    open[0].write_all(b"GET /kept HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_ne!(open[0].read(&mut [0; 1000]).await.unwrap(), 0);
+    assert_eq!(get(address, "/health").await.1, "OK");
+    assert_eq!(open[1].read(&mut [0; 1]).await.unwrap(), 0, "closed");
+    for stream in [0, 2, 255] {
+        open[stream].write_all(b"GET /kept HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert_ne!(open[stream].read(&mut [0; 1000]).await.unwrap(), 0, "{stream} is still open");
+    }
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    assert!(text.contains("portolan_http_evicted_total 1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn no_connection_makes_room_while_it_is_answered() {
+    let (handler, asked, go) = waiting_handler();
+    let server = serve(Routes::new().route("/slow", handler).route("/health", health())).await;
+    let mut slow = Vec::new();
+    for _ in 0..256 {
+        slow.push(tokio::spawn(get(server.address, "/slow?name=a")));
+        asked.notified().await;
+    }
+    let mut refused = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(refused.read(&mut [0; 1]).await.unwrap_or(0), 0, "closed");
+    for slow in slow {
+        go.notify_one();
+        assert_eq!(slow.await.unwrap().1, "a");
+    }
+    assert_eq!(get(server.address, "/health").await.1, "OK");
+}
+
+#[tokio::test]
+async fn probes_keep_no_connection() {
+    let server =
+        serve(Routes::new().route("/health", health()).route("/ready", ready(Vec::new))).await;
+    for page in ["/health", "/ready"] {
+        let request = format!("GET {page} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let reply = exchange(server.address, &request).await;
+        assert!(reply.to_ascii_lowercase().contains("connection: close"), "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_refused() {
+    let handler = Routes::new().route("/health", health()).into_handler();
+    let listener = HttpListener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_address();
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(listener.serve(only_own_hosts(None, handler), stopped));
+    let ask = |host: &'static str| async move {
+        exchange(address, &format!("GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n")).await
+    };
+    assert!(ask("Host: 127.0.0.1:9353\r\n").await.starts_with("HTTP/1.1 200 "));
+    assert!(ask("").await.starts_with("HTTP/1.1 200 "), "only browsers are misled");
+    let reply = ask("Host: evil.example\r\n").await;
+    assert!(reply.starts_with("HTTP/1.1 421 "), "{reply}");
+    assert!(reply.contains("evil.example is not served here"), "{reply}");
+    let reply =
+        exchange(address, "GET http://evil.example/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            .await;
+    assert!(reply.starts_with("HTTP/1.1 421 "), "{reply}");
 }
 
 #[tokio::test]

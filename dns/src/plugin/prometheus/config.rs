@@ -1,6 +1,6 @@
 //! The configuration of `prometheus`.
 
-use crate::corefile::{CorefileError, Directive};
+use crate::corefile::{CorefileError, Directive, Token};
 use crate::plugin::directive::{only, optional_argument, unknown_option};
 use crate::plugin::{ListenAddress, ListenHost, arguments};
 
@@ -9,6 +9,7 @@ use crate::plugin::{ListenAddress, ListenHost, arguments};
 /// ```text
 /// prometheus [ADDRESS] {
 ///     runtime_metrics
+///     tls FILE
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,12 +18,14 @@ pub struct PrometheusConfig {
     pub address: ListenAddress,
     /// Whether metrics of the Go runtime were asked for; this server has none to give.
     pub runtime_metrics: bool,
+    /// The web configuration of `/metrics` over HTTPS, not read yet; relative to the working directory.
+    pub tls: Option<Token>,
 }
 
 impl Default for PrometheusConfig {
     fn default() -> Self {
         let host = ListenHost::Name("localhost".to_owned());
-        Self { address: ListenAddress { host, port: 9153 }, runtime_metrics: false }
+        Self { address: ListenAddress { host, port: 9153 }, runtime_metrics: false, tls: None }
     }
 }
 
@@ -40,12 +43,11 @@ impl PrometheusConfig {
                     arguments::none(line)?;
                     config.runtime_metrics = true;
                 }
-                "tls" => {
-                    let text = "'tls' is not available yet; remove it, and put a proxy before \
-                                /metrics if it needs HTTPS";
-                    return Err(line.error(text));
+                "tls" if config.tls.is_some() => {
+                    return Err(line.error("tls is there already; remove this line"));
                 }
-                _ => return Err(unknown_option(line, "'runtime_metrics'")),
+                "tls" => config.tls = Some(arguments::single(line)?.clone()),
+                _ => return Err(unknown_option(line, "'runtime_metrics' and 'tls'")),
             }
         }
         Ok(config)
@@ -71,6 +73,8 @@ mod tests {
         }
         let text = "prometheus {\nruntime_metrics\n}";
         assert!(configure(text, PrometheusConfig::parse).unwrap().runtime_metrics);
+        let tls = configure("prometheus {\ntls web.yml\n}", PrometheusConfig::parse).unwrap().tls;
+        assert_eq!(tls.unwrap().text, "web.yml");
     }
 
     #[test]
@@ -81,7 +85,9 @@ mod tests {
                 ("prometheus\nprometheus", "can only be used once per Server Block"),
                 ("prometheus a b", "takes at most one argument; remove 'b'"),
                 ("prometheus 9153", "it has no port"),
-                ("prometheus {\ntls web.yml\n}", "'tls' is not available yet"),
+                ("prometheus {\ntls\n}", "tls needs an argument"),
+                ("prometheus {\ntls cert.pem key.pem\n}", "takes one argument; remove 'key.pem'"),
+                ("prometheus {\ntls a\ntls b\n}", "tls is there already"),
                 ("prometheus {\nx\n}", "unknown property 'x'"),
                 ("prometheus {\nruntime_metrics x\n}", "takes no argument; remove 'x'"),
             ],
