@@ -22,6 +22,7 @@ pub(crate) mod mnemonic;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+pub mod reload;
 mod setup;
 #[cfg(test)]
 pub(crate) mod testing;

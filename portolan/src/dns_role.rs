@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! read and check the Corefile ─▶ bind every socket, serve HTTP ─▶ load and sync ─▶ serve
+//!     ─▶ changed Corefile: taken over
 //!     ─▶ SIGTERM: unready, lameduck (still watching and answering), drain, exit 0
 //! ```
 
@@ -12,6 +13,7 @@ mod builtin;
 mod corefile;
 mod endpoints;
 mod life;
+mod reload;
 mod runtime_metrics;
 mod source_metrics;
 mod sources;
@@ -31,6 +33,7 @@ use crate::output::Output;
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
+use reload::{Reloader, Started};
 
 /// Serves until a signal.
 ///
@@ -81,7 +84,7 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     let built = tokio::select! {
         built = started => built?,
         // Nothing has been answered yet that others would have to be told of.
-        _ = signals.next() => return Ok(()),
+        _ = signals.stop() => return Ok(()),
     };
     if !arguments.quiet {
         let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
@@ -91,8 +94,8 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
     }
-    let stop = life::Stop { lameduck: loaded.lameduck(), server, http };
-    stop.when_told(signals).await;
+    let started = Started { choice, loaded, listener_ids, built, server, http };
+    life::live(Reloader::new(started, output)?, signals).await;
     Ok(())
 }
 
@@ -114,6 +117,7 @@ pub(crate) async fn offline(choice: &Choice) -> Result<Arc<Built>> {
     let loaded = corefile::load(choice)?;
     let ids = ListenerIds::default().of(&loaded.config.listeners);
     let built = build::build(&loaded.config, &ids, &Output::none()).await?;
-    built.sources.wait_until_synced(built.startup_timeout).await;
+    let served = built.served();
+    served.sources.wait_until_synced(served.startup_timeout).await;
     Ok(built)
 }

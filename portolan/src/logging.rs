@@ -62,7 +62,7 @@ pub(crate) fn fatal(error: &anyhow::Error) {
 
 /// Puts an error and its causes into one text. Causes that an error above them spells out are not said
 /// again, so that a remedy stays the last word.
-fn in_words(error: &anyhow::Error) -> String {
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
     let mut words = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !words.contains(&cause) {

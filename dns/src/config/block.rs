@@ -22,6 +22,7 @@ use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
+use crate::plugin::reload::ReloadConfig;
 use crate::plugin::whoami::WhoamiConfig;
 use crate::plugin::{Filter, Setup};
 
@@ -40,6 +41,8 @@ pub struct BlockConfig {
     pub health: Option<HealthConfig>,
     /// `ready`.
     pub ready: Option<ReadyConfig>,
+    /// `reload`.
+    pub reload: Option<ReloadConfig>,
     /// `metadata`: the zones in whose names queries have metadata.
     pub metadata: Vec<LowerName>,
     /// `view`: which queries the block takes.
@@ -90,6 +93,7 @@ impl BlockConfig {
             bind: None,
             health: None,
             ready: None,
+            reload: None,
             metadata: Vec::new(),
             view: None,
             plugins: Vec::new(),
@@ -122,6 +126,10 @@ impl BlockConfig {
             }
             "ready" => {
                 self.ready = Some(ReadyConfig::parse(directives)?);
+                return Ok(());
+            }
+            "reload" => {
+                self.reload = Some(ReloadConfig::parse(directives)?);
                 return Ok(());
             }
             "health" => {

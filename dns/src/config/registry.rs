@@ -30,7 +30,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("https3", Support::Planned),
     ("timeouts", Support::Planned),
     ("multisocket", Support::Planned),
-    ("reload", Support::Planned),
+    ("reload", Support::Available),
     ("nsid", Support::Planned),
     ("bufsize", Support::Planned),
     ("bind", Support::Available),

@@ -28,8 +28,9 @@ pub(crate) fn cluster(built: &Arc<Built>) -> Handler {
 }
 
 fn cluster_reply(built: &Built, request: &HttpRequest) -> HttpReply {
+    let served = built.served();
     let number = request.parameter("source").map_or(Ok(0), |text| text.parse::<usize>());
-    let source = number.ok().and_then(|number| built.sources.iter().nth(number));
+    let source = number.ok().and_then(|number| served.sources.iter().nth(number));
     let Some((_, source)) = source else {
         let text = "no such source: they are counted from 0 in the order of the Corefile\n";
         return HttpReply::text(StatusCode::NOT_FOUND, text);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use cluster::Cluster;
 use cluster_source::Source;
 use dns::config::{BlockConfig, Config, PluginConfig};
@@ -34,41 +35,72 @@ use super::sources::{Live, Sources};
 use crate::logging;
 use crate::output::Output;
 
-/// A server without its sockets.
+/// A server without its sockets. It lives as long as the process; a reload gives it another engine.
 #[derive(Debug)]
 pub(crate) struct Built {
     /// Answers messages.
     pub responder: Arc<Responder>,
-    /// The clusters behind it.
-    pub sources: Sources,
-    /// The first forward zone of each `kubernetes`, and its cluster.
-    zones: Vec<(LowerName, Source)>,
     /// Every metric.
     pub registry: Registry,
     /// Metrics that are read when somebody asks.
     pub source_metrics: SourceMetrics,
     /// The metrics of CoreDNS.
     pub dns_metrics: DnsMetrics,
+    shared: Shared,
+    served: ArcSwap<Served>,
+}
+
+/// What belongs to one Corefile beside its engine.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    /// The clusters that it reads.
+    pub sources: Sources,
+    /// The first forward zone of each `kubernetes`, and its cluster.
+    zones: Vec<(LowerName, Source)>,
     /// How long the start waits for the clusters to be listed.
     pub startup_timeout: Duration,
 }
 
-/// What plugins of all blocks share while they are built.
-struct Workshop {
-    sources: Sources,
-    zones: Vec<(LowerName, Source)>,
+/// A Corefile put together: nothing of it is served yet.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    engine: Engine,
+    /// The rest.
+    pub served: Served,
+    enabled: Vec<Enabled>,
+}
+
+/// A plugin of a zone, as `coredns_plugin_enabled` tells it.
+#[derive(Debug)]
+struct Enabled {
+    server: String,
+    zone: String,
+    view: String,
+    plugin: &'static str,
+}
+
+/// What all Corefiles of the process share.
+#[derive(Clone, Debug)]
+struct Shared {
     registry: Registry,
     dns_metrics: DnsMetrics,
     forward_metrics: ForwardMetrics,
     plugin_metrics: PluginMetrics,
     stores: Stores,
-    own_addresses: Vec<IpAddr>,
-    startup_timeout: Duration,
-    wants_runtime_metrics: bool,
     output: Output,
 }
 
-/// Builds the engine and starts what it reads from; `listeners` are the numbers of the configured ones.
+/// What plugins of all blocks share while they are built.
+struct Workshop<'a> {
+    shared: &'a Shared,
+    previous: &'a Sources,
+    served: Served,
+    enabled: Vec<Enabled>,
+    own_addresses: Vec<IpAddr>,
+}
+
+/// Builds the server of a Corefile and starts what it reads from; `listeners` are the numbers of the configured
+/// ones.
 ///
 /// # Errors
 /// A cluster, a file or an address that a plugin needs cannot be used.
@@ -77,21 +109,23 @@ pub(crate) async fn build(
     listeners: &[ListenerId],
     output: &Output,
 ) -> Result<Arc<Built>> {
-    let mut workshop = Workshop::new(output)?;
-    let mut blocks = Vec::new();
-    for (index, block) in config.blocks.iter().enumerate() {
-        let label = label_of(config, index);
-        blocks.push(workshop.block(block, &label).await?);
-    }
-    let routers = config.listeners.iter().zip(listeners).map(|(listener, id)| {
-        let mut router = Router::default();
-        for (zone, block) in &listener.zones {
-            router.add(zone.clone(), *block);
-        }
-        (*id, router)
-    });
-    let engine = Engine::of_listeners(blocks, routers.collect());
-    workshop.finish(engine, config)
+    let shared = Shared::new(output)?;
+    let assembly = shared.assemble(config, listeners, &Sources::default()).await?;
+    let Shared { registry, dns_metrics, .. } = &shared;
+    let metrics = ServerMetrics::register(registry, dns_metrics.panics().clone())?;
+    let label = config.listeners.first().map(|listener| listener.label()).unwrap_or_default();
+    let dropped = DroppedQueries::new(dns_metrics, &label);
+    let unserved = move |query: &Query, sent: &Sent<'_>| dropped.record(query, sent);
+    let built = Built {
+        responder: Arc::new(Responder::new(assembly.engine.clone(), metrics, Box::new(unserved))),
+        registry: registry.clone(),
+        source_metrics: SourceMetrics::register(registry)?,
+        dns_metrics: dns_metrics.clone(),
+        served: ArcSwap::default(),
+        shared,
+    };
+    built.adopt(assembly);
+    Ok(Arc::new(built))
 }
 
 /// Returns the label of the first listener of a block.
@@ -101,7 +135,15 @@ fn label_of(config: &Config, block: usize) -> String {
     listener.map(|listener| listener.label()).unwrap_or_default()
 }
 
-impl Workshop {
+impl Shared {
+    /// Adds metrics of the async runtime, once.
+    fn measure_runtime(&self) -> Result<()> {
+        match self.registry.register(Box::new(RuntimeCollector::new()?)) {
+            Ok(()) | Err(prometheus::Error::AlreadyReg) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn new(output: &Output) -> Result<Self> {
         let registry = Registry::new();
         registry.register(Box::new(output.dropped().clone()))?;
@@ -112,20 +154,51 @@ impl Workshop {
             compiler: "",
         });
         registry.register(Box::new(dns::edge::process_metrics::ProcessCollector::new()?))?;
-        let addresses = interfaces().context("cannot list the network interfaces")?;
-        let addresses = addresses.into_iter().flat_map(|interface| interface.addresses);
         Ok(Self {
-            sources: Sources::default(),
-            zones: Vec::new(),
             forward_metrics: ForwardMetrics::register(&registry)?,
             plugin_metrics: PluginMetrics::register(&registry)?,
             stores: Stores::default(),
             registry,
             dns_metrics,
-            own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
-            startup_timeout: Duration::ZERO,
-            wants_runtime_metrics: false,
             output: output.clone(),
+        })
+    }
+
+    /// Puts a Corefile together. A cluster that is among the `previous` ones is read on, not again.
+    async fn assemble(
+        &self,
+        config: &Config,
+        listeners: &[ListenerId],
+        previous: &Sources,
+    ) -> Result<Assembly> {
+        let mut workshop = Workshop::new(self, previous)?;
+        let mut blocks = Vec::new();
+        for (index, block) in config.blocks.iter().enumerate() {
+            let label = label_of(config, index);
+            blocks.push(workshop.block(block, &label).await?);
+        }
+        let routers = config.listeners.iter().zip(listeners).map(|(listener, id)| {
+            let mut router = Router::default();
+            for (zone, block) in &listener.zones {
+                router.add(zone.clone(), *block);
+            }
+            (*id, router)
+        });
+        let engine = Engine::of_listeners(blocks, routers.collect());
+        Ok(Assembly { engine, served: workshop.served, enabled: workshop.enabled })
+    }
+}
+
+impl<'a> Workshop<'a> {
+    fn new(shared: &'a Shared, previous: &'a Sources) -> Result<Self> {
+        let addresses = interfaces().context("cannot list the network interfaces")?;
+        let addresses = addresses.into_iter().flat_map(|interface| interface.addresses);
+        Ok(Self {
+            shared,
+            previous,
+            served: Served::default(),
+            enabled: Vec::new(),
+            own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
         })
     }
 
@@ -136,9 +209,12 @@ impl Workshop {
         }
         for (plugin, zone) in plugins.iter().flat_map(|p| config.zones.iter().map(move |z| (p, z)))
         {
-            let zone = zone.to_string();
-            let view = config.view_name();
-            self.dns_metrics.set_plugin_enabled(label, &zone, view, plugin.name());
+            self.enabled.push(Enabled {
+                server: label.to_owned(),
+                zone: zone.to_string(),
+                view: config.view_name().to_owned(),
+                plugin: plugin.name(),
+            });
         }
         let view = config.view.clone();
         let metadata = config.metadata.clone();
@@ -153,21 +229,28 @@ impl Workshop {
     ) -> Result<Box<dyn Plugin>> {
         Ok(match plugin {
             PluginConfig::Prometheus(config) => {
-                self.wants_runtime_metrics |= config.runtime_metrics;
-                Box::new(Prometheus::new(&self.dns_metrics, label, block.view_name(), &block.zones))
+                if config.runtime_metrics {
+                    self.shared.measure_runtime()?;
+                }
+                Box::new(Prometheus::new(
+                    &self.shared.dns_metrics,
+                    label,
+                    block.view_name(),
+                    &block.zones,
+                ))
             }
             PluginConfig::Errors(config) => {
-                let errors = Errors::new(config.clone(), logging::sink(&self.output));
+                let errors = Errors::new(config.clone(), logging::sink(&self.shared.output));
                 tokio::spawn(flush_errors(Arc::downgrade(errors.journal()), FLUSH_INTERVAL));
                 Box::new(errors)
             }
             PluginConfig::Log(config) => {
-                Box::new(Log::new(config.clone(), logging::sink(&self.output)))
+                Box::new(Log::new(config.clone(), logging::sink(&self.shared.output)))
             }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::Forward(config) => {
-                Box::new(Forward::new((**config).clone(), self.forward_metrics.clone()))
+                Box::new(Forward::new((**config).clone(), self.shared.forward_metrics.clone()))
             }
             PluginConfig::Whoami(_) => Box::new(Whoami),
             PluginConfig::Plain(config) => self.plain(&**config, block, label)?,
@@ -184,8 +267,8 @@ impl Workshop {
             server: label,
             view: block.view_name(),
             zones: &block.zones,
-            metrics: &self.plugin_metrics,
-            stores: &self.stores,
+            metrics: &self.shared.plugin_metrics,
+            stores: &self.shared.stores,
         };
         let plugin = config.set_up(&site).map_err(anyhow::Error::from_boxed);
         plugin.with_context(|| format!("the server block at {}", block.position))
@@ -203,32 +286,13 @@ impl Workshop {
         };
         let zone =
             Zone { zones: config.zones.clone(), options: config.options.clone(), own_addresses };
-        let source = self.sources.of(config, &zone).await.with_context(|| {
-            format!("the kubernetes block of the server block at {}", block.position)
-        })?;
-        self.zones.extend(zone.primary().map(|zone| (zone.clone(), source.clone())));
-        self.startup_timeout = self.startup_timeout.max(config.startup_timeout);
+        let source =
+            self.served.sources.of(config, &zone, self.previous).await.with_context(|| {
+                format!("the kubernetes block of the server block at {}", block.position)
+            })?;
+        self.served.zones.extend(zone.primary().map(|zone| (zone.clone(), source.clone())));
+        self.served.startup_timeout = self.served.startup_timeout.max(config.startup_timeout);
         Ok(Kubernetes::new(zone, config.fallthrough.clone(), Arc::new(Live(source))))
-    }
-
-    fn finish(self, engine: Engine, config: &Config) -> Result<Arc<Built>> {
-        if self.wants_runtime_metrics {
-            self.registry.register(Box::new(RuntimeCollector::new()?))?;
-        }
-        let metrics = ServerMetrics::register(&self.registry, self.dns_metrics.panics().clone())?;
-        let label = config.listeners.first().map(|listener| listener.label()).unwrap_or_default();
-        let dropped = DroppedQueries::new(&self.dns_metrics, &label);
-        let unserved = move |query: &Query, sent: &Sent<'_>| dropped.record(query, sent);
-        let source_metrics = SourceMetrics::register(&self.registry)?;
-        Ok(Arc::new(Built {
-            responder: Arc::new(Responder::new(engine, metrics, Box::new(unserved))),
-            sources: self.sources,
-            zones: self.zones,
-            registry: self.registry,
-            source_metrics,
-            dns_metrics: self.dns_metrics,
-            startup_timeout: self.startup_timeout,
-        }))
     }
 }
 
@@ -247,9 +311,37 @@ async fn loadbalance(config: &LoadbalanceConfig) -> Result<Loadbalance> {
 }
 
 impl Built {
+    /// Returns what belongs to the Corefile that is served.
+    pub(crate) fn served(&self) -> Arc<Served> {
+        self.served.load_full()
+    }
+
+    /// Puts another Corefile together, with the clusters and caches of the present one where they are the same.
+    ///
+    /// # Errors
+    /// A cluster, a file or an address that a plugin needs cannot be used.
+    pub(crate) async fn assemble(
+        &self,
+        config: &Config,
+        listeners: &[ListenerId],
+    ) -> Result<Assembly> {
+        self.shared.assemble(config, listeners, &self.served().sources).await
+    }
+
+    /// Serves what was put together from here on. Questions under way keep the engine before.
+    pub(crate) fn adopt(&self, assembly: Assembly) {
+        self.dns_metrics.reset_plugins();
+        for Enabled { server, zone, view, plugin } in &assembly.enabled {
+            self.dns_metrics.set_plugin_enabled(server, zone, view, plugin);
+        }
+        self.responder.replace(assembly.engine);
+        self.served.store(Arc::new(assembly.served));
+    }
+
     /// Returns what is not ready, by the plugin's name and then in detail; empty when everything is.
     pub(crate) fn unready(&self) -> Vec<String> {
-        let missing = self.sources.iter().flat_map(|(_, source)| {
+        let served = self.served();
+        let missing = served.sources.iter().flat_map(|(_, source)| {
             if source.status().is_synced() { Vec::new() } else { source.status().missing() }
         });
         let missing: Vec<String> = missing.collect();
@@ -259,11 +351,11 @@ impl Built {
     /// Returns the first forward zone of each `kubernetes` and the latest view of its cluster.
     pub(crate) fn clusters(&self) -> Vec<(Name, Arc<Cluster>)> {
         let latest = |(zone, source): &(LowerName, Source)| (zone.into(), source.snapshot());
-        self.zones.iter().map(latest).collect()
+        self.served().zones.iter().map(latest).collect()
     }
 
     /// Brings the metrics up to date that nothing counts along the way.
     pub(crate) fn refresh_metrics(&self) {
-        self.source_metrics.refresh(&self.sources);
+        self.source_metrics.refresh(&self.served().sources);
     }
 }

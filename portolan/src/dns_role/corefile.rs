@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use dns::config::{Config, PluginConfig, Surroundings};
-use dns::corefile::{DiskFiles, parse};
+use dns::corefile::{Corefile, DiskFiles, parse};
 use dns::edge::interfaces::interfaces;
 
 use super::builtin;
@@ -42,6 +42,8 @@ pub(crate) enum Choice {
 pub(crate) struct Loaded {
     /// What it means.
     pub config: Config,
+    /// Its canonical text: equal texts configure equal servers.
+    pub text: String,
 }
 
 /// Where the name servers of the host are.
@@ -73,6 +75,14 @@ impl Choice {
         }
     }
 
+    /// Says whether reading it again may give another text.
+    pub(crate) fn can_be_read_again(&self) -> bool {
+        match self {
+            Self::File { path, .. } => path != Path::new("stdin"),
+            Self::Default { .. } | Self::Manifests { .. } => true,
+        }
+    }
+
     fn default_port(&self) -> u16 {
         match self {
             Self::File { default_port, .. } | Self::Default { default_port } => *default_port,
@@ -88,9 +98,9 @@ impl Choice {
                 std::io::stdin().take(MAX_STDIN).read_to_end(&mut text)?;
                 Ok((path.clone(), text))
             }
-            Self::File { path, .. } => Ok((path.clone(), read(path)?)),
+            Self::File { path, .. } => Ok((path.clone(), read_file(path)?)),
             Self::Default { .. } if Path::new("Corefile").exists() => {
-                Ok(("Corefile".into(), read(Path::new("Corefile"))?))
+                Ok(("Corefile".into(), read_file(Path::new("Corefile"))?))
             }
             Self::Default { .. } => {
                 Ok(("built-in Corefile".into(), builtin::WITHOUT_COREFILE.into()))
@@ -103,7 +113,7 @@ impl Choice {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+fn read_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| {
         format!("cannot read the Corefile {}; name an existing file with -conf", path.display())
     })
@@ -127,18 +137,34 @@ fn host_resolvers() -> Option<&'static Path> {
 /// # Errors
 /// It cannot be read, or has mistakes; each is named with its line.
 pub(crate) fn load(choice: &Choice) -> Result<Loaded> {
+    check(choice, &read(choice)?)
+}
+
+/// Reads a Corefile, with what it imports.
+///
+/// # Errors
+/// It cannot be read, or its grammar is wrong.
+pub(crate) fn read(choice: &Choice) -> Result<Corefile> {
     let (name, text) = choice.read()?;
     let corefile = parse(&name, &text, &DiskFiles, &|variable| std::env::var(variable).ok())?;
     if corefile.blocks.is_empty() {
         bail!("{} has no server block; write for example `.:53 {{ … }}`", name.display());
     }
+    Ok(corefile)
+}
+
+/// Checks what a Corefile means.
+///
+/// # Errors
+/// It has mistakes; each is named with its line.
+pub(crate) fn check(choice: &Choice, corefile: &Corefile) -> Result<Loaded> {
     let interfaces = interfaces().context("cannot list the network interfaces")?;
     let around = Surroundings {
         files: &DiskFiles,
         interfaces: &interfaces,
         default_port: choice.default_port(),
     };
-    let config = match Config::of(&corefile, around) {
+    let config = match Config::of(corefile, around) {
         Ok(config) => config,
         Err(errors) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -148,7 +174,7 @@ pub(crate) fn load(choice: &Choice) -> Result<Loaded> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(Loaded { config })
+    Ok(Loaded { config, text: corefile.to_string() })
 }
 
 impl Loaded {

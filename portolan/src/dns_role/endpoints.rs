@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
 use dns::config::{Config, PluginConfig};
 use dns::corefile::Token;
 use dns::edge::health_probe::probe_health;
@@ -32,16 +33,30 @@ enum Page {
 
 type Continuously = bool;
 
+/// Stands for the address of the admin endpoints, which no Corefile names.
+const ADMIN: &str = "--admin";
+
 /// What is not ready while the sources are being opened and manifests are read for the first time.
 const LOADING: [&str; 2] = ["kubernetes", "loading"];
 
 /// Bound addresses and what each will serve.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
-    listeners: Vec<(HttpListener, Vec<Page>)>,
+    bound: Vec<Bound>,
+    insistence: Insistence,
     /// The name in the address of the admin endpoints, if it is one.
     admin_name: Option<String>,
     metrics: HttpMetrics,
+}
+
+/// A bound address that is not served yet.
+#[derive(Debug)]
+struct Bound {
+    listener: HttpListener,
+    text: String,
+    pages: Vec<Page>,
+    /// The web configuration file.
+    tls: Option<String>,
 }
 
 /// Whether a taken address ends the start.
@@ -54,7 +69,7 @@ pub(crate) enum Insistence {
 }
 
 /// What an address is wanted for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wanted {
     address: ListenAddress,
     pages: Vec<Page>,
@@ -66,11 +81,29 @@ struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Serving {
     unready: watch::Sender<bool>,
-    stop: watch::Sender<bool>,
     built: watch::Sender<Option<Arc<Built>>>,
-    health: Vec<SocketAddr>,
+    insistence: Insistence,
+    admin_name: Option<String>,
     metrics: HttpMetrics,
+    open: Vec<Open>,
+}
+
+/// An address that is served.
+struct Open {
+    text: String,
+    address: SocketAddr,
+    pages: Vec<Page>,
+    tls: Option<String>,
+    handler: Arc<ArcSwap<Handler>>,
+    stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+}
+
+/// What another Corefile does to the endpoints, as far as it can fail.
+#[derive(Debug)]
+pub(crate) struct EndpointChanges {
+    wanted: BTreeMap<String, Wanted>,
+    bound: Vec<Bound>,
 }
 
 /// What the pages are about; none while it is being built.
@@ -86,32 +119,43 @@ pub(crate) async fn bind(
     admin: Option<&str>,
 ) -> Result<Endpoints> {
     let metrics = HttpMetrics::new()?;
-    let mut listeners = Vec::new();
+    let mut bound = Vec::new();
     for (text, wanted) in wanted(config)? {
-        let listener = match HttpListener::bind(&wanted.address).await {
-            Ok(listener) => listener.with_metrics(metrics.clone()),
-            Err(error) if insistence == Insistence::Optional => {
-                let pages: Vec<&str> = wanted.pages.iter().map(|page| page.name()).collect();
-                tracing::warn!("{error}; going on without {}", pages.join(" and "));
-                continue;
-            }
-            Err(error) => return Err(error).with_context(|| format!("the endpoint at {text}")),
-        };
-        let listener = match &wanted.tls {
-            Some(file) => listener.with_web(load_web(file).await?),
-            None => listener,
-        };
-        listeners.push((listener, wanted.pages));
+        bound.extend(bind_one(text, wanted, insistence, &metrics).await?);
     }
-    let admin = bind_admin(admin).await?;
     let mut admin_name = None;
-    if let Some((address, listener)) = admin {
-        if let ListenHost::Name(name) = address.host {
-            admin_name = Some(name);
+    if let Some((address, listener)) = bind_admin(admin).await? {
+        if let ListenHost::Name(name) = &address.host {
+            admin_name = Some(name.clone());
         }
-        listeners.push((listener.with_metrics(metrics.clone()), vec![Page::Admin]));
+        let listener = listener.with_metrics(metrics.clone());
+        let pages = vec![Page::Admin];
+        bound.push(Bound { listener, text: ADMIN.to_owned(), pages, tls: None });
     }
-    Ok(Endpoints { listeners, admin_name, metrics })
+    Ok(Endpoints { bound, insistence, admin_name, metrics })
+}
+
+async fn bind_one(
+    text: String,
+    wanted: Wanted,
+    insistence: Insistence,
+    metrics: &HttpMetrics,
+) -> Result<Option<Bound>> {
+    let Wanted { address, pages, tls } = wanted;
+    let listener = match HttpListener::bind(&address).await {
+        Ok(listener) => listener.with_metrics(metrics.clone()),
+        Err(error) if insistence == Insistence::Optional => {
+            let pages: Vec<&str> = pages.iter().map(|page| page.name()).collect();
+            tracing::warn!("{error}; going on without {}", pages.join(" and "));
+            return Ok(None);
+        }
+        Err(error) => return Err(error).with_context(|| format!("the endpoint at {text}")),
+    };
+    let listener = match &tls {
+        Some(file) => listener.with_web(load_web(file).await?),
+        None => listener,
+    };
+    Ok(Some(Bound { listener, text, pages, tls: tls.map(|file| file.text) }))
 }
 
 /// Reads a web configuration, away from the tasks of the runtime: it reads files.
@@ -185,27 +229,14 @@ async fn bind_admin(admin: Option<&str>) -> Result<Option<(ListenAddress, HttpLi
 impl Endpoints {
     /// Starts serving: until [`Serving::show`], `/health` says 200 and everything else that it is starting.
     pub(crate) fn serve(self) -> Serving {
-        let (unready, going_away) = watch::channel(false);
-        let (stop, stopped) = watch::channel(false);
-        let (built, current) = watch::channel(None);
-        let (mut tasks, mut health) = (JoinSet::new(), Vec::new());
-        for (listener, pages) in self.listeners {
-            let address = listener.local_address();
-            let mut routes = Routes::new();
-            for page in &pages {
-                routes = page.route(routes, &current, &going_away);
-                tracing::info!(%address, page = page.name(), "HTTP endpoint");
-                if *page == Page::Health {
-                    health.push(address);
-                }
-            }
-            let mut handler = routes.into_handler();
-            if pages.contains(&Page::Admin) {
-                handler = only_own_hosts(self.admin_name.clone(), handler);
-            }
-            tasks.spawn(listener.serve(handler, stopped.clone()));
+        let Self { bound, insistence, admin_name, metrics } = self;
+        let (unready, built) = (watch::Sender::new(false), watch::Sender::new(None));
+        let mut serving =
+            Serving { unready, built, insistence, admin_name, metrics, open: Vec::new() };
+        for bound in bound {
+            serving.open(bound);
         }
-        Serving { unready, stop, built, health, metrics: self.metrics, tasks }
+        serving
     }
 }
 
@@ -290,18 +321,95 @@ fn fresh_metrics(built: &Arc<Built>) -> Handler {
 }
 
 impl Serving {
+    fn open(&mut self, bound: Bound) {
+        let Bound { listener, text, pages, tls } = bound;
+        let address = listener.local_address();
+        for page in &pages {
+            tracing::info!(%address, page = page.name(), "HTTP endpoint");
+        }
+        let handler = Arc::new(ArcSwap::from_pointee(self.handler(&pages)));
+        let stop = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        let current = Arc::clone(&handler);
+        let indirect: Handler = Arc::new(move |request| (current.load())(request));
+        tasks.spawn(listener.serve(indirect, stop.subscribe()));
+        let mut open = Open { text, address, pages, tls, handler, stop, tasks };
+        if let Some(built) = self.built.borrow().as_ref() {
+            open.probe(built);
+        }
+        self.open.push(open);
+    }
+
+    fn handler(&self, pages: &[Page]) -> Handler {
+        let (current, going_away) = (self.built.subscribe(), self.unready.subscribe());
+        let routes = pages
+            .iter()
+            .fold(Routes::new(), |routes, page| page.route(routes, &current, &going_away));
+        let handler = routes.into_handler();
+        if pages.contains(&Page::Admin) {
+            only_own_hosts(self.admin_name.clone(), handler)
+        } else {
+            handler
+        }
+    }
+
     /// Shows what has been built.
     ///
     /// # Errors
     /// Its registry has the metrics of the endpoints already.
     pub(crate) fn show(&mut self, built: &Arc<Built>) -> Result<()> {
         self.metrics.register(&built.registry)?;
-        for address in self.health.drain(..) {
-            let metrics = built.dns_metrics.health().clone();
-            self.tasks.spawn(probe_health(address, metrics, self.stop.subscribe()));
+        for open in &mut self.open {
+            open.probe(built);
         }
         self.built.send_replace(Some(Arc::clone(built)));
         Ok(())
+    }
+
+    /// Binds what another Corefile needs beyond the present one. Nothing changes yet.
+    ///
+    /// # Errors
+    /// An address cannot be had, or the web configuration of one cannot be used.
+    pub(crate) async fn prepare(&self, config: &Config) -> Result<EndpointChanges> {
+        let wanted = wanted(config)?;
+        let mut bound = Vec::new();
+        for (text, wanted) in &wanted {
+            if let Some(open) = self.open.iter().find(|open| open.text == *text) {
+                let tls = wanted.tls.as_ref().map(|file| file.text.clone());
+                if open.tls != tls {
+                    bail!("the endpoint at {text} cannot change its `tls` in a reload; restart");
+                }
+                continue;
+            }
+            let new = bind_one(text.clone(), wanted.clone(), self.insistence, &self.metrics);
+            bound.extend(new.await?);
+        }
+        Ok(EndpointChanges { wanted, bound })
+    }
+
+    /// Serves what was prepared, and closes what is no longer wanted.
+    pub(crate) async fn apply(&mut self, changes: EndpointChanges) {
+        let EndpointChanges { wanted, bound } = changes;
+        let mut kept = Vec::new();
+        for mut open in std::mem::take(&mut self.open) {
+            let pages = match wanted.get(&open.text) {
+                Some(wanted) => wanted.pages.clone(),
+                None if open.text == ADMIN => open.pages.clone(),
+                None => {
+                    open.close().await;
+                    continue;
+                }
+            };
+            if pages != open.pages {
+                open.handler.store(Arc::new(self.handler(&pages)));
+                open.pages = pages;
+            }
+            kept.push(open);
+        }
+        self.open = kept;
+        for bound in bound {
+            self.open(bound);
+        }
     }
 
     /// Answers `/ready` with 503 from now on.
@@ -310,8 +418,38 @@ impl Serving {
     }
 
     /// Closes every endpoint.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        for open in &self.open {
+            open.stop.send_replace(true);
+        }
+        for mut open in self.open {
+            open.close().await;
+        }
+    }
+}
+
+impl Open {
+    /// Measures the server's health through this address, if that is what it serves.
+    fn probe(&mut self, built: &Built) {
+        if self.pages.contains(&Page::Health) {
+            let metrics = built.dns_metrics.health().clone();
+            self.tasks.spawn(probe_health(self.address, metrics, self.stop.subscribe()));
+        }
+    }
+
+    async fn close(&mut self) {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { text, address, pages, .. } = self;
+        f.debug_struct("Open")
+            .field("text", text)
+            .field("address", address)
+            .field("pages", pages)
+            .finish_non_exhaustive()
     }
 }

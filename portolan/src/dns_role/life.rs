@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dns::edge::server::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Built;
-use super::endpoints::Serving;
+use super::reload::Reloader;
 use crate::output::Output;
 
 /// How long questions under way may take when the server stops.
@@ -16,11 +15,21 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often a start that waits says what for.
 const REPORT: Duration = Duration::from_millis(500);
 
-/// The signals that end the process.
+/// The signals that end the process or make it look at its Corefile.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    reload: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    /// To end; the signal's name.
+    Stop(&'static str),
+    /// To look at the Corefile.
+    Reload,
 }
 
 impl Signals {
@@ -33,11 +42,21 @@ impl Signals {
         Ok(Self {
             terminate: take(SignalKind::terminate())?,
             interrupt: take(SignalKind::interrupt())?,
+            reload: take(SignalKind::user_defined1())?,
         })
     }
 
     /// Waits for the next of them.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.reload.recv() => Told::Reload,
+        }
+    }
+
+    /// Waits for the next one that ends the process.
+    pub(crate) async fn stop(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -45,15 +64,14 @@ impl Signals {
     }
 }
 
-/// Handles the other signals as CoreDNS does: SIGQUIT ends the process at once, with 0; SIGHUP means nothing,
-/// SIGUSR1 asks for a reload and SIGUSR2 for another binary.
+/// Handles the other signals as CoreDNS does: SIGQUIT ends the process at once, with 0; SIGHUP means nothing
+/// and SIGUSR2 asks for another binary.
 ///
 /// # Errors
 /// The kernel refuses.
 pub(crate) fn handle_other_signals(output: &Output) -> Result<()> {
     let take = |kind| signal(kind).context("cannot handle signals");
     let (mut quit, mut hangup) = (take(SignalKind::quit())?, take(SignalKind::hangup())?);
-    let mut reload = take(SignalKind::user_defined1())?;
     let mut upgrade = take(SignalKind::user_defined2())?;
     let output = output.clone();
     tokio::spawn(async move {
@@ -65,9 +83,6 @@ pub(crate) fn handle_other_signals(output: &Output) -> Result<()> {
                     std::process::exit(0);
                 }
                 Some(()) = hangup.recv() => {}
-                Some(()) = reload.recv() => {
-                    tracing::warn!("SIGUSR1: reloading is not available yet; restart instead");
-                }
                 Some(()) = upgrade.recv() => {
                     tracing::warn!("SIGUSR2: replacing the binary is not available; restart instead");
                 }
@@ -80,10 +95,10 @@ pub(crate) fn handle_other_signals(output: &Output) -> Result<()> {
 
 /// Waits until every cluster is listed, as long as the Corefile allows.
 pub(crate) async fn wait_for_sync(built: &Built) {
-    let mut left = built.startup_timeout;
+    let mut left = built.served().startup_timeout;
     while !left.is_zero() {
         let step = REPORT.min(left);
-        if built.sources.wait_until_synced(step).await {
+        if built.served().sources.wait_until_synced(step).await {
             return;
         }
         left -= step;
@@ -99,36 +114,42 @@ pub(crate) async fn wait_for_sync(built: &Built) {
     }
 }
 
-/// What has to be stopped, in its order.
-#[derive(Debug)]
-pub(crate) struct Stop {
-    /// How long the server goes on, unready, so that others can notice.
-    pub lameduck: Duration,
-    /// The DNS sockets.
-    pub server: Server,
-    /// The HTTP endpoints.
-    pub http: Serving,
-}
-
-impl Stop {
-    /// Waits for a signal and stops in order; a second signal ends the process at once.
-    pub(crate) async fn when_told(self, mut signals: Signals) {
-        let name = signals.next().await;
-        tracing::info!(signal = name, lameduck_s = self.lameduck.as_secs_f64(), "shutting down");
+/// Goes on until a signal ends the process: takes changed Corefiles over, then stops in order. A second signal
+/// ends the process at once.
+pub(crate) async fn live(mut reloader: Reloader, mut signals: Signals) {
+    let name = loop {
         tokio::select! {
-            () = self.in_order() => {}
-            name = signals.next() => {
-                tracing::warn!(signal = name, "second signal: ending at once");
-                std::process::exit(2);
-            }
+            told = signals.next() => match told {
+                Told::Stop(name) => break name,
+                Told::Reload => reloader.insist(),
+            },
+            () = reloader.pause() => {}
+        }
+        let prepared = tokio::select! {
+            // A reload that waits for a cluster must not keep the process.
+            name = signals.stop() => break name,
+            prepared = reloader.look() => prepared,
+        };
+        if let Some(prepared) = prepared {
+            reloader.take_over(prepared).await;
+        }
+    };
+    let lameduck = reloader.lameduck();
+    tracing::info!(signal = name, lameduck_s = lameduck.as_secs_f64(), "shutting down");
+    tokio::select! {
+        () = stop(reloader, lameduck) => {}
+        name = signals.stop() => {
+            tracing::warn!(signal = name, "second signal: ending at once");
+            std::process::exit(2);
         }
     }
+}
 
-    async fn in_order(self) {
-        self.http.go_unready();
-        // Watching and answering go on meanwhile.
-        tokio::time::sleep(self.lameduck).await;
-        self.server.drain(DRAIN).await;
-        self.http.stop().await;
-    }
+async fn stop(reloader: Reloader, lameduck: Duration) {
+    let Reloader { server, http, .. } = reloader;
+    http.go_unready();
+    // Watching and answering go on meanwhile.
+    tokio::time::sleep(lameduck).await;
+    server.drain(DRAIN).await;
+    http.stop().await;
 }

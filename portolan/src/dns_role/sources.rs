@@ -29,23 +29,37 @@ impl ClusterView for Live {
 }
 
 impl Sources {
-    /// Returns the source that a block needs, started.
+    /// Returns the source that a block needs: one that is started, here or among the `previous` ones, or a new
+    /// one.
     ///
     /// # Errors
     /// The block's access to the cluster cannot work as it is configured.
-    pub(crate) async fn of(&mut self, config: &KubernetesConfig, zone: &Zone) -> Result<Source> {
+    pub(crate) async fn of(
+        &mut self,
+        config: &KubernetesConfig,
+        zone: &Zone,
+        previous: &Self,
+    ) -> Result<Source> {
         let wanted = SourceConfig {
             origin: origin_of(&config.origin),
             interest: interest_of(config, zone),
             timing: Timing::default(),
             limits: limits_of(config),
         };
-        if let Some((_, source)) = self.started.iter().find(|(config, _)| *config == wanted) {
+        if let Some(source) = self.find(&wanted) {
             return Ok(source.clone());
         }
-        let source = Source::start(wanted.clone()).await?;
+        let source = match previous.find(&wanted) {
+            Some(source) => source.clone(),
+            None => Source::start(wanted.clone()).await?,
+        };
         self.started.push((wanted, source.clone()));
         Ok(source)
+    }
+
+    fn find(&self, wanted: &SourceConfig) -> Option<&Source> {
+        let found = self.started.iter().find(|(config, _)| config == wanted);
+        found.map(|(_, source)| source)
     }
 
     /// Iterates over the sources with a name for each.
