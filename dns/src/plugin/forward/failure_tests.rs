@@ -72,6 +72,29 @@ async fn a_closed_port_leads_to_the_next_upstream_at_once() {
 }
 
 #[tokio::test]
+async fn a_reply_with_an_impossible_address_is_no_reply() {
+    let short = |seen: Seen| {
+        let mut reply = reply_to(&seen.message).to_vec().unwrap();
+        // RDLENGTH 3 instead of 4, and one octet less.
+        reply.pop();
+        let at = reply.len() - 4;
+        reply[at] = 3;
+        vec![reply]
+    };
+    let (bad, good) = (FakeUpstream::start(short).await, FakeUpstream::good().await);
+    for query in [by_udp("a.example."), by_tcp("a.example.")] {
+        let (to_bad, to_good) = (bad.address, good.address);
+        let options = "policy sequential\nread_timeout 50ms";
+        let alone = format!("forward . {to_bad} {{\nmax_fails 0\n{options}\n}}");
+        let error = Server::new(&alone).ask(&query).await.error.unwrap();
+        assert!(error.contains("malformed message"), "{error}");
+        let both = format!("forward . {to_bad} {to_good} {{\n{options}\n}}");
+        let reply = Server::new(&both).ask(&query).await;
+        assert_eq!((reply.rcode, reply.answers.len()), (ResponseCode::NoError, 1));
+    }
+}
+
+#[tokio::test]
 async fn with_all_unhealthy_one_is_asked_nevertheless() {
     let (closed, other) = (closed_port(1), closed_port(2));
     let options = "max_fails 1\nhealth_check 1h";
