@@ -1,6 +1,7 @@
 //! Asks one upstream server: sockets and timeouts, no decisions.
 
 mod idle;
+mod lookup;
 mod probe;
 mod tcp;
 mod udp;
@@ -20,6 +21,7 @@ use crate::plugin::forward::metrics::UpstreamMetrics;
 use crate::plugin::forward::request::Request;
 use crate::{Protocol, Reply};
 
+pub(crate) use self::lookup::NameLookup;
 pub(crate) use self::probe::Prober;
 
 /// A server that is asked by plain DNS (RFC 1035 §4.2), with its connections.
@@ -27,8 +29,10 @@ pub(crate) use self::probe::Prober;
 pub(crate) struct Upstream {
     /// Its address.
     pub(crate) address: SocketAddr,
-    /// Its address as metrics and texts spell it.
+    /// The TO argument, as metrics spell it.
     pub(crate) label: String,
+    /// The TO argument as texts spell it: with the address, if it is a name.
+    pub(crate) shown: Arc<str>,
     /// Whether it answers.
     pub(crate) health: Health,
     source: Option<IpAddr>,
@@ -65,16 +69,18 @@ pub(crate) enum ExchangeError {
 }
 
 impl Upstream {
-    /// Returns an upstream to which there is no connection yet.
+    /// Returns an upstream to which there is no connection yet. The label is that of its TO argument.
     pub(crate) fn new(
+        label: String,
         address: SocketAddr,
         source: Option<IpAddr>,
         idle: IdleConfig,
         health: Health,
         metrics: UpstreamMetrics,
     ) -> Self {
-        let label = address.to_string();
-        Self { address, label, health, source, idle: Arc::new(Idle::new(idle)), metrics }
+        let text = address.to_string();
+        let shown = if label == text { text.into() } else { format!("{label} ({text})").into() };
+        Self { address, label, shown, health, source, idle: Arc::new(Idle::new(idle)), metrics }
     }
 
     /// Asks, and waits no longer than `timeout`, nor beyond `deadline`.

@@ -16,12 +16,14 @@ mod exchange;
 mod flights;
 pub(crate) mod health;
 pub(crate) mod metrics;
+pub(crate) mod names;
 mod options;
 mod policy;
 mod records;
 mod report;
 pub(crate) mod request;
 mod resolv_conf;
+pub(crate) mod roster;
 mod target;
 mod verdict;
 
@@ -34,31 +36,35 @@ mod failure_tests;
 #[cfg(test)]
 mod fake_upstream;
 #[cfg(test)]
+mod name_tests;
+#[cfg(test)]
 mod option_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod transport_tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use hickory_proto::rr::RecordType;
 use prometheus::IntGauge;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 pub use config::{Carrier, ForwardConfig, IdleConfig, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
-pub use target::{MAX_UPSTREAMS, Target};
+pub use target::{Host, MAX_UPSTREAMS, Target};
 
 use self::exchange::{Core, Finished};
 use self::flights::Flights;
 use self::health::Health;
 use self::request::{Request, RequestKey};
+use self::roster::{Entry, Roster};
 use super::{Handling, Outcome, Plugin};
-use crate::edge::upstream::{Prober, Upstream};
+use crate::edge::upstream::{NameLookup, Prober, Upstream};
 use crate::engine::Context;
 use crate::{ExtendedErrorCode, Protocol, Query, Reply};
 
@@ -90,7 +96,7 @@ impl Forward {
             Semaphore::new(max.min(Semaphore::MAX_PERMITS))
         });
         let core = Core {
-            upstreams: upstreams(&config, &metrics),
+            roster: roster(&config, &metrics),
             prober: prober(&config),
             metrics,
             sockets: Semaphore::new(MAX_SOCKETS),
@@ -166,13 +172,36 @@ impl Drop for InFlight<'_> {
     }
 }
 
-fn upstreams(config: &ForwardConfig, metrics: &ForwardMetrics) -> Vec<Arc<Upstream>> {
-    let upstream = |target: &Target| {
-        let metrics = metrics.of_upstream(&target.address.to_string());
-        let health = Health::new(config.max_fails);
-        Arc::new(Upstream::new(target.address, config.source, config.idle, health, metrics))
+/// Makes the upstreams, and starts to look up those that are host names; that ends with the last receiver.
+fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<Arc<Roster>> {
+    let entry = |target: &Target| match &target.host {
+        Host::Address(address) => Entry::fixed(upstream(target, *address, config, metrics)),
+        Host::Name { .. } => Entry::named(target.to_string()),
     };
-    config.upstreams.iter().map(upstream).collect()
+    let roster = Roster::new(config.upstreams.iter().map(entry).collect());
+    let (sender, receiver) = watch::channel(Arc::new(roster));
+    let sender = Arc::new(sender);
+    for (at, target) in config.upstreams.iter().enumerate() {
+        let Host::Name { name, port } = &target.host else { continue };
+        let lookup = NameLookup::new(name.clone(), *port, config.resolvers.clone(), config.source);
+        let counters = metrics.of_name(&target.to_string());
+        let (target, config, metrics) = (target.clone(), config.clone(), metrics.clone());
+        let make = move |address| upstream(&target, address, &config, &metrics);
+        tokio::spawn(lookup.follow(Arc::clone(&sender), at, make, counters));
+    }
+    receiver
+}
+
+fn upstream(
+    target: &Target,
+    address: SocketAddr,
+    config: &ForwardConfig,
+    metrics: &ForwardMetrics,
+) -> Arc<Upstream> {
+    let label = target.to_string();
+    let metrics = metrics.of_upstream(&label);
+    let health = Health::new(config.max_fails);
+    Arc::new(Upstream::new(label, address, config.source, config.idle, health, metrics))
 }
 
 fn prober(config: &ForwardConfig) -> Option<Prober> {

@@ -1,6 +1,6 @@
 //! What a `forward` directive asks for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::corefile::{CorefileError, Directive, Files};
 ///     expire DURATION            health_check DURATION  failover RCODE...
 ///     max_age DURATION             [no_rec]             failfast_all_unhealthy_upstreams
 ///     max_idle_conns N             [domain FQDN]        source_address IP
-///     read_timeout DURATION
+///     read_timeout DURATION      resolver IP[:PORT]...
 /// }
 /// ```
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +32,8 @@ pub struct ForwardConfig {
     pub except: Vec<LowerName>,
     /// The servers to forward to: 1 to [`MAX_UPSTREAMS`](super::MAX_UPSTREAMS).
     pub upstreams: Vec<Target>,
+    /// The servers that host names among them are looked up with; not empty when there is one.
+    pub resolvers: Vec<SocketAddr>,
     /// The order in which they are asked; random by default.
     pub policy: Policy,
     /// The transport to them; that of the client by default.
@@ -44,8 +46,8 @@ pub struct ForwardConfig {
     pub read_timeout: Duration,
     /// After how many failures in a row an upstream is unhealthy, 2 by default; none: never.
     pub max_fails: Option<NonZeroU32>,
-    /// How many attempts one query gets; twice the number of upstreams by default.
-    pub max_attempts: u32,
+    /// How many attempts one query gets; by default twice the number of upstreams.
+    pub max_attempts: Option<NonZeroU32>,
     /// How a failing upstream is probed.
     pub probe: ProbeConfig,
     /// Whether queries fail at once while every upstream is unhealthy, instead of trying one nevertheless.
@@ -118,9 +120,9 @@ impl ForwardConfig {
             },
             read_timeout: Duration::from_secs(2),
             max_fails: NonZeroU32::new(2),
-            // At most twice MAX_UPSTREAMS.
-            max_attempts: u32::try_from(2 * upstreams.len()).unwrap_or(u32::MAX),
+            max_attempts: None,
             upstreams,
+            resolvers: Vec::new(),
             probe: ProbeConfig {
                 interval: Duration::from_millis(500),
                 recursion_desired: true,

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use super::testing::config;
+use super::testing::{TestFiles, config};
 use super::{Carrier, ForwardConfig, Policy};
+use crate::plugin::testing::configure;
 
 fn option(text: &str) -> ForwardConfig {
     config(&format!("forward . 10.0.0.1 10.0.0.2 {{\n{text}\n}}")).unwrap()
 }
 
 fn shown(config: &ForwardConfig) -> Vec<String> {
-    config.upstreams.iter().map(|target| target.address.to_string()).collect()
+    config.upstreams.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -25,7 +26,7 @@ fn defaults_are_those_of_coredns() {
     assert_eq!(config.idle.expire, Duration::from_secs(10));
     assert_eq!((config.idle.max_age, config.idle.max_connections), (None, None));
     assert_eq!(config.read_timeout, Duration::from_secs(2));
-    assert_eq!((config.max_fails, config.max_attempts), (NonZeroU32::new(2), 4));
+    assert_eq!((config.max_fails, config.max_attempts), (NonZeroU32::new(2), None));
     assert_eq!(config.probe.interval, Duration::from_millis(500));
     assert!(config.probe.recursion_desired && config.probe.name.is_root());
     assert_eq!(config.max_concurrent, None);
@@ -44,8 +45,40 @@ fn upstreams_are_addresses_and_files() {
         ),
         ("10.0.0.9 /etc/resolv.conf", vec!["10.0.0.9:53", "10.0.0.1:53", "10.0.0.2:53"]),
         ("upstreams", vec!["[::1]:53"]),
+        ("dns.example", vec!["dns.example:53"]),
+        ("dns://Dns_1.Example.:5353 10.0.0.1", vec!["Dns_1.Example:5353", "10.0.0.1:53"]),
+        ("localhost", vec!["localhost:53"]),
     ] {
         assert_eq!(shown(&config(&format!("forward . {to}")).unwrap()), addresses, "{to}");
+    }
+}
+
+#[test]
+fn resolvers_are_given_or_those_of_the_host() {
+    let resolvers = |text: &str| {
+        let resolvers = config(text).unwrap().resolvers;
+        resolvers.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(resolvers("forward . 10.0.0.1"), [""; 0]);
+    assert_eq!(resolvers("forward . dns.example"), ["10.0.0.1:53", "10.0.0.2:53"]);
+    let given = "resolver 10.0.0.9 10.0.0.8:54\nresolver ::1 [::1]:54";
+    assert_eq!(
+        resolvers(&format!("forward . dns.example {{\n{given}\n}}")),
+        ["10.0.0.9:53", "10.0.0.8:54", "[::1]:53", "[::1]:54"]
+    );
+    for (file, part) in [
+        (None, "/etc/resolv.conf cannot be read"),
+        (Some("search a"), "/etc/resolv.conf has no nameserver"),
+        (Some("nameserver x"), "/etc/resolv.conf:1: 'x' is no nameserver"),
+    ] {
+        let files = file
+            .map_or_else(TestFiles::default, |text| TestFiles::new([("/etc/resolv.conf", text)]));
+        let error = configure("forward . dns.example", |directives| {
+            ForwardConfig::parse(directives[0], &files)
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("the upstream dns.example:53 is a host name"), "{error}");
+        assert!(error.contains(part) && error.contains("'resolver ADDRESS'"), "{error}");
     }
 }
 
@@ -85,8 +118,8 @@ fn options_are_read() {
     assert_eq!(option("read_timeout 500ms").read_timeout, Duration::from_millis(500));
     assert_eq!(option("max_fails 0").max_fails, None);
     assert_eq!(option("max_fails 5").max_fails, number(5));
-    assert_eq!(option("max_connect_attempts 1").max_attempts, 1);
-    assert_eq!(option("max_connect_attempts 0").max_attempts, 4, "never unbounded");
+    assert_eq!(option("max_connect_attempts 1").max_attempts, number(1));
+    assert_eq!(option("max_connect_attempts 0").max_attempts, None, "never unbounded");
     assert_eq!(option("max_concurrent 1000").max_concurrent, number(1000));
     assert_eq!(option("policy round_robin").policy, Policy::RoundRobin);
     assert_eq!(option("policy sequential").policy, Policy::Sequential);
@@ -121,9 +154,12 @@ fn wrong_upstreams_are_refused() {
         (". 10.0.0.1:dns", "no valid port"),
         (". [::1]:0", "no valid port"),
         (". 10.0.0.256", "neither an IP address nor a file"),
-        (". dns.example:53", "host names are not available"),
-        (". dns://dns.example", "host names are not available"),
-        (". dns:///etc/resolv.conf", "host names are not available"),
+        (". dns.example:0", "no valid port"),
+        (". dns.example:port", "no valid port"),
+        (". dns..example", "neither an IP address nor a file nor a host name"),
+        (". dns.exämple", "neither an IP address nor a file nor a host name"),
+        (". 10.0.0.1.", "neither an IP address nor a file nor a host name"),
+        (". dns:///etc/resolv.conf", "neither an IP address nor a file nor a host name"),
         (". /etc/missing.conf", "cannot read '/etc/missing.conf'"),
         (". /etc/empty.conf", "has no nameserver"),
         (". /etc/bad.conf", "/etc/bad.conf:1: 'one' is no nameserver"),
@@ -178,7 +214,9 @@ fn wrong_options_are_refused() {
         ("tls", "forwarding over tls:// is not available yet"),
         ("tls_servername dns.example", "tls_servername: forwarding over tls://"),
         ("doh_method GET", "doh_method: forwarding over https://"),
-        ("resolver 10.0.0.1", "host names are not available"),
+        ("resolver", "at least one argument"),
+        ("resolver dns.example", "'dns.example' is no resolver"),
+        ("resolver 10.0.0.1:0", "'10.0.0.1:0' is no resolver"),
     ] {
         let text = format!("forward . 10.0.0.1 {{\n{line}\n}}");
         let error = config(&text).expect_err(line).to_string();

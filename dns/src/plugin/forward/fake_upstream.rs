@@ -56,7 +56,24 @@ impl FakeUpstream {
         queries: usize,
         script: impl Fn(Seen) -> Vec<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        let (udp, tcp) = sockets().await;
+        Self::serving(sockets().await, queries, script)
+    }
+
+    /// Starts an upstream at this address; none if its port is taken.
+    pub(super) async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(Seen) -> Vec<Vec<u8>> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let udp = UdpSocket::bind(address).await.ok()?;
+        let tcp = TcpListener::bind(address).await.ok()?;
+        Some(Self::serving((udp, tcp), usize::MAX, script))
+    }
+
+    fn serving(
+        (udp, tcp): (UdpSocket, TcpListener),
+        queries: usize,
+        script: impl Fn(Seen) -> Vec<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         let address = udp.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(record(Arc::clone(&seen), script));

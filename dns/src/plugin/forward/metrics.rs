@@ -1,6 +1,6 @@
 //! What forwarding counts.
 //!
-//! `to` is the address of an upstream, `rcode` a mnemonic or `other`, so that label values are bounded by the
+//! `to` is an upstream as TO names it, with its port, `rcode` a mnemonic or `other`, so that label values are bounded by the
 //! configuration.
 
 use std::time::Duration;
@@ -28,6 +28,7 @@ pub struct ForwardMetrics {
     /// Queries under way, those that wait for another's answer included.
     pub(super) in_flight: IntGauge,
     refused: IntCounterVec,
+    lookups: IntCounterVec,
 }
 
 /// What CoreDNS counts for each upstream.
@@ -58,6 +59,15 @@ pub(crate) struct UpstreamMetrics {
     probe_failures: [IntCounter; 2],
 }
 
+/// The counters of one upstream that is a host name.
+#[derive(Clone, Debug)]
+pub(crate) struct NameMetrics {
+    /// Lookups that brought an address.
+    pub(crate) successful: IntCounter,
+    /// Lookups that brought none.
+    pub(crate) failed: IntCounter,
+}
+
 impl ForwardMetrics {
     /// Makes the metrics and adds them to a registry; once in a process, because names are unique there.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
@@ -76,8 +86,20 @@ impl ForwardMetrics {
         let refused =
             Opts::new("portolan_forward_refused_total", "Queries not forwarded, by reason.");
         let refused = counters(registry, refused, &["reason"])?;
-        let (proxy, old) = (ProxyMetrics::register(registry)?, OldMetrics::register(registry)?);
-        Ok(Self { proxy, old, healthcheck_broken, max_concurrent_rejects, in_flight, refused })
+        let lookups = Opts::new(
+            "portolan_forward_name_lookups_total",
+            "Lookups of upstreams that are host names.",
+        );
+        let lookups = counters(registry, lookups, &["to", "result"])?;
+        Ok(Self {
+            proxy: ProxyMetrics::register(registry)?,
+            old: OldMetrics::register(registry)?,
+            healthcheck_broken,
+            max_concurrent_rejects,
+            in_flight,
+            refused,
+            lookups,
+        })
     }
 
     /// Returns the counters of one upstream.
@@ -90,6 +112,14 @@ impl ForwardMetrics {
                 self.proxy.probe_failures.with_label_values(&[PROXY_NAME, to]),
                 self.old.probe_failures.with_label_values(&[to]),
             ],
+        }
+    }
+
+    /// Returns the counters of one upstream that is a host name.
+    pub(super) fn of_name(&self, to: &str) -> NameMetrics {
+        NameMetrics {
+            successful: self.lookups.with_label_values(&[to, "success"]),
+            failed: self.lookups.with_label_values(&[to, "failure"]),
         }
     }
 
@@ -106,7 +136,7 @@ impl ForwardMetrics {
         self.old.responses.with_label_values(&[to, rcode]).inc();
     }
 
-    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `unhealthy` or `transfer`.
+    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `transfer`, `unhealthy` or `unresolved`.
     pub(super) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
     }
@@ -206,6 +236,7 @@ mod tests {
         metrics.asked("10.0.0.1:53");
         metrics.answered("10.0.0.1:53", ResponseCode::NXDomain, Duration::from_millis(3));
         metrics.refused("sockets");
+        metrics.of_name("dns.example:53").failed.inc();
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|family| family.name()).collect();
         assert_eq!(
@@ -222,6 +253,7 @@ mod tests {
                 "coredns_proxy_healthcheck_failures_total",
                 "coredns_proxy_request_duration_seconds",
                 "portolan_forward_in_flight",
+                "portolan_forward_name_lookups_total",
                 "portolan_forward_refused_total",
             ]
         );

@@ -1,15 +1,20 @@
 //! Reads the `forward` directive and its options.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
 use super::config::{Carrier, ForwardConfig, ProbeConfig};
-use super::{Policy, target};
+use super::target::{self, Host, Target};
+use super::{Policy, resolv_conf};
 use crate::corefile::{CorefileError, Directive, Files, Token};
 use crate::plugin::arguments;
+
+/// Where the host says which resolvers it uses.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Reads a directive with everything in its block.
 pub(super) fn parse(
@@ -29,6 +34,7 @@ pub(super) fn parse(
         option(&mut config, line)?;
     }
     check_source(directive, &config)?;
+    find_resolvers(directive, &mut config, files)?;
     Ok(config)
 }
 
@@ -58,6 +64,7 @@ fn option(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileEr
             config.failfast = true;
         }
         "health_check" => config.probe = health_check(line)?,
+        "resolver" => config.resolvers.extend(resolvers(line)?),
         _ => return limit(config, line),
     }
     Ok(())
@@ -74,10 +81,8 @@ fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileErr
         "max_idle_conns" => config.idle.max_connections = count(line)?,
         "read_timeout" => config.read_timeout = positive_duration(arguments::single(line)?)?,
         "max_fails" => config.max_fails = count(line)?,
-        "max_connect_attempts" => {
-            // Attempts are never unbounded: 0 keeps the default.
-            config.max_attempts = count(line)?.map_or(config.max_attempts, NonZeroU32::get);
-        }
+        // Attempts are never unbounded: 0 keeps the default.
+        "max_connect_attempts" => config.max_attempts = count(line)?,
         "max_concurrent" => config.max_concurrent = count(line)?,
         _ => return Err(refusal(line)),
     }
@@ -93,10 +98,6 @@ fn refusal(line: &Directive) -> CorefileError {
         )),
         "doh_method" => line.error(
             "doh_method: forwarding over https:// is not available yet; remove the option until it is",
-        ),
-        "resolver" => line.error(
-            "resolver: host names are not available as upstreams; write IP addresses and remove the \
-             option",
         ),
         _ => line.error(format!(
             "Unknown property '{name}' of forward; remove it or correct its spelling"
@@ -180,14 +181,51 @@ fn health_check(line: &Directive) -> Result<ProbeConfig, CorefileError> {
     Ok(probe)
 }
 
+fn resolvers(line: &Directive) -> Result<Vec<SocketAddr>, CorefileError> {
+    let resolver = |token: &Token| match target::parse_address(&token.text, target::PORT) {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) | Err(_) => Err(token.error(format!(
+            "'{}' is no resolver; write an IP address, with a port if it is not 53",
+            token.text
+        ))),
+    };
+    arguments::some(line)?.iter().map(resolver).collect()
+}
+
+/// Takes the host's resolvers when an upstream is a host name and the directive names none.
+fn find_resolvers(
+    directive: &Directive,
+    config: &mut ForwardConfig,
+    files: &dyn Files,
+) -> Result<(), CorefileError> {
+    let name = config.upstreams.iter().find(|target| matches!(target.host, Host::Name { .. }));
+    let Some(name) = name.filter(|_| config.resolvers.is_empty()) else { return Ok(()) };
+    let remedy = "name a server that knows it with 'resolver ADDRESS'";
+    let refuse = |why: String| {
+        directive.error(format!("the upstream {name} is a host name, and {why}; {remedy}"))
+    };
+    let bytes = files
+        .read(Path::new(RESOLV_CONF))
+        .map_err(|error| refuse(format!("{RESOLV_CONF} cannot be read ({error})")))?;
+    let text = String::from_utf8_lossy(&bytes);
+    config.resolvers = resolv_conf::nameservers(&text, files)
+        .map_err(|error| refuse(format!("{RESOLV_CONF}:{error}")))?;
+    if config.resolvers.is_empty() {
+        return Err(refuse(format!("{RESOLV_CONF} has no nameserver")));
+    }
+    Ok(())
+}
+
 /// Refuses a source address from which an upstream is out of reach because it is of the other family.
 fn check_source(directive: &Directive, config: &ForwardConfig) -> Result<(), CorefileError> {
     let Some(source) = config.source else { return Ok(()) };
-    let is_other = |target: &&target::Target| target.address.is_ipv4() != source.is_ipv4();
+    let is_other = |target: &&Target| {
+        // Of the addresses of a name only those in reach are used.
+        matches!(target.host, Host::Address(address) if address.is_ipv4() != source.is_ipv4())
+    };
     let Some(target) = config.upstreams.iter().find(is_other) else { return Ok(()) };
     Err(directive.error(format!(
-        "the upstream {} cannot be reached from source_address {source}; use addresses of one family, \
-         or a forward for each",
-        target.address
+        "the upstream {target} cannot be reached from source_address {source}; use addresses of one \
+         family, or a forward for each",
     )))
 }

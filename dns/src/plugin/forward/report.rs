@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
@@ -17,7 +17,7 @@ const MAX_TOLD: usize = 4;
 /// One question to one upstream.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) upstream: SocketAddr,
+    pub(super) upstream: Arc<str>,
     /// What carried the answer, or else the question.
     pub(super) protocol: Protocol,
     /// Whether the upstream counted as healthy before.
@@ -27,12 +27,14 @@ pub(super) struct Attempt {
 }
 
 /// Why a query got no reply from upstream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Failure {
     /// No attempt was successful.
     NoReply,
     /// Every upstream is unhealthy and `failfast_all_unhealthy_upstreams` says not to try.
     AllUnhealthy,
+    /// No address of an upstream is known, for the reasons given.
+    Unresolved(String),
     /// As many sockets as allowed are in use.
     NoSocket,
     /// The query cannot be encoded.
@@ -41,7 +43,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Returns the SERVFAIL that says why (RFC 8914 §4.23, §4.24).
-    pub(super) fn reply(self, attempts: &[Attempt]) -> Reply {
+    pub(super) fn reply(&self, attempts: &[Attempt]) -> Reply {
         let is_silence = |attempt: &Attempt| {
             matches!(attempt.result, Err(ExchangeError::TimedOut { ignored: None, .. }))
         };
@@ -55,6 +57,7 @@ impl Failure {
                 let why = if attempts.is_empty() { why } else { told(attempts) + "; now " + &why };
                 (ExtendedErrorCode::NoReachableAuthority, why)
             }
+            Self::Unresolved(why) => (ExtendedErrorCode::NoReachableAuthority, why.clone()),
             Self::NoSocket => {
                 (ExtendedErrorCode::Other, "too many queries are being forwarded".to_owned())
             }
@@ -68,7 +71,7 @@ impl Failure {
 
 /// Returns for example `2 upstreams tried: 10.0.0.1:53: timed out after 2s; 10.0.0.2:53: connection refused`.
 fn told(attempts: &[Attempt]) -> String {
-    let upstreams: BTreeSet<SocketAddr> = attempts.iter().map(|attempt| attempt.upstream).collect();
+    let upstreams: BTreeSet<&str> = attempts.iter().map(|attempt| &*attempt.upstream).collect();
     let plural = if upstreams.len() == 1 { "" } else { "s" };
     let mut text = format!("{} upstream{plural} tried", upstreams.len());
     if attempts.len() > upstreams.len() {
@@ -117,7 +120,7 @@ mod tests {
 
     fn attempt(upstream: &str, result: Result<ResponseCode, ExchangeError>) -> Attempt {
         Attempt {
-            upstream: upstream.parse().unwrap(),
+            upstream: upstream.into(),
             protocol: Protocol::Udp,
             was_healthy: true,
             elapsed: Duration::from_micros(1250),

@@ -1,8 +1,11 @@
-//! The TO arguments: from `10.0.0.1`, `dns://[::1]:53` or `/etc/resolv.conf` to addresses.
+//! The TO arguments: from `10.0.0.1`, `dns://[::1]:53`, `dns.example` or `/etc/resolv.conf` to servers.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+
+use hickory_proto::rr::Name;
 
 use super::resolv_conf;
 use crate::corefile::{CorefileError, Directive, Files, Token, Transport};
@@ -13,11 +16,41 @@ pub const MAX_UPSTREAMS: usize = 15;
 /// The port of plain DNS (RFC 1035 §4.2).
 pub(super) const PORT: u16 = 53;
 
-/// Is one server that queries are forwarded to, by plain DNS over UDP and TCP.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// The longest host name in octets, without its final dot (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 253;
+
+/// Is one server that queries are forwarded to, by plain DNS over UDP and TCP. Displays as `10.0.0.1:53` or
+/// `dns.example:53`.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
-    /// Its address.
-    pub address: SocketAddr,
+    /// Where it is.
+    pub host: Host,
+}
+
+/// Where a server is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Host {
+    /// At an address.
+    Address(SocketAddr),
+    /// At the addresses of a host name, which are looked up.
+    Name {
+        /// The name, fully qualified.
+        name: Name,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Address(address) => address.fmt(f),
+            Host::Name { name, port } => {
+                let name = name.to_ascii();
+                write!(f, "{}:{port}", name.trim_end_matches('.'))
+            }
+        }
+    }
 }
 
 /// Reads all TO arguments in order; a file stands for its nameservers.
@@ -54,12 +87,24 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
     if let Some(scheme) = scheme {
         check_scheme(token, scheme)?;
     }
-    match parse_address(rest) {
-        Ok(Some(address)) => Ok(vec![Target { address }]),
-        Ok(None) if scheme.is_none() => resolv_conf_file(token, files),
-        Ok(None) => Err(no_address(token)),
-        Err(BadPort) => Err(token.error(format!(
+    let bad_port = |BadPort| {
+        token.error(format!(
             "'{text}' has no valid port; write a number from 1 to 65535 after the last colon"
+        ))
+    };
+    if let Some(address) = parse_address(rest, PORT).map_err(bad_port)? {
+        return Ok(vec![Target { host: Host::Address(address) }]);
+    }
+    if scheme.is_none()
+        && let Some(nameservers) = resolv_conf_file(token, files)?
+    {
+        return Ok(nameservers);
+    }
+    match parse_name(rest, PORT).map_err(bad_port)? {
+        Some(host) => Ok(vec![Target { host }]),
+        None => Err(token.error(format!(
+            "'{text}' is neither an IP address nor a file nor a host name; write the server's \
+             address or name"
         ))),
     }
 }
@@ -82,11 +127,11 @@ fn check_scheme(token: &Token, scheme: &str) -> Result<(), CorefileError> {
 }
 
 /// Says that the port of an address is none that a server can have.
-struct BadPort;
+pub(super) struct BadPort;
 
 /// Reads `IP`, `IP:PORT`, `[IPv6]` or `[IPv6]:PORT`; none for what is no address.
-fn parse_address(text: &str) -> Result<Option<SocketAddr>, BadPort> {
-    let with_port = |ip: IpAddr| Some(SocketAddr::new(ip, PORT));
+pub(super) fn parse_address(text: &str, port: u16) -> Result<Option<SocketAddr>, BadPort> {
+    let with_port = |ip: IpAddr| Some(SocketAddr::new(ip, port));
     if let Ok(ip) = text.parse() {
         return Ok(with_port(ip));
     }
@@ -104,13 +149,49 @@ fn parse_address(text: &str) -> Result<Option<SocketAddr>, BadPort> {
     }
 }
 
-/// Reads the nameservers of a file in the format of resolv.conf(5).
-fn resolv_conf_file(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileError> {
+/// Reads `NAME` or `NAME:PORT`; none for what is no host name.
+fn parse_name(text: &str, default_port: u16) -> Result<Option<Host>, BadPort> {
+    let (name, port) = match text.rsplit_once(':') {
+        None => (text, None),
+        Some((name, port)) => (name, Some(port)),
+    };
+    let Some(name) = host_name(name) else { return Ok(None) };
+    let port = match port.map(str::parse) {
+        None => default_port,
+        Some(Ok(port @ 1..)) => port,
+        Some(_) => return Err(BadPort),
+    };
+    Ok(Some(Host::Name { name, port }))
+}
+
+/// Reads a host name (RFC 1123 §2.1), with the underscores that some have. What ends in a number is a mistyped
+/// address (RFC 3696 §2).
+pub(super) fn host_name(text: &str) -> Option<Name> {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        let is_allowed = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+        (1..=63).contains(&label.len()) && label.bytes().all(is_allowed)
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|octet| octet.is_ascii_digit());
+    if text.len() > MAX_NAME || is_number || !text.split('.').all(is_label) {
+        return None;
+    }
+    let mut name = Name::from_ascii(text).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+/// Reads the nameservers of a file in the format of resolv.conf(5); none when what is no path names no file.
+fn resolv_conf_file(
+    token: &Token,
+    files: &dyn Files,
+) -> Result<Option<Vec<Target>>, CorefileError> {
     let path = Path::new(&token.text);
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !token.text.contains('/') => {
-            return Err(no_address(token));
+            return Ok(None);
         }
         Err(error) => {
             return Err(token.error(format!(
@@ -128,13 +209,6 @@ fn resolv_conf_file(token: &Token, files: &dyn Files) -> Result<Vec<Target>, Cor
             token.text
         )));
     }
-    Ok(nameservers.into_iter().map(|address| Target { address }).collect())
-}
-
-fn no_address(token: &Token) -> CorefileError {
-    token.error(format!(
-        "'{}' is neither an IP address nor a file; host names are not available as upstreams, \
-         write the server's IP address",
-        token.text
-    ))
+    let target = |address| Target { host: Host::Address(address) };
+    Ok(Some(nameservers.into_iter().map(target).collect()))
 }
