@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Query ─ request ─▶ octets ─┐                 policy, health: whom to ask
-//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP)
+//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP, TLS)
 //! Reply ◀─ answer, records ──┘                 verdict: what to do with the reply
 //! ```
 //!
@@ -15,6 +15,7 @@ pub(crate) mod config;
 mod exchange;
 mod flights;
 pub(crate) mod health;
+mod maker;
 pub(crate) mod metrics;
 pub(crate) mod names;
 mod options;
@@ -25,6 +26,7 @@ pub(crate) mod request;
 mod resolv_conf;
 pub(crate) mod roster;
 mod target;
+pub(crate) mod tls;
 mod verdict;
 
 #[cfg(test)]
@@ -34,6 +36,8 @@ mod config_tests;
 #[cfg(test)]
 mod failure_tests;
 #[cfg(test)]
+mod fake_secure;
+#[cfg(test)]
 mod fake_upstream;
 #[cfg(test)]
 mod name_tests;
@@ -42,9 +46,10 @@ mod option_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod tls_tests;
+#[cfg(test)]
 mod transport_tests;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,15 +61,16 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 pub use config::{Carrier, ForwardConfig, IdleConfig, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
-pub use target::{Host, MAX_UPSTREAMS, Target};
+pub use target::{Host, MAX_UPSTREAMS, Scheme, Target};
+pub use tls::TlsConfig;
 
 use self::exchange::{Core, Finished};
 use self::flights::Flights;
-use self::health::Health;
+use self::maker::Maker;
 use self::request::{Request, RequestKey};
 use self::roster::{Entry, Roster};
 use super::{Handling, Outcome, Plugin};
-use crate::edge::upstream::{NameLookup, Prober, Upstream};
+use crate::edge::upstream::{NameLookup, Prober};
 use crate::engine::Context;
 use crate::{ExtendedErrorCode, Protocol, Query, Reply};
 
@@ -174,8 +180,9 @@ impl Drop for InFlight<'_> {
 
 /// Makes the upstreams, and starts to look up those that are host names; that ends with the last receiver.
 fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<Arc<Roster>> {
+    let maker = Arc::new(Maker::new(config, metrics));
     let entry = |target: &Target| match &target.host {
-        Host::Address(address) => Entry::fixed(upstream(target, *address, config, metrics)),
+        Host::Address(address) => Entry::fixed(maker.upstream(target, *address)),
         Host::Name { .. } => Entry::named(target.to_string()),
     };
     let roster = Roster::new(config.upstreams.iter().map(entry).collect());
@@ -185,23 +192,11 @@ fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<A
         let Host::Name { name, port } = &target.host else { continue };
         let lookup = NameLookup::new(name.clone(), *port, config.resolvers.clone(), config.source);
         let counters = metrics.of_name(&target.to_string());
-        let (target, config, metrics) = (target.clone(), config.clone(), metrics.clone());
-        let make = move |address| upstream(&target, address, &config, &metrics);
+        let (target, maker) = (target.clone(), Arc::clone(&maker));
+        let make = move |address| maker.upstream(&target, address);
         tokio::spawn(lookup.follow(Arc::clone(&sender), at, make, counters));
     }
     receiver
-}
-
-fn upstream(
-    target: &Target,
-    address: SocketAddr,
-    config: &ForwardConfig,
-    metrics: &ForwardMetrics,
-) -> Arc<Upstream> {
-    let label = target.to_string();
-    let metrics = metrics.of_upstream(&label);
-    let health = Health::new(config.max_fails);
-    Arc::new(Upstream::new(label, address, config.source, config.idle, health, metrics))
 }
 
 fn prober(config: &ForwardConfig) -> Option<Prober> {

@@ -1,4 +1,4 @@
-//! The TCP connections to an upstream that nobody uses at the moment.
+//! The connections to an upstream that nobody uses at the moment.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Idle {
     /// Takes a connection that can still be used; none when a new one has to be made.
     pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         let mut kept = self.lock();
-        while let Some(connection) = kept.connections.pop() {
+        while let Some(mut connection) = kept.connections.pop() {
             if is_fresh(&self.config, &connection, now) && connection.is_quiet() {
                 return Some(connection);
             }

@@ -114,7 +114,7 @@ impl NameLookup {
         let until = || Instant::now() + TIMEOUT;
         let mut reply = udp::exchange(resolver, None, &request, until()).await.map_err(text)?;
         if reply.truncated {
-            let connection = tcp::Connection::open(resolver, None, until()).await;
+            let connection = tcp::Connection::open(resolver, None, None, until()).await;
             let mut connection = connection.map_err(text)?;
             reply = connection.exchange(&request, until()).await.map_err(text)?;
         }

@@ -9,6 +9,7 @@ use hickory_proto::rr::{LowerName, Name};
 
 use super::Policy;
 use super::target::Target;
+use super::tls::TlsConfig;
 use crate::corefile::{CorefileError, Directive, Files};
 
 /// Is one `forward` directive, read and judged.
@@ -22,9 +23,10 @@ use crate::corefile::{CorefileError, Directive, Files};
 ///     max_age DURATION             [no_rec]             failfast_all_unhealthy_upstreams
 ///     max_idle_conns N             [domain FQDN]        source_address IP
 ///     read_timeout DURATION      resolver IP[:PORT]...
+///     tls_servername NAME        tls [CERT KEY] [CA]
 /// }
 /// ```
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ForwardConfig {
     /// The zones whose names are forwarded: FROM, or for a network the reverse zones that cover it.
     pub from: Vec<LowerName>,
@@ -38,6 +40,8 @@ pub struct ForwardConfig {
     pub policy: Policy,
     /// The transport to them; that of the client by default.
     pub carrier: Carrier,
+    /// How encrypted connections to them are verified.
+    pub tls: TlsConfig,
     /// The address that queries leave from; chosen by the system by default.
     pub source: Option<IpAddr>,
     /// How TCP connections are kept.
@@ -123,6 +127,7 @@ impl ForwardConfig {
             max_attempts: None,
             upstreams,
             resolvers: Vec::new(),
+            tls: TlsConfig::default(),
             probe: ProbeConfig {
                 interval: Duration::from_millis(500),
                 recursion_desired: true,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
+use super::fake_secure::Authority;
 use super::testing::{TestFiles, config};
-use super::{Carrier, ForwardConfig, Policy};
+use super::{Carrier, ForwardConfig, Policy, Scheme};
 use crate::plugin::testing::configure;
 
 fn option(text: &str) -> ForwardConfig {
@@ -50,6 +51,64 @@ fn upstreams_are_addresses_and_files() {
         ("localhost", vec!["localhost:53"]),
     ] {
         assert_eq!(shown(&config(&format!("forward . {to}")).unwrap()), addresses, "{to}");
+    }
+}
+
+#[test]
+fn encrypted_upstreams_have_a_server_name() {
+    for (to, place, name) in [
+        ("tls://10.0.0.1", "10.0.0.1:853", "10.0.0.1"),
+        ("tls://10.0.0.1:54", "10.0.0.1:54", "10.0.0.1"),
+        ("tls://9.9.9.9%dns.quad9.net", "9.9.9.9:853", "dns.quad9.net"),
+        ("tls://9.9.9.9%dns.quad9.net:10853", "9.9.9.9:10853", "dns.quad9.net"),
+        ("tls://2001:db8::1%dns.example", "[2001:db8::1]:853", "dns.example"),
+        ("tls://2001:db8::1%dns.example:54", "[2001:db8::1]:54", "dns.example"),
+        ("tls://[2001:db8::1%dns.example]:54", "[2001:db8::1]:54", "dns.example"),
+        ("tls://[2001:db8::1]%dns.example:54", "[2001:db8::1]:54", "dns.example"),
+        ("tls://[::1]", "[::1]:853", "::1"),
+        ("TLS://dns.example.", "dns.example:853", "dns.example"),
+        ("tls://dns.example%other.example:54", "dns.example:54", "other.example"),
+    ] {
+        let config = config(&format!("forward . {to}")).unwrap();
+        let Scheme::Tls(identity) = &config.upstreams[0].scheme else { panic!("{to}") };
+        assert_eq!(shown(&config), [place], "{to}");
+        assert_eq!(identity.name().to_str(), name, "{to}");
+    }
+    let name = option("tls_servername dns.example").tls.server_name.unwrap();
+    assert_eq!(name.to_str(), "dns.example");
+    let clash = "forward . tls://10.0.0.1%dns.example {\ntls_servername dns.example\n}";
+    let error = config(clash).unwrap_err().to_string();
+    assert!(error.contains("10.0.0.1:853 has a server name after '%'"), "{error}");
+}
+
+#[test]
+fn certificates_have_to_fit() {
+    let (one, other) = (Authority::new().pems(), Authority::new().pems());
+    let files = TestFiles::new([
+        ("ca.pem", &one.ca),
+        ("client.pem", &one.certificate),
+        ("client.key", &one.key),
+        ("other.key", &other.key),
+    ]);
+    let read = |line: &str| {
+        let text = format!("forward . 10.0.0.1 {{\n{line}\n}}");
+        configure(&text, |directives| ForwardConfig::parse(directives[0], &files))
+    };
+    let tls = |line: &str| {
+        let tls = read(line).unwrap().tls;
+        (tls.identity.is_some(), tls.roots.map(|roots| roots.len()))
+    };
+    assert_eq!(tls("tls"), (false, None));
+    assert_eq!(tls("tls ca.pem"), (false, Some(1)));
+    assert_eq!(tls("tls client.pem client.key"), (true, None));
+    assert_eq!(tls("tls client.pem client.key ca.pem"), (true, Some(1)));
+    for (line, part) in [
+        ("tls client.pem other.key", "the key 'other.key' does not fit the certificate"),
+        ("tls client.pem ca.pem", "'ca.pem' has no private key in PEM"),
+        ("tls client.key", "'client.key' has no certificate"),
+    ] {
+        let error = read(line).unwrap_err().to_string();
+        assert!(error.starts_with("Corefile:3") && error.contains(part), "{line}: {error}");
     }
 }
 
@@ -163,10 +222,12 @@ fn wrong_upstreams_are_refused() {
         (". /etc/missing.conf", "cannot read '/etc/missing.conf'"),
         (". /etc/empty.conf", "has no nameserver"),
         (". /etc/bad.conf", "/etc/bad.conf:1: 'one' is no nameserver"),
-        (". tls://10.0.0.1", "forwarding over tls:// is not available yet"),
-        (". tls://10.0.0.1%dns.example", "forwarding over tls:// is not available yet"),
+        (". tls://10.0.0.1%", "'' is no server name"),
+        (". tls://10.0.0.1%a..b", "'a..b' is no server name"),
+        (". tls://10.0.0.1%dns.example:0", "no valid port"),
+        (". tls:///etc/resolv.conf", "neither an IP address nor a file nor a host name"),
         (". https://10.0.0.1", "forwarding over https:// is not available yet"),
-        (". grpc://10.0.0.1", "forwarding over grpc:// is not available yet"),
+        (". grpc://10.0.0.1", "Unknown scheme 'grpc://'"),
         (". quic://10.0.0.1", "Unknown scheme 'quic://'"),
         (". ftp://10.0.0.1", "Unknown scheme 'ftp://'"),
         (&format!(". {many}"), "has 16 upstreams; use at most 15"),
@@ -211,8 +272,12 @@ fn wrong_options_are_refused() {
         ("source_address here", "is no IP address"),
         ("source_address ::1", "use addresses of one family"),
         ("force_tcp {\n}", "takes no block"),
-        ("tls", "forwarding over tls:// is not available yet"),
-        ("tls_servername dns.example", "tls_servername: forwarding over tls://"),
+        ("tls a b c d", "tls takes at most CERT KEY CA; remove 'd'"),
+        ("tls missing.pem", "cannot read 'missing.pem'"),
+        ("tls upstreams", "'upstreams' has no certificate"),
+        ("tls upstreams upstreams", "'upstreams' has no certificate"),
+        ("tls_servername", "needs an argument"),
+        ("tls_servername a..b", "'a..b' is no server name"),
         ("doh_method GET", "doh_method: forwarding over https://"),
         ("resolver", "at least one argument"),
         ("resolver dns.example", "'dns.example' is no resolver"),

@@ -205,23 +205,23 @@ impl<'a> Course<'a> {
         let exchanged =
             upstream.exchange(&self.request, self.protocol, timeout, self.deadline).await;
         let elapsed = since.elapsed();
-        let (protocol, result, reply) = match exchanged {
+        let (carriage, result, reply) = match exchanged {
             Ok(exchanged) => {
                 upstream.health.succeeded();
                 let rcode = exchanged.reply.rcode;
                 core.metrics.answered(&upstream.label, rcode, elapsed);
-                (exchanged.protocol, Ok(rcode), Some(exchanged.reply))
+                (exchanged.carriage, Ok(rcode), Some(exchanged.reply))
             }
             Err(error) => {
                 upstream.health.failed();
                 if let Some(prober) = &core.prober {
                     prober.probe(upstream);
                 }
-                (self.protocol, Err(error), None)
+                (upstream.carriage(self.protocol), Err(error), None)
             }
         };
         let upstream = Arc::clone(&upstream.shown);
-        self.attempts.push(Attempt { upstream, protocol, was_healthy, elapsed, result });
+        self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result });
         reply
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record, RecordType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::Protocol;
@@ -166,8 +166,9 @@ async fn serve_tcp(listener: TcpListener, queries: usize, script: Arc<Script>) {
     }
 }
 
-async fn serve_connection(
-    mut stream: TcpStream,
+/// Answers the questions of a connection, each with its length before it.
+pub(super) async fn serve_connection(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     from: SocketAddr,
     queries: usize,
     script: Arc<Script>,

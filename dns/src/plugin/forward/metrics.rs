@@ -52,9 +52,9 @@ struct OldMetrics {
 /// The counters of one upstream's connections and probes.
 #[derive(Clone, Debug)]
 pub(crate) struct UpstreamMetrics {
-    /// Queries over TCP that found an unused connection.
+    /// Queries that found an unused connection.
     pub(crate) connection_hits: IntCounter,
-    /// Queries over TCP for which a connection was made.
+    /// Queries for which a connection was made.
     pub(crate) connection_misses: IntCounter,
     probe_failures: [IntCounter; 2],
 }
@@ -102,9 +102,9 @@ impl ForwardMetrics {
         })
     }
 
-    /// Returns the counters of one upstream.
-    pub(super) fn of_upstream(&self, to: &str) -> UpstreamMetrics {
-        let labels = [PROXY_NAME, to, "tcp"];
+    /// Returns the counters of one upstream, whose connections are `tcp`, `tcp-tls` or `https`.
+    pub(super) fn of_upstream(&self, to: &str, proto: &str) -> UpstreamMetrics {
+        let labels = [PROXY_NAME, to, proto];
         UpstreamMetrics {
             connection_hits: self.proxy.connection_hits.with_label_values(&labels),
             connection_misses: self.proxy.connection_misses.with_label_values(&labels),
@@ -232,7 +232,7 @@ mod tests {
         let registry = Registry::new();
         let metrics = ForwardMetrics::register(&registry).unwrap();
         assert!(ForwardMetrics::register(&registry).is_err(), "names are unique");
-        metrics.of_upstream("10.0.0.1:53").probe_failed();
+        metrics.of_upstream("10.0.0.1:53", "tcp").probe_failed();
         metrics.asked("10.0.0.1:53");
         metrics.answered("10.0.0.1:53", ResponseCode::NXDomain, Duration::from_millis(3));
         metrics.refused("sockets");

@@ -31,14 +31,19 @@ pub(super) fn parse(
     let mut config = ForwardConfig::new(from, target::parse(directive, to, files)?);
     for line in directive.lines() {
         arguments::no_block(line)?;
-        option(&mut config, line)?;
+        option(&mut config, line, files)?;
     }
     check_source(directive, &config)?;
+    check_server_names(directive, &config)?;
     find_resolvers(directive, &mut config, files)?;
     Ok(config)
 }
 
-fn option(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileError> {
+fn option(
+    config: &mut ForwardConfig,
+    line: &Directive,
+    files: &dyn Files,
+) -> Result<(), CorefileError> {
     match line.name.text.as_str() {
         "except" => config.except.extend(arguments::zones(arguments::some(line)?)?),
         "policy" => config.policy = policy(arguments::single(line)?)?,
@@ -64,6 +69,8 @@ fn option(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileEr
             config.failfast = true;
         }
         "health_check" => config.probe = health_check(line)?,
+        "tls" => config.tls.read_files(line, files)?,
+        "tls_servername" => config.tls.read_server_name(line)?,
         "resolver" => config.resolvers.extend(resolvers(line)?),
         _ => return limit(config, line),
     }
@@ -93,9 +100,6 @@ fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileErr
 fn refusal(line: &Directive) -> CorefileError {
     let name = line.name.text.as_str();
     match name {
-        "tls" | "tls_servername" => line.error(format!(
-            "{name}: forwarding over tls:// is not available yet; remove the option until it is"
-        )),
         "doh_method" => line.error(
             "doh_method: forwarding over https:// is not available yet; remove the option until it is",
         ),
@@ -214,6 +218,19 @@ fn find_resolvers(
         return Err(refuse(format!("{RESOLV_CONF} has no nameserver")));
     }
     Ok(())
+}
+
+/// Refuses two names for one server.
+fn check_server_names(directive: &Directive, config: &ForwardConfig) -> Result<(), CorefileError> {
+    let named = config.upstreams.iter().find(|target| target.given_name().is_some());
+    match (named, &config.tls.server_name) {
+        (Some(target), Some(name)) => Err(directive.error(format!(
+            "the upstream {target} has a server name after '%', and tls_servername says '{}'; remove \
+             one of them",
+            name.to_str()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a source address from which an upstream is out of reach because it is of the other family.

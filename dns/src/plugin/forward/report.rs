@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use crate::edge::upstream::ExchangeError;
+use crate::edge::upstream::{Carriage, ExchangeError};
 use crate::plugin::arguments::rcode_name;
-use crate::{ExtendedErrorCode, Protocol, Reply};
+use crate::{ExtendedErrorCode, Reply};
 
 /// How many attempts a failure tells of; the text goes to the client, too, where space is scarce.
 const MAX_TOLD: usize = 4;
@@ -19,7 +19,7 @@ const MAX_TOLD: usize = 4;
 pub(super) struct Attempt {
     pub(super) upstream: Arc<str>,
     /// What carried the answer, or else the question.
-    pub(super) protocol: Protocol,
+    pub(super) carriage: Carriage,
     /// Whether the upstream counted as healthy before.
     pub(super) was_healthy: bool,
     pub(super) elapsed: Duration,
@@ -100,14 +100,12 @@ impl Attempt {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let health = if self.was_healthy { "" } else { " (unhealthy)" };
-        let protocol = self.protocol.as_str();
-        write!(f, "{}{health} by {protocol}: {}", self.upstream, self.outcome())?;
+        let carriage = self.carriage.as_str();
+        write!(f, "{}{health} by {carriage}: {}", self.upstream, self.outcome())?;
         match &self.result {
-            Ok(_) | Err(ExchangeError::Network(_) | ExchangeError::NotDns(_)) => {
-                write!(f, " in {:.1?}", self.elapsed)
-            }
             // The error says it.
             Err(ExchangeError::TimedOut { .. }) => Ok(()),
+            Ok(_) | Err(_) => write!(f, " in {:.1?}", self.elapsed),
         }
     }
 }
@@ -121,7 +119,7 @@ mod tests {
     fn attempt(upstream: &str, result: Result<ResponseCode, ExchangeError>) -> Attempt {
         Attempt {
             upstream: upstream.into(),
-            protocol: Protocol::Udp,
+            carriage: Carriage::Udp,
             was_healthy: true,
             elapsed: Duration::from_micros(1250),
             result,

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use hickory_proto::rr::Name;
+use rustls::pki_types::ServerName;
 
 use super::resolv_conf;
+use super::tls::server_name;
 use crate::corefile::{CorefileError, Directive, Files, Token, Transport};
 
 /// The most upstreams that one `forward` may have, as in CoreDNS.
@@ -19,12 +21,31 @@ pub(super) const PORT: u16 = 53;
 /// The longest host name in octets, without its final dot (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 
-/// Is one server that queries are forwarded to, by plain DNS over UDP and TCP. Displays as `10.0.0.1:53` or
-/// `dns.example:53`.
+/// Is one server that queries are forwarded to. Displays as `10.0.0.1:53` or `dns.example:853`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     /// Where it is.
     pub host: Host,
+    /// How it is spoken to.
+    pub scheme: Scheme,
+}
+
+/// How an upstream is spoken to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scheme {
+    /// Plain DNS over UDP and TCP.
+    Dns,
+    /// DNS over TLS (RFC 7858).
+    Tls(Identity),
+}
+
+/// Whom a server's certificate has to name, unless `tls_servername` says otherwise.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// The name after `%`.
+    Given(ServerName<'static>),
+    /// The address or name of the server itself.
+    OfHost(ServerName<'static>),
 }
 
 /// Where a server is.
@@ -39,6 +60,29 @@ pub enum Host {
         /// The port.
         port: u16,
     },
+}
+
+impl Target {
+    fn plain(address: SocketAddr) -> Self {
+        Self { host: Host::Address(address), scheme: Scheme::Dns }
+    }
+
+    /// Returns the server name after `%`.
+    pub(super) fn given_name(&self) -> Option<&ServerName<'static>> {
+        match &self.scheme {
+            Scheme::Tls(Identity::Given(name)) => Some(name),
+            Scheme::Tls(Identity::OfHost(_)) | Scheme::Dns => None,
+        }
+    }
+}
+
+impl Identity {
+    /// Returns whom the certificate has to name.
+    pub(super) fn name(&self) -> &ServerName<'static> {
+        match self {
+            Self::Given(name) | Self::OfHost(name) => name,
+        }
+    }
 }
 
 impl fmt::Display for Target {
@@ -80,28 +124,31 @@ pub(super) fn parse(
 
 fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileError> {
     let text = token.text.as_str();
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (Some(scheme), rest),
+    let (prefix, rest) = match text.split_once("://") {
+        Some((prefix, rest)) => (Some(prefix), rest),
         None => (None, text),
     };
-    if let Some(scheme) = scheme {
-        check_scheme(token, scheme)?;
-    }
+    let transport = prefix.map_or(Ok(Transport::Dns), |prefix| transport(token, prefix))?;
+    let (place, given) = match transport {
+        Transport::Dns => (rest.to_owned(), None),
+        _ => split_server_name(token, rest)?,
+    };
     let bad_port = |BadPort| {
         token.error(format!(
             "'{text}' has no valid port; write a number from 1 to 65535 after the last colon"
         ))
     };
-    if let Some(address) = parse_address(rest, PORT).map_err(bad_port)? {
-        return Ok(vec![Target { host: Host::Address(address) }]);
+    let port = transport.default_port(PORT);
+    if let Some(address) = parse_address(&place, port).map_err(bad_port)? {
+        return Ok(vec![target(token, Host::Address(address), transport, given)?]);
     }
-    if scheme.is_none()
+    if prefix.is_none()
         && let Some(nameservers) = resolv_conf_file(token, files)?
     {
         return Ok(nameservers);
     }
-    match parse_name(rest, PORT).map_err(bad_port)? {
-        Some(host) => Ok(vec![Target { host }]),
+    match parse_name(&place, port).map_err(bad_port)? {
+        Some(host) => Ok(vec![target(token, host, transport, given)?]),
         None => Err(token.error(format!(
             "'{text}' is neither an IP address nor a file nor a host name; write the server's \
              address or name"
@@ -109,19 +156,61 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
     }
 }
 
-/// Refuses the schemes that are no plain DNS.
-fn check_scheme(token: &Token, scheme: &str) -> Result<(), CorefileError> {
-    match Transport::from_scheme(scheme) {
-        Some(Transport::Dns) => Ok(()),
-        Some(transport @ (Transport::Tls | Transport::Https | Transport::Grpc)) => Err(token
-            .error(format!(
-                "'{}': forwarding over {scheme}:// is not available yet; use plain DNS (dns://) \
-                 until it is",
-                token.text,
-                scheme = transport.scheme()
-            ))),
-        Some(Transport::Quic | Transport::Https3) | None => {
-            Err(token.error(format!("Unknown scheme '{scheme}://' of an upstream; use dns://")))
+fn target(
+    token: &Token,
+    host: Host,
+    transport: Transport,
+    given: Option<ServerName<'static>>,
+) -> Result<Target, CorefileError> {
+    if transport == Transport::Dns {
+        return Ok(Target { host, scheme: Scheme::Dns });
+    }
+    let identity = match (given, &host) {
+        (Some(name), _) => Identity::Given(name),
+        (None, Host::Address(address)) => Identity::OfHost(address.ip().into()),
+        (None, Host::Name { name, .. }) => {
+            let name = server_name(&name.to_ascii()).ok_or_else(|| {
+                token.error(format!(
+                    "no certificate can be for the name of '{}'; write the one that it is for after '%'",
+                    token.text
+                ))
+            })?;
+            Identity::OfHost(name)
+        }
+    };
+    Ok(Target { host, scheme: Scheme::Tls(identity) })
+}
+
+/// Takes the server name out of `IP%NAME:PORT`, also where the address is in brackets with or without it.
+fn split_server_name(
+    token: &Token,
+    text: &str,
+) -> Result<(String, Option<ServerName<'static>>), CorefileError> {
+    let Some((address, rest)) = text.split_once('%') else { return Ok((text.to_owned(), None)) };
+    let end = rest.find([']', ':']).unwrap_or(rest.len());
+    let (name, port) = rest.split_at(end);
+    let name = server_name(name).ok_or_else(|| {
+        token.error(format!(
+            "'{name}' is no server name; write the one of the upstream's certificate after '%'"
+        ))
+    })?;
+    // `2001:db8::1%NAME:853` has its port behind the name, so that the address needs brackets without it.
+    let is_bare = address.parse::<Ipv6Addr>().is_ok();
+    let place = if is_bare { format!("[{address}]{port}") } else { format!("{address}{port}") };
+    Ok((place, Some(name)))
+}
+
+/// Reads what stands before `://`.
+fn transport(token: &Token, text: &str) -> Result<Transport, CorefileError> {
+    match Transport::from_scheme(text) {
+        Some(transport @ (Transport::Dns | Transport::Tls)) => Ok(transport),
+        Some(Transport::Https) => Err(token.error(format!(
+            "'{}': forwarding over https:// is not available yet; use dns:// or tls:// until it is",
+            token.text
+        ))),
+        Some(Transport::Grpc | Transport::Quic | Transport::Https3) | None => {
+            Err(token
+                .error(format!("Unknown scheme '{text}://' of an upstream; use dns:// or tls://")))
         }
     }
 }
@@ -209,6 +298,5 @@ fn resolv_conf_file(
             token.text
         )));
     }
-    let target = |address| Target { host: Host::Address(address) };
-    Ok(Some(nameservers.into_iter().map(target).collect()))
+    Ok(Some(nameservers.into_iter().map(Target::plain).collect()))
 }

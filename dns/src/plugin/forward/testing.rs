@@ -18,11 +18,11 @@ use crate::{Engine, Protocol, Query, Reply};
 
 /// Files that live in a map.
 #[derive(Debug, Default)]
-pub(super) struct TestFiles(BTreeMap<&'static str, &'static str>);
+pub(super) struct TestFiles(BTreeMap<String, String>);
 
 impl TestFiles {
-    pub(super) fn new<const N: usize>(files: [(&'static str, &'static str); N]) -> Self {
-        Self(files.into())
+    pub(super) fn new<const N: usize>(files: [(&str, &str); N]) -> Self {
+        Self(files.map(|(path, text)| (path.to_owned(), text.to_owned())).into())
     }
 }
 
@@ -68,11 +68,18 @@ impl Server {
     }
 
     pub(super) fn adjusted(text: &str, adjust: impl Fn(&mut Forward)) -> Self {
+        Self::built(text, &TestFiles::default(), adjust)
+    }
+
+    pub(super) fn with_files(text: &str, files: &TestFiles) -> Self {
+        Self::built(text, files, |_| ())
+    }
+
+    fn built(text: &str, files: &TestFiles, adjust: impl Fn(&mut Forward)) -> Self {
         let registry = Registry::new();
         let metrics = ForwardMetrics::register(&registry).unwrap();
         let parse = |directives: &[&Directive]| {
-            let one =
-                |directive: &&Directive| ForwardConfig::parse(directive, &TestFiles::default());
+            let one = |directive: &&Directive| ForwardConfig::parse(directive, files);
             directives.iter().map(one).collect::<Result<Vec<_>, _>>()
         };
         let configs = configure(text, parse).unwrap();
