@@ -1,5 +1,6 @@
 //! Asks one upstream server: sockets and timeouts, no decisions.
 
+mod https;
 mod idle;
 mod lookup;
 mod probe;
@@ -22,6 +23,7 @@ use crate::plugin::forward::metrics::UpstreamMetrics;
 use crate::plugin::forward::request::Request;
 use crate::{Protocol, Reply};
 
+pub(crate) use self::https::{ALPN, HttpsClient};
 pub(crate) use self::lookup::NameLookup;
 pub(crate) use self::probe::Prober;
 pub(crate) use self::tls::{TlsClient, TlsClients};
@@ -50,6 +52,8 @@ pub(crate) enum Channel {
     Plain,
     /// DNS over TLS (RFC 7858).
     Tls(TlsClient),
+    /// DNS over HTTPS (RFC 8484).
+    Https(Arc<HttpsClient>),
 }
 
 /// What carries a question and its reply.
@@ -58,6 +62,7 @@ pub(crate) enum Carriage {
     Udp,
     Tcp,
     Tls,
+    Https,
 }
 
 /// A valid reply, and how it came.
@@ -86,6 +91,9 @@ pub(crate) enum ExchangeError {
     /// No encrypted connection came about: mostly because of the server's certificate.
     #[error("{0}")]
     Tls(String),
+    /// The server on the other end of an encrypted connection answers otherwise than DNS over HTTPS has it.
+    #[error("{0}")]
+    Http(String),
     /// The server on the other end of a connection does not speak DNS.
     #[error("{0} over {name}", name = .1.name())]
     NotDns(NotOurs, Carriage),
@@ -114,6 +122,7 @@ impl Upstream {
             (Channel::Plain, Protocol::Udp) => Carriage::Udp,
             (Channel::Plain, Protocol::Tcp) => Carriage::Tcp,
             (Channel::Tls(_), _) => Carriage::Tls,
+            (Channel::Https(_), _) => Carriage::Https,
         }
     }
 
@@ -133,6 +142,7 @@ impl Upstream {
             }
             Channel::Plain => self.by_stream(None, request, until()).await?,
             Channel::Tls(tls) => self.by_stream(Some(tls), request, until()).await?,
+            Channel::Https(client) => client.exchange(request, &self.metrics, until()).await?,
         };
         Ok(Exchanged { reply, carriage })
     }
@@ -170,7 +180,7 @@ impl Upstream {
                     return Ok(reply);
                 }
                 Err(ExchangeError::Network(_) | ExchangeError::Tls(_)) => {}
-                Err(error @ (ExchangeError::TimedOut { .. } | ExchangeError::NotDns(..))) => {
+                Err(error) => {
                     // The path of one is the path of all.
                     self.idle.clear();
                     return Err(error);
@@ -192,6 +202,7 @@ impl Carriage {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Https => "HTTPS",
         }
     }
 
@@ -201,6 +212,7 @@ impl Carriage {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Https => "https",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Query ─ request ─▶ octets ─┐                 policy, health: whom to ask
-//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP, TLS)
+//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP, TLS, HTTPS)
 //! Reply ◀─ answer, records ──┘                 verdict: what to do with the reply
 //! ```
 //!
@@ -34,6 +34,8 @@ mod answer_tests;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
+mod doh_tests;
+#[cfg(test)]
 mod failure_tests;
 #[cfg(test)]
 mod fake_secure;
@@ -58,10 +60,10 @@ use hickory_proto::rr::RecordType;
 use prometheus::IntGauge;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-pub use config::{Carrier, ForwardConfig, IdleConfig, ProbeConfig};
+pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
-pub use target::{Host, MAX_UPSTREAMS, Scheme, Target};
+pub use target::{Host, Identity, MAX_UPSTREAMS, Scheme, Target};
 pub use tls::TlsConfig;
 
 use self::exchange::{Core, Finished};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{LowerName, Name};
+use tokio::time::Instant;
 
 use super::Policy;
 use super::target::Target;
@@ -23,7 +24,7 @@ use crate::corefile::{CorefileError, Directive, Files};
 ///     max_age DURATION             [no_rec]             failfast_all_unhealthy_upstreams
 ///     max_idle_conns N             [domain FQDN]        source_address IP
 ///     read_timeout DURATION      resolver IP[:PORT]...
-///     tls_servername NAME        tls [CERT KEY] [CA]
+///     tls_servername NAME        tls [CERT KEY] [CA]   doh_method GET|POST
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -42,9 +43,11 @@ pub struct ForwardConfig {
     pub carrier: Carrier,
     /// How encrypted connections to them are verified.
     pub tls: TlsConfig,
+    /// How questions are put to upstreams with `https://`; POST by default.
+    pub doh_method: DohMethod,
     /// The address that queries leave from; chosen by the system by default.
     pub source: Option<IpAddr>,
-    /// How TCP connections are kept.
+    /// How connections are kept.
     pub idle: IdleConfig,
     /// How long one attempt may take, connecting included; 2 s by default.
     pub read_timeout: Duration,
@@ -80,7 +83,7 @@ pub enum Carrier {
     Udp,
 }
 
-/// How TCP connections to upstreams are kept for later queries.
+/// How connections to upstreams are kept for later queries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IdleConfig {
     /// How long an unused connection is kept; 10 s by default.
@@ -90,6 +93,24 @@ pub struct IdleConfig {
     /// How many unused connections are kept for an upstream. None: as many as queries needed at the same time,
     /// which [`MAX_SOCKETS`](super::MAX_SOCKETS) bounds.
     pub max_connections: Option<NonZeroU32>,
+}
+
+impl IdleConfig {
+    /// Says whether a connection that was made and last used at these times may be used.
+    pub(crate) fn is_fresh(&self, (made, used): (Instant, Instant), now: Instant) -> bool {
+        let age = now.saturating_duration_since(made);
+        let unused = now.saturating_duration_since(used);
+        unused < self.expire && self.max_age.is_none_or(|max| age < max)
+    }
+}
+
+/// How questions are put over HTTPS (RFC 8484 §4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DohMethod {
+    /// In the URL, so that caches on the way can answer.
+    Get,
+    /// In the body.
+    Post,
 }
 
 /// How a failing upstream is probed until it answers.
@@ -128,6 +149,7 @@ impl ForwardConfig {
             upstreams,
             resolvers: Vec::new(),
             tls: TlsConfig::default(),
+            doh_method: DohMethod::Post,
             probe: ProbeConfig {
                 interval: Duration::from_millis(500),
                 recursion_desired: true,

@@ -7,7 +7,7 @@ use hickory_proto::op::ResponseCode;
 
 use super::fake_secure::Authority;
 use super::testing::{TestFiles, config};
-use super::{Carrier, ForwardConfig, Policy, Scheme};
+use super::{Carrier, DohMethod, ForwardConfig, Policy, Scheme};
 use crate::plugin::testing::configure;
 
 fn option(text: &str) -> ForwardConfig {
@@ -79,6 +79,28 @@ fn encrypted_upstreams_have_a_server_name() {
     let clash = "forward . tls://10.0.0.1%dns.example {\ntls_servername dns.example\n}";
     let error = config(clash).unwrap_err().to_string();
     assert!(error.contains("10.0.0.1:853 has a server name after '%'"), "{error}");
+}
+
+#[test]
+fn upstreams_over_https_have_a_path() {
+    for (to, place, name, path) in [
+        ("https://9.9.9.9", "9.9.9.9:443", "9.9.9.9", "/dns-query"),
+        ("https://9.9.9.9/", "9.9.9.9:443", "9.9.9.9", "/dns-query"),
+        ("https://9.9.9.9:8443/a/b", "9.9.9.9:8443", "9.9.9.9", "/a/b"),
+        ("https://[::1]/q", "[::1]:443", "::1", "/q"),
+        ("https://9.9.9.9%dns.quad9.net:8443/q", "9.9.9.9:8443", "dns.quad9.net", "/q"),
+        ("https://dns.example/q", "dns.example:443", "dns.example", "/q"),
+    ] {
+        let config = config(&format!("forward . {to}")).unwrap();
+        let Scheme::Https { identity, path: read } = &config.upstreams[0].scheme else {
+            panic!("{to}")
+        };
+        assert_eq!(shown(&config), [place], "{to}");
+        assert_eq!((identity.name().to_str().as_ref(), read.as_str()), (name, path), "{to}");
+    }
+    assert_eq!(option("force_tcp").doh_method, DohMethod::Post);
+    assert_eq!(option("doh_method get").doh_method, DohMethod::Get);
+    assert_eq!(option("doh_method POST").doh_method, DohMethod::Post);
 }
 
 #[test]
@@ -226,7 +248,9 @@ fn wrong_upstreams_are_refused() {
         (". tls://10.0.0.1%a..b", "'a..b' is no server name"),
         (". tls://10.0.0.1%dns.example:0", "no valid port"),
         (". tls:///etc/resolv.conf", "neither an IP address nor a file nor a host name"),
-        (". https://10.0.0.1", "forwarding over https:// is not available yet"),
+        (". https://10.0.0.1/a?b", "'/a?b' is no path of an URL"),
+        (". https://10.0.0.1/dns-query{?dns}", "is no path of an URL"),
+        (". https:///dns-query", "neither an IP address nor a file nor a host name"),
         (". grpc://10.0.0.1", "Unknown scheme 'grpc://'"),
         (". quic://10.0.0.1", "Unknown scheme 'quic://'"),
         (". ftp://10.0.0.1", "Unknown scheme 'ftp://'"),
@@ -278,7 +302,8 @@ fn wrong_options_are_refused() {
         ("tls upstreams upstreams", "'upstreams' has no certificate"),
         ("tls_servername", "needs an argument"),
         ("tls_servername a..b", "'a..b' is no server name"),
-        ("doh_method GET", "doh_method: forwarding over https://"),
+        ("doh_method", "needs an argument"),
+        ("doh_method PUT", "'PUT' is no method for DoH; use GET or POST"),
         ("resolver", "at least one argument"),
         ("resolver dns.example", "'dns.example' is no resolver"),
         ("resolver 10.0.0.1:0", "'10.0.0.1:0' is no resolver"),

@@ -1,8 +1,20 @@
 //! Encrypted upstreams, with certificates that are made for the test.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hickory_proto::op::Message;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::RootCertStore;
 use rustls::ServerConfig;
@@ -84,13 +96,13 @@ impl Authority {
 }
 
 /// What a server does with an encrypted connection.
-pub(super) type Speaker = dyn Fn(TlsStream<TcpStream>, SocketAddr) -> futures_util::future::BoxFuture<'static, ()>
-    + Send
-    + Sync;
+pub(super) type Speaker =
+    dyn Fn(TlsStream<TcpStream>, SocketAddr) -> BoxFuture<'static, ()> + Send + Sync;
 
 /// Accepts TLS on a port of 127.0.0.1.
 pub(super) struct SecureServer {
     pub(super) address: SocketAddr,
+    connections: Arc<Mutex<JoinSet<()>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -98,13 +110,14 @@ impl SecureServer {
     pub(super) async fn start(config: Arc<ServerConfig>, speak: Arc<Speaker>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let connections = Arc::new(Mutex::new(JoinSet::new()));
+        let accepted = Arc::clone(&connections);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let acceptor = TlsAcceptor::from(config);
-            let mut connections = JoinSet::new();
             while let Ok((stream, from)) = listener.accept().await {
                 let (acceptor, speak) = (acceptor.clone(), Arc::clone(&speak));
-                connections.spawn(async move {
+                accepted.lock().unwrap().spawn(async move {
                     // An error is a client that does not like the certificate.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         speak(stream, from).await;
@@ -112,7 +125,12 @@ impl SecureServer {
                 });
             }
         });
-        Self { address, _tasks: tasks }
+        Self { address, connections, _tasks: tasks }
+    }
+
+    /// Closes every connection.
+    pub(super) fn hang_up(&self) {
+        self.connections.lock().unwrap().abort_all();
     }
 }
 
@@ -137,7 +155,7 @@ impl TlsUpstream {
                 // An error is the client's hanging up.
                 let _ = serve_connection(stream, from, queries, script).await;
             };
-            Box::pin(serve) as futures_util::future::BoxFuture<'static, ()>
+            Box::pin(serve) as BoxFuture<'static, ()>
         };
         Self { server: SecureServer::start(config, Arc::new(speak)).await, seen }
     }
@@ -145,4 +163,75 @@ impl TlsUpstream {
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+}
+
+/// A request as an upstream by DNS over HTTPS sees it.
+#[derive(Clone, Debug)]
+pub(super) struct SeenRequest {
+    pub(super) head: hyper::http::request::Parts,
+    pub(super) message: Message,
+    pub(super) from: SocketAddr,
+}
+
+/// What an upstream by DNS over HTTPS says to a request; none is silence.
+pub(super) type Respond = dyn Fn(&SeenRequest) -> Option<Response<Full<Bytes>>> + Send + Sync;
+
+/// An upstream by DNS over HTTPS.
+pub(super) struct DohUpstream {
+    pub(super) server: SecureServer,
+    seen: Arc<Mutex<Vec<SeenRequest>>>,
+}
+
+impl DohUpstream {
+    pub(super) async fn start(config: Arc<ServerConfig>, respond: Arc<Respond>) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&seen);
+        let speak = move |stream, from| {
+            let (recorded, respond) = (Arc::clone(&recorded), Arc::clone(&respond));
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (recorded, respond) = (Arc::clone(&recorded), Arc::clone(&respond));
+                async move {
+                    let seen = seen_request(request, from).await;
+                    recorded.lock().unwrap().push(seen.clone());
+                    match respond(&seen) {
+                        Some(response) => Ok::<_, Infallible>(response),
+                        None => std::future::pending().await,
+                    }
+                }
+            });
+            let serve = async move {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                // An error is the client's hanging up.
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            };
+            Box::pin(serve) as BoxFuture<'static, ()>
+        };
+        Self { server: SecureServer::start(config, Arc::new(speak)).await, seen }
+    }
+
+    /// Starts an upstream that answers everything with an address.
+    pub(super) async fn good(authority: &Authority) -> Self {
+        let config =
+            authority.server(&["dns.example", "127.0.0.1"], ClientCertificate::None, &[b"h2"]);
+        Self::start(config, Arc::new(|seen| Some(good_response(seen)))).await
+    }
+
+    pub(super) fn seen(&self) -> Vec<SeenRequest> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// Returns the response with one address record.
+pub(super) fn good_response(seen: &SeenRequest) -> Response<Full<Bytes>> {
+    let body = Full::from(reply_to(&seen.message).to_vec().unwrap());
+    Response::builder().header("content-type", "application/dns-message").body(body).unwrap()
+}
+
+async fn seen_request(request: Request<Incoming>, from: SocketAddr) -> SeenRequest {
+    let (head, body) = request.into_parts();
+    let octets = match head.uri.query().and_then(|query| query.strip_prefix("dns=")) {
+        Some(text) => URL_SAFE_NO_PAD.decode(text).unwrap(),
+        None => body.collect().await.unwrap().to_bytes().to_vec(),
+    };
+    SeenRequest { message: Message::from_vec(&octets).unwrap(), head, from }
 }

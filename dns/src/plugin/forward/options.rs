@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use super::config::{Carrier, ForwardConfig, ProbeConfig};
+use super::config::{Carrier, DohMethod, ForwardConfig, ProbeConfig};
 use super::target::{self, Host, Target};
 use super::{Policy, resolv_conf};
 use crate::corefile::{CorefileError, Directive, Files, Token};
@@ -71,6 +71,7 @@ fn option(
         "health_check" => config.probe = health_check(line)?,
         "tls" => config.tls.read_files(line, files)?,
         "tls_servername" => config.tls.read_server_name(line)?,
+        "doh_method" => config.doh_method = doh_method(arguments::single(line)?)?,
         "resolver" => config.resolvers.extend(resolvers(line)?),
         _ => return limit(config, line),
     }
@@ -91,22 +92,13 @@ fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileErr
         // Attempts are never unbounded: 0 keeps the default.
         "max_connect_attempts" => config.max_attempts = count(line)?,
         "max_concurrent" => config.max_concurrent = count(line)?,
-        _ => return Err(refusal(line)),
+        name => {
+            return Err(line.error(format!(
+                "Unknown property '{name}' of forward; remove it or correct its spelling"
+            )));
+        }
     }
     Ok(())
-}
-
-/// Says why an option is not accepted.
-fn refusal(line: &Directive) -> CorefileError {
-    let name = line.name.text.as_str();
-    match name {
-        "doh_method" => line.error(
-            "doh_method: forwarding over https:// is not available yet; remove the option until it is",
-        ),
-        _ => line.error(format!(
-            "Unknown property '{name}' of forward; remove it or correct its spelling"
-        )),
-    }
 }
 
 /// Reads a number of which 0 means none.
@@ -131,6 +123,15 @@ fn policy(token: &Token) -> Result<Policy, CorefileError> {
             Err(token
                 .error(format!("Unknown policy '{text}'; use random, round_robin or sequential")))
         }
+    }
+}
+
+/// Reads a method of HTTP; letter case does not matter, as in CoreDNS.
+fn doh_method(token: &Token) -> Result<DohMethod, CorefileError> {
+    match token.text.to_ascii_uppercase().as_str() {
+        "GET" => Ok(DohMethod::Get),
+        "POST" => Ok(DohMethod::Post),
+        _ => Err(token.error(format!("'{}' is no method for DoH; use GET or POST", token.text))),
     }
 }
 

@@ -18,6 +18,9 @@ pub const MAX_UPSTREAMS: usize = 15;
 /// The port of plain DNS (RFC 1035 §4.2).
 pub(super) const PORT: u16 = 53;
 
+/// The path of DNS over HTTPS that is usual and CoreDNS's.
+const DOH_PATH: &str = "/dns-query";
+
 /// The longest host name in octets, without its final dot (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 
@@ -37,6 +40,13 @@ pub enum Scheme {
     Dns,
     /// DNS over TLS (RFC 7858).
     Tls(Identity),
+    /// DNS over HTTPS (RFC 8484).
+    Https {
+        /// Whom the certificate has to name.
+        identity: Identity,
+        /// The path of the URL; `/dns-query` by default.
+        path: String,
+    },
 }
 
 /// Whom a server's certificate has to name, unless `tls_servername` says otherwise.
@@ -70,8 +80,11 @@ impl Target {
     /// Returns the server name after `%`.
     pub(super) fn given_name(&self) -> Option<&ServerName<'static>> {
         match &self.scheme {
-            Scheme::Tls(Identity::Given(name)) => Some(name),
-            Scheme::Tls(Identity::OfHost(_)) | Scheme::Dns => None,
+            Scheme::Tls(identity) | Scheme::Https { identity, .. } => match identity {
+                Identity::Given(name) => Some(name),
+                Identity::OfHost(_) => None,
+            },
+            Scheme::Dns => None,
         }
     }
 }
@@ -129,10 +142,15 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
         None => (None, text),
     };
     let transport = prefix.map_or(Ok(Transport::Dns), |prefix| transport(token, prefix))?;
+    let (rest, path) = match transport {
+        Transport::Https => split_path(token, rest)?,
+        _ => (rest, ""),
+    };
     let (place, given) = match transport {
         Transport::Dns => (rest.to_owned(), None),
         _ => split_server_name(token, rest)?,
     };
+    let kind = (transport, path);
     let bad_port = |BadPort| {
         token.error(format!(
             "'{text}' has no valid port; write a number from 1 to 65535 after the last colon"
@@ -140,7 +158,7 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
     };
     let port = transport.default_port(PORT);
     if let Some(address) = parse_address(&place, port).map_err(bad_port)? {
-        return Ok(vec![target(token, Host::Address(address), transport, given)?]);
+        return Ok(vec![target(token, Host::Address(address), kind, given)?]);
     }
     if prefix.is_none()
         && let Some(nameservers) = resolv_conf_file(token, files)?
@@ -148,7 +166,7 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
         return Ok(nameservers);
     }
     match parse_name(&place, port).map_err(bad_port)? {
-        Some(host) => Ok(vec![target(token, host, transport, given)?]),
+        Some(host) => Ok(vec![target(token, host, kind, given)?]),
         None => Err(token.error(format!(
             "'{text}' is neither an IP address nor a file nor a host name; write the server's \
              address or name"
@@ -159,7 +177,7 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
 fn target(
     token: &Token,
     host: Host,
-    transport: Transport,
+    (transport, path): (Transport, &str),
     given: Option<ServerName<'static>>,
 ) -> Result<Target, CorefileError> {
     if transport == Transport::Dns {
@@ -178,7 +196,26 @@ fn target(
             Identity::OfHost(name)
         }
     };
-    Ok(Target { host, scheme: Scheme::Tls(identity) })
+    let scheme = match transport {
+        Transport::Https => Scheme::Https { identity, path: path.to_owned() },
+        _ => Scheme::Tls(identity),
+    };
+    Ok(Target { host, scheme })
+}
+
+/// Takes the path off an URL without its scheme; none is the usual one (RFC 8484 §4.1.1).
+fn split_path<'a>(token: &Token, text: &'a str) -> Result<(&'a str, &'a str), CorefileError> {
+    let Some(at) = text.find('/') else { return Ok((text, DOH_PATH)) };
+    let (place, path) = text.split_at(at);
+    let is_allowed =
+        |octet: u8| octet.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&octet);
+    match path {
+        "/" => Ok((place, DOH_PATH)),
+        _ if path.bytes().all(is_allowed) => Ok((place, path)),
+        _ => Err(token.error(format!(
+            "'{path}' is no path of an URL; write one without '?', '#' and variables, such as {DOH_PATH}"
+        ))),
+    }
 }
 
 /// Takes the server name out of `IP%NAME:PORT`, also where the address is in brackets with or without it.
@@ -203,15 +240,10 @@ fn split_server_name(
 /// Reads what stands before `://`.
 fn transport(token: &Token, text: &str) -> Result<Transport, CorefileError> {
     match Transport::from_scheme(text) {
-        Some(transport @ (Transport::Dns | Transport::Tls)) => Ok(transport),
-        Some(Transport::Https) => Err(token.error(format!(
-            "'{}': forwarding over https:// is not available yet; use dns:// or tls:// until it is",
-            token.text
-        ))),
-        Some(Transport::Grpc | Transport::Quic | Transport::Https3) | None => {
-            Err(token
-                .error(format!("Unknown scheme '{text}://' of an upstream; use dns:// or tls://")))
-        }
+        Some(transport @ (Transport::Dns | Transport::Tls | Transport::Https)) => Ok(transport),
+        Some(Transport::Grpc | Transport::Quic | Transport::Https3) | None => Err(token.error(
+            format!("Unknown scheme '{text}://' of an upstream; use dns://, tls:// or https://"),
+        )),
     }
 }
 
