@@ -8,7 +8,8 @@
 //!
 //! Queries use the client's transport to the upstream unless an option says otherwise, and a truncated reply
 //! is always asked for again by TCP. Nothing here is unbounded: a query has 5 s and a number of attempts, a
-//! directive [`MAX_SOCKETS`] exchanges, an attempt `read_timeout`.
+//! directive [`MAX_SOCKETS`] exchanges, of them [`MAX_TRIALS`] while all upstreams are unhealthy, an attempt
+//! `read_timeout`.
 
 pub(crate) mod answer;
 pub(crate) mod config;
@@ -83,6 +84,10 @@ const NAME: &str = "forward";
 /// stay small (coredns#6090).
 pub const MAX_SOCKETS: usize = 4096;
 
+/// How many exchanges ask at a time although all upstreams are unhealthy. Others fail at once: while upstreams
+/// are dead, queries would else pile up by the rate at which they come times [`exchange::BUDGET`].
+const MAX_TRIALS: usize = 16;
+
 /// One `forward` directive at work. It is used within a tokio runtime.
 #[derive(Debug)]
 pub struct Forward {
@@ -108,6 +113,7 @@ impl Forward {
             prober: prober(&config),
             metrics,
             sockets: Semaphore::new(MAX_SOCKETS),
+            trials: Semaphore::new(MAX_TRIALS),
             config,
         };
         let (flights, turns) = (Flights::new(), AtomicU64::new(0));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{Carrier, ForwardConfig};
@@ -30,6 +30,8 @@ pub(super) struct Core {
     pub(super) metrics: ForwardMetrics,
     /// One permit for every exchange, which has one socket at a time.
     pub(super) sockets: Semaphore,
+    /// One permit for every exchange that asks although all upstreams are unhealthy.
+    pub(super) trials: Semaphore,
 }
 
 /// A finished exchange. Equal queries share it.
@@ -108,7 +110,8 @@ struct Course<'a> {
     /// A reply that `failover` set aside: better than none.
     spare: Option<Reply>,
     failure: Failure,
-    is_broken: bool,
+    /// The permit to ask although all upstreams are unhealthy, once it is needed.
+    trial: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Course<'a> {
@@ -137,7 +140,7 @@ impl<'a> Course<'a> {
             attempts: Vec::new(),
             spare: None,
             failure: Failure::NoReply,
-            is_broken: false,
+            trial: None,
         }
     }
 
@@ -178,13 +181,25 @@ impl<'a> Course<'a> {
                 None
             }
             Choice::Unhealthy(at) => {
-                if !self.is_broken {
-                    self.is_broken = true;
-                    self.core.metrics.healthcheck_broken.inc();
+                if self.trial.is_none() {
+                    self.trial = Some(self.begin_trial()?);
                 }
                 Some((upstreams.get(at)?, false))
             }
         }
+    }
+
+    /// Lets a few queries at a time ask although all upstreams are unhealthy: as long as few come that is all of
+    /// them, as in CoreDNS, but a crowd does not wait for dead servers.
+    fn begin_trial(&mut self) -> Option<SemaphorePermit<'a>> {
+        let metrics = &self.core.metrics;
+        if let Ok(trial) = self.core.trials.try_acquire() {
+            metrics.healthcheck_broken.inc();
+            return Some(trial);
+        }
+        metrics.refused("trials");
+        self.failure = Failure::NoTrial;
+        None
     }
 
     /// Says whether the time and the number of attempts allow another one.

@@ -136,7 +136,8 @@ impl ForwardMetrics {
         self.old.responses.with_label_values(&[to, rcode]).inc();
     }
 
-    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `transfer`, `unhealthy` or `unresolved`.
+    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `transfer`, `trials`, `unhealthy` or
+    /// `unresolved`.
     pub(super) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
     }

@@ -33,6 +33,8 @@ pub(super) enum Failure {
     NoReply,
     /// Every upstream is unhealthy and `failfast_all_unhealthy_upstreams` says not to try.
     AllUnhealthy,
+    /// Every upstream is unhealthy, and enough queries ask one nevertheless.
+    NoTrial,
     /// No address of an upstream is known, for the reasons given.
     Unresolved(String),
     /// As many sockets as allowed are in use.
@@ -53,9 +55,12 @@ impl Failure {
             }
             Self::NoReply => (ExtendedErrorCode::NetworkError, told(attempts)),
             Self::AllUnhealthy => {
-                let why = "every upstream is unhealthy".to_owned();
-                let why = if attempts.is_empty() { why } else { told(attempts) + "; now " + &why };
+                let why = after(attempts, "every upstream is unhealthy");
                 (ExtendedErrorCode::NoReachableAuthority, why)
+            }
+            Self::NoTrial => {
+                let why = "every upstream is unhealthy, and other queries are trying them";
+                (ExtendedErrorCode::NoReachableAuthority, after(attempts, why))
             }
             Self::Unresolved(why) => (ExtendedErrorCode::NoReachableAuthority, why.clone()),
             Self::NoSocket => {
@@ -67,6 +72,11 @@ impl Failure {
         };
         Reply::server_failure(code, why)
     }
+}
+
+/// Returns why no further attempt was made, after those that were.
+fn after(attempts: &[Attempt], why: &str) -> String {
+    if attempts.is_empty() { why.to_owned() } else { format!("{}; now {why}", told(attempts)) }
 }
 
 /// Returns for example `2 upstreams tried: 10.0.0.1:53: timed out after 2s; 10.0.0.2:53: connection refused`.
