@@ -13,6 +13,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod config;
+mod endpoint;
 mod exchange;
 mod flights;
 pub(crate) mod health;
@@ -46,6 +47,8 @@ mod fake_upstream;
 mod name_tests;
 #[cfg(test)]
 mod option_tests;
+#[cfg(test)]
+mod target_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -198,7 +201,7 @@ fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<A
     let sender = Arc::new(sender);
     for (at, target) in config.upstreams.iter().enumerate() {
         let Host::Name { name, port } = &target.host else { continue };
-        let lookup = NameLookup::new(name.clone(), *port, config.resolvers.clone(), config.source);
+        let lookup = NameLookup::new(name.clone(), *port, config);
         let counters = metrics.of_name(&target.to_string());
         let (target, maker) = (target.clone(), Arc::clone(&maker));
         let make = move |address| maker.upstream(&target, address);

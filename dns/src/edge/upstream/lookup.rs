@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::{ExchangeError, Upstream, tcp, udp};
+use crate::plugin::forward::config::ForwardConfig;
 use crate::plugin::forward::metrics::NameMetrics;
 use crate::plugin::forward::names::{self, Addresses};
 use crate::plugin::forward::request::Request;
@@ -25,18 +26,20 @@ pub(crate) struct NameLookup {
     name: Name,
     port: u16,
     resolvers: Vec<SocketAddr>,
+    interval: Duration,
+    /// The address that queries to the upstream leave from: only addresses of its family are used.
     source: Option<IpAddr>,
 }
 
 impl NameLookup {
-    /// `source` is the address that queries to the upstream leave from: only addresses of its family are used.
-    pub(crate) fn new(
-        name: Name,
-        port: u16,
-        resolvers: Vec<SocketAddr>,
-        source: Option<IpAddr>,
-    ) -> Self {
-        Self { name, port, resolvers, source }
+    pub(crate) fn new(name: Name, port: u16, config: &ForwardConfig) -> Self {
+        Self {
+            name,
+            port,
+            resolvers: config.resolvers.clone(),
+            interval: config.resolve_interval,
+            source: config.source,
+        }
     }
 
     /// Keeps the upstreams of the TO argument at this place up to date, until nobody reads the roster any more.
@@ -58,7 +61,7 @@ impl NameLookup {
                     failures = 0;
                     metrics.successful.inc();
                     self.publish(&roster, at, &found, &make);
-                    names::refresh_delay(found.ttl)
+                    names::refresh_delay(found.ttl, self.interval)
                 }
                 Err(why) => {
                     failures = failures.saturating_add(1);

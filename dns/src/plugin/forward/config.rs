@@ -23,7 +23,7 @@ use crate::corefile::{CorefileError, Directive, Files};
 ///     expire DURATION            health_check DURATION  failover RCODE...
 ///     max_age DURATION             [no_rec]             failfast_all_unhealthy_upstreams
 ///     max_idle_conns N             [domain FQDN]        source_address IP
-///     read_timeout DURATION      resolver IP[:PORT]...
+///     read_timeout DURATION      resolver IP[:PORT]... resolve_interval DURATION
 ///     tls_servername NAME        tls [CERT KEY] [CA]   doh_method GET|POST
 /// }
 /// ```
@@ -41,6 +41,8 @@ pub struct ForwardConfig {
     pub policy: Policy,
     /// The transport to them; that of the client by default.
     pub carrier: Carrier,
+    /// The longest time between two lookups of a name that has addresses; 30 s by default.
+    pub resolve_interval: Duration,
     /// How encrypted connections to them are verified.
     pub tls: TlsConfig,
     /// How questions are put to upstreams with `https://`; POST by default.
@@ -148,6 +150,7 @@ impl ForwardConfig {
             max_attempts: None,
             upstreams,
             resolvers: Vec::new(),
+            resolve_interval: Duration::from_secs(30),
             tls: TlsConfig::default(),
             doh_method: DohMethod::Post,
             probe: ProbeConfig {

@@ -184,6 +184,20 @@ async fn names_follow_their_addresses_and_keep_the_last_good_ones() {
 }
 
 #[tokio::test]
+async fn resolve_interval_bounds_the_ttl() {
+    let upstream = FakeUpstream::good().await;
+    let resolver = Resolver::start(1, 3600).await;
+    let to = resolver.upstream.address.to_string();
+    let server = forward_to_name(upstream.address.port(), &to, "resolve_interval 2s");
+    server.ask(&by_udp("a.example.")).await;
+    tokio::time::pause();
+    pass(1).await;
+    assert_eq!(resolver.lookups(), (1, 1));
+    pass(1).await;
+    until_lookups(&resolver, &server, 2).await;
+}
+
+#[tokio::test]
 async fn connections_stay_while_the_address_does() {
     let upstream = FakeUpstream::good().await;
     let resolver = Resolver::start(1, 5).await;

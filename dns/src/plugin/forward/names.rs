@@ -12,9 +12,8 @@ use crate::plugin::arguments::rcode_name;
 /// How many aliases lead to an address at most.
 const MAX_ALIASES: usize = 8;
 
-/// The least and the most time between two lookups of a name that has addresses. CoreDNS asks every 30 s,
-/// whatever the TTL.
-const REFRESH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// The least time between two lookups of a name that has addresses, unless `resolve_interval` is less.
+const MIN_REFRESH: Duration = Duration::from_secs(5);
 
 /// The least and the most time until a failed lookup is repeated.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -75,10 +74,10 @@ pub(crate) fn both(
     Ok(Addresses { found: [v4.found, v6.found].concat(), ttl: ttl.unwrap_or_default() })
 }
 
-/// Returns the time until a name that has addresses is looked up again.
-pub(crate) fn refresh_delay(ttl: u32) -> Duration {
-    let (least, most) = REFRESH;
-    Duration::from_secs(ttl.into()).clamp(least, most)
+/// Returns the time until a name that has addresses is looked up again: when their TTL is over, at the latest
+/// after the interval.
+pub(crate) fn refresh_delay(ttl: u32, interval: Duration) -> Duration {
+    Duration::from_secs(ttl.into()).max(MIN_REFRESH).min(interval)
 }
 
 /// Returns the time until a lookup is repeated after some failures in a row: it doubles, less up to a quarter
@@ -169,8 +168,10 @@ mod tests {
 
     #[test]
     fn delays_are_bounded() {
-        let refresh = [0, 5, 17, 30, 86_400].map(|ttl| refresh_delay(ttl).as_secs());
+        let interval = Duration::from_secs(30);
+        let refresh = [0, 5, 17, 30, 86_400].map(|ttl| refresh_delay(ttl, interval).as_secs());
         assert_eq!(refresh, [5, 5, 17, 30, 30]);
+        assert_eq!(refresh_delay(60, Duration::from_secs(1)).as_secs(), 1);
         let retry = [1, 2, 3, 5, 6, 1000].map(|failures| retry_delay(failures, 0).as_secs());
         assert_eq!(retry, [1, 2, 4, 16, 30, 30]);
         let least = retry_delay(1, 255);

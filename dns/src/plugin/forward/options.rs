@@ -8,6 +8,7 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 
 use super::config::{Carrier, DohMethod, ForwardConfig, ProbeConfig};
+use super::endpoint::parse_address;
 use super::target::{self, Host, Target};
 use super::{Policy, resolv_conf};
 use crate::corefile::{CorefileError, Directive, Files, Token};
@@ -72,7 +73,8 @@ fn option(
         "tls" => config.tls.read_files(line, files)?,
         "tls_servername" => config.tls.read_server_name(line)?,
         "doh_method" => config.doh_method = doh_method(arguments::single(line)?)?,
-        "resolver" => config.resolvers.extend(resolvers(line)?),
+        // As in CoreDNS, the last line counts.
+        "resolver" => config.resolvers = resolvers(line)?,
         _ => return limit(config, line),
     }
     Ok(())
@@ -87,6 +89,9 @@ fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileErr
             config.idle.max_age = Some(age).filter(|age| !age.is_zero());
         }
         "max_idle_conns" => config.idle.max_connections = count(line)?,
+        "resolve_interval" => {
+            config.resolve_interval = positive_duration(arguments::single(line)?)?;
+        }
         "read_timeout" => config.read_timeout = positive_duration(arguments::single(line)?)?,
         "max_fails" => config.max_fails = count(line)?,
         // Attempts are never unbounded: 0 keeps the default.
@@ -187,7 +192,7 @@ fn health_check(line: &Directive) -> Result<ProbeConfig, CorefileError> {
 }
 
 fn resolvers(line: &Directive) -> Result<Vec<SocketAddr>, CorefileError> {
-    let resolver = |token: &Token| match target::parse_address(&token.text, target::PORT) {
+    let resolver = |token: &Token| match parse_address(&token.text, target::PORT) {
         Ok(Some(address)) => Ok(address),
         Ok(None) | Err(_) => Err(token.error(format!(
             "'{}' is no resolver; write an IP address, with a port if it is not 53",

@@ -103,18 +103,38 @@ impl Roster {
     }
 }
 
-/// Returns the upstreams of all entries. When they are too many, every entry gives its first ones, so that a
-/// name with many addresses leaves room for the others.
+/// Returns the upstreams of all entries, as many as there may be.
 fn selected(entries: &[Entry]) -> Vec<Arc<Upstream>> {
-    let mut shares = vec![0; entries.len()];
+    let counts: Vec<usize> = entries.iter().map(|entry| entry.upstreams.len()).collect();
+    let shared = shares(&counts).into_iter().zip(entries);
+    shared.flat_map(|(share, entry)| entry.upstreams.iter().take(share)).cloned().collect()
+}
+
+/// Returns how many upstreams each entry gives. When they are too many, every entry gives its first ones, so
+/// that a name with many addresses leaves room for the others.
+fn shares(counts: &[usize]) -> Vec<usize> {
+    let mut shares = vec![0; counts.len()];
     let mut left = MAX_UPSTREAMS;
     for round in 0..MAX_UPSTREAMS {
-        for (share, entry) in shares.iter_mut().zip(entries) {
-            if left > 0 && entry.upstreams.len() > round {
+        for (share, count) in shares.iter_mut().zip(counts) {
+            if left > 0 && *count > round {
                 (*share, left) = (round + 1, left - 1);
             }
         }
     }
-    let shared = shares.iter().zip(entries);
-    shared.flat_map(|(share, entry)| entry.upstreams.iter().take(*share)).cloned().collect()
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_has_its_share() {
+        assert_eq!(shares(&[1, 2, 0, 3]), [1, 2, 0, 3]);
+        assert_eq!(shares(&[1, 40]), [1, 14]);
+        assert_eq!(shares(&[40, 1, 40]), [7, 1, 7]);
+        assert_eq!(shares(&[40, 40]), [8, 7]);
+        assert_eq!(shares(&[]), [0; 0]);
+    }
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
-use super::target::host_name;
+use super::endpoint::host_name;
 use crate::corefile::{CorefileError, Directive, Files, Token};
 use crate::plugin::arguments;
 
