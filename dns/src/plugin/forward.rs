@@ -16,6 +16,7 @@ pub(crate) mod config;
 mod endpoint;
 mod exchange;
 mod flights;
+mod framing;
 pub(crate) mod health;
 mod maker;
 pub(crate) mod metrics;

@@ -138,9 +138,16 @@ fn untyped(rtype: u16, data: &[u8]) -> RData {
 }
 
 #[test]
-fn types_that_are_not_known_pass_as_they_are() {
-    // Private use, APL, DS, a meta type's neighbour.
-    for (rtype, data) in [(65400, &b"private"[..]), (42, &[0, 1]), (43, &[3]), (65280, &[])] {
+fn what_is_not_known_passes_as_it_is() {
+    // Private use, APL, DS; HTTPS with an id of ALPN that is no text, CSYNC with flags of the future.
+    for (rtype, data) in [
+        (65400, &b"private"[..]),
+        (42, &[0, 1]),
+        (43, &[3]),
+        (65280, &[]),
+        (65, &[0, 1, 0, 0, 1, 0, 3, 2, 0xfa, 0xfa]),
+        (62, &[0, 0, 0, 1, 0, 7]),
+    ] {
         let record = only_record(&with_record(rtype, data));
         assert_eq!(record.record_type(), rtype.into());
         assert_eq!(record.name.to_ascii(), "www.example.org.");

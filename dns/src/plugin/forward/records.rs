@@ -3,13 +3,16 @@
 //! A forwarder must not fail on types that it does not know (RFC 3597 §3): their RDATA is kept as the octets it
 //! is. Only domain names that point back into the message cannot be kept so, because they would point elsewhere
 //! in another message; they are written out. RDATA of a known type that cannot be read makes the whole message
-//! malformed: nobody could use the record, and no honest server sends it.
+//! malformed: nobody could use the record, and no honest server sends it. Of types whose content grows the form
+//! decides, see [`framing`].
 
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{
     BinDecodable, BinDecoder, BinEncodable, BinEncoder, DecodeError, NameEncoding, Restrict,
 };
+
+use super::framing;
 
 /// The smallest record: the root's name, type, class, TTL and no data.
 const MIN_RECORD: usize = 11;
@@ -92,8 +95,11 @@ fn rdata(
             Err(DecodeError::InsufficientBytes)
         };
     }
-    let data = RData::read(&mut of_record, rtype, Restrict::new(length))?;
-    Ok(if data.record_type() == rtype { data } else { untyped(rtype, raw.to_vec()) })
+    match RData::read(&mut of_record, rtype, Restrict::new(length)) {
+        Ok(data) if data.record_type() == rtype => Ok(data),
+        Err(error) if !framing::holds(rtype, raw) => Err(error),
+        Ok(_) | Err(_) => Ok(untyped(rtype, raw.to_vec())),
+    }
 }
 
 fn untyped(code: RecordType, data: Vec<u8>) -> RData {
