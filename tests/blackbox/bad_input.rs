@@ -105,7 +105,7 @@ fn mistakes_in_a_corefile_are_named_with_file_and_line() {
 fn all_mistakes_of_a_corefile_are_named_at_once() {
     let said = said_of(
         b".:0 {\n    eror\n    log . {\n        klass denial\n    }\n    health nowhere\n}\n\
-          org:0 {\n    forward . not-an-address\n    whoami much\n}\n",
+          org:0 {\n    forward . 10.0.0.256\n    whoami much\n}\n",
     );
     let places: Vec<&str> =
         said.lines().map(|line| line.split(" - Error during parsing: ").next().unwrap()).collect();

@@ -491,6 +491,30 @@ fn a_reply_comes_from_the_address_that_was_asked() {
 }
 
 #[test]
+fn an_upstream_may_be_a_host_name() {
+    inside("an_upstream_may_be_a_host_name", || {
+        let directory = tempfile::tempdir().unwrap();
+        let zone = directory.path().join("zone");
+        let text = std::fs::read_to_string(fixture("dns-cases/upstream.zone")).unwrap();
+        std::fs::write(&zone, text + "dns.upstream.test. IN A 127.0.0.1\n").unwrap();
+        let resolver = Upstream::start(&zone).address;
+        let name = format!("dns.upstream.test:{}", resolver.port());
+        let server = serve(&format!("forward . {name} {{\n    resolver {resolver}\n}}"));
+        let address = server.address();
+        assert_eq!(dig(address, "example.com").answer, ["example.com. 300 IN A 192.0.2.80"]);
+
+        // A name that nobody knows does not keep the server from starting.
+        let server = serve(&format!("forward . gone.test {{\n    resolver {resolver}\n}}"));
+        let address = server.address();
+        assert_eq!(dig(address, "web.alpha.svc.cluster.local").answer.len(), 1);
+        let reply = dig(address, "example.com");
+        assert_eq!(reply.status, "SERVFAIL");
+        assert!(reply.text.contains("EDE: 22"), "{}", reply.text);
+        assert!(reply.text.contains("gone.test:53 is not resolved"), "{}", reply.text);
+    });
+}
+
+#[test]
 fn a_resolver_configured_like_a_pod_finds_short_names() {
     inside_with_mounts("a_resolver_configured_like_a_pod_finds_short_names", || {
         let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));

@@ -1,8 +1,11 @@
 //! Asks one upstream server: sockets and timeouts, no decisions.
 
+mod https;
 mod idle;
+mod lookup;
 mod probe;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::io;
@@ -20,20 +23,46 @@ use crate::plugin::forward::metrics::UpstreamMetrics;
 use crate::plugin::forward::request::Request;
 use crate::{Protocol, Reply};
 
+pub(crate) use self::https::{ALPN, HttpsClient};
+pub(crate) use self::lookup::NameLookup;
 pub(crate) use self::probe::Prober;
+pub(crate) use self::tls::{TlsClient, TlsClients};
 
-/// A server that is asked by plain DNS (RFC 1035 §4.2), with its connections.
+/// A server that is asked, with its connections.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// Its address.
     pub(crate) address: SocketAddr,
-    /// Its address as metrics and texts spell it.
+    /// The TO argument, as metrics spell it.
     pub(crate) label: String,
+    /// The TO argument as texts spell it: with the address, if it is a name.
+    pub(crate) shown: Arc<str>,
     /// Whether it answers.
     pub(crate) health: Health,
     source: Option<IpAddr>,
+    channel: Channel,
     idle: Arc<Idle>,
     metrics: UpstreamMetrics,
+}
+
+/// How an upstream is spoken to.
+#[derive(Debug)]
+pub(crate) enum Channel {
+    /// Plain DNS by UDP or TCP (RFC 1035 §4.2).
+    Plain,
+    /// DNS over TLS (RFC 7858).
+    Tls(TlsClient),
+    /// DNS over HTTPS (RFC 8484).
+    Https(Arc<HttpsClient>),
+}
+
+/// What carries a question and its reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Carriage {
+    Udp,
+    Tcp,
+    Tls,
+    Https,
 }
 
 /// A valid reply, and how it came.
@@ -42,7 +71,7 @@ pub(crate) struct Exchanged {
     /// The reply.
     pub(crate) reply: Reply,
     /// What carried it: TCP too when the one by UDP was truncated.
-    pub(crate) protocol: Protocol,
+    pub(crate) carriage: Carriage,
 }
 
 /// Says why an upstream gave no valid reply.
@@ -59,28 +88,45 @@ pub(crate) enum ExchangeError {
     /// The network or this host refused; `connection refused` is the upstream's ICMP or RST.
     #[error("{0}")]
     Network(#[from] io::Error),
+    /// No encrypted connection came about: mostly because of the server's certificate.
+    #[error("{0}")]
+    Tls(String),
+    /// The server on the other end of an encrypted connection answers otherwise than DNS over HTTPS has it.
+    #[error("{0}")]
+    Http(String),
     /// The server on the other end of a connection does not speak DNS.
-    #[error("{0} over TCP")]
-    NotDns(NotOurs),
+    #[error("{0} over {name}", name = .1.name())]
+    NotDns(NotOurs, Carriage),
 }
 
 impl Upstream {
-    /// Returns an upstream to which there is no connection yet.
+    /// Returns an upstream to which there is no connection yet. The label is that of its TO argument.
     pub(crate) fn new(
+        label: String,
         address: SocketAddr,
+        channel: Channel,
         source: Option<IpAddr>,
         idle: IdleConfig,
         health: Health,
         metrics: UpstreamMetrics,
     ) -> Self {
-        let label = address.to_string();
-        Self { address, label, health, source, idle: Arc::new(Idle::new(idle)), metrics }
+        let text = address.to_string();
+        let shown = if label == text { text.into() } else { format!("{label} ({text})").into() };
+        let idle = Arc::new(Idle::new(idle));
+        Self { address, label, shown, health, source, channel, idle, metrics }
     }
 
-    /// Asks, and waits no longer than `timeout`, nor beyond `deadline`.
-    ///
-    /// A truncated reply by UDP is asked for again by TCP, with a time of its own but the same deadline; when
-    /// that fails it is returned with its TC bit.
+    /// Returns what carries a question that should go by a transport of plain DNS, if the upstream has it.
+    pub(crate) fn carriage(&self, protocol: Protocol) -> Carriage {
+        match (&self.channel, protocol) {
+            (Channel::Plain, Protocol::Udp) => Carriage::Udp,
+            (Channel::Plain, Protocol::Tcp) => Carriage::Tcp,
+            (Channel::Tls(_), _) => Carriage::Tls,
+            (Channel::Https(_), _) => Carriage::Https,
+        }
+    }
+
+    /// Asks, and waits no longer than `timeout`, nor beyond `deadline`. `protocol` matters to plain DNS only.
     pub(crate) async fn exchange(
         &self,
         request: &Request,
@@ -89,24 +135,43 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Exchanged, ExchangeError> {
         let until = || deadline.min(Instant::now() + timeout);
-        if protocol == Protocol::Tcp {
-            let reply = self.by_tcp(request, until()).await?;
-            return Ok(Exchanged { reply, protocol });
-        }
+        let carriage = self.carriage(protocol);
+        let reply = match &self.channel {
+            Channel::Plain if carriage == Carriage::Udp => {
+                return self.by_udp(request, until).await;
+            }
+            Channel::Plain => self.by_stream(None, request, until()).await?,
+            Channel::Tls(tls) => self.by_stream(Some(tls), request, until()).await?,
+            Channel::Https(client) => client.exchange(request, &self.metrics, until()).await?,
+        };
+        Ok(Exchanged { reply, carriage })
+    }
+
+    /// Asks by UDP. A truncated reply is asked for again by TCP, with a time of its own; when that fails it is
+    /// returned with its TC bit.
+    async fn by_udp(
+        &self,
+        request: &Request,
+        until: impl Fn() -> Instant,
+    ) -> Result<Exchanged, ExchangeError> {
         let reply = udp::exchange(self.address, self.source, request, until()).await?;
-        if !reply.truncated {
-            return Ok(Exchanged { reply, protocol });
+        if reply.truncated
+            && let Ok(whole) = self.by_stream(None, request, until()).await
+        {
+            return Ok(Exchanged { reply: whole, carriage: Carriage::Tcp });
         }
-        match self.by_tcp(request, until()).await {
-            Ok(whole) => Ok(Exchanged { reply: whole, protocol: Protocol::Tcp }),
-            // The upstream answered; a network without TCP makes it no worse.
-            Err(_) => Ok(Exchanged { reply, protocol }),
-        }
+        // The upstream answered; a network without TCP makes it no worse.
+        Ok(Exchanged { reply, carriage: Carriage::Udp })
     }
 
     /// Asks on a kept connection if there is one. The server may have closed it meanwhile, so its failure says
     /// nothing and a new one is tried (RFC 7766 §6.2.4).
-    async fn by_tcp(&self, request: &Request, deadline: Instant) -> Result<Reply, ExchangeError> {
+    async fn by_stream(
+        &self,
+        tls: Option<&TlsClient>,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Reply, ExchangeError> {
         if let Some(mut kept) = self.idle.take(Instant::now()) {
             self.metrics.connection_hits.inc();
             match kept.exchange(request, deadline).await {
@@ -114,8 +179,8 @@ impl Upstream {
                     self.idle.keep(kept);
                     return Ok(reply);
                 }
-                Err(ExchangeError::Network(_)) => {}
-                Err(error @ (ExchangeError::TimedOut { .. } | ExchangeError::NotDns(_))) => {
+                Err(ExchangeError::Network(_) | ExchangeError::Tls(_)) => {}
+                Err(error) => {
                     // The path of one is the path of all.
                     self.idle.clear();
                     return Err(error);
@@ -123,10 +188,32 @@ impl Upstream {
             }
         }
         self.metrics.connection_misses.inc();
-        let mut made = tcp::Connection::open(self.address, self.source, deadline).await?;
+        let mut made = tcp::Connection::open(self.address, self.source, tls, deadline).await?;
         let reply = made.exchange(request, deadline).await?;
         self.idle.keep(made);
         Ok(reply)
+    }
+}
+
+impl Carriage {
+    /// Returns the name as texts spell it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Https => "HTTPS",
+        }
+    }
+
+    /// Returns the name as `explain` spells it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+        }
     }
 }
 

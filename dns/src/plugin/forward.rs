@@ -2,27 +2,34 @@
 //!
 //! ```text
 //! Query ─ request ─▶ octets ─┐                 policy, health: whom to ask
-//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP)
+//!                            ├─ exchange ──▶ edge::upstream (UDP, TCP, TLS, HTTPS)
 //! Reply ◀─ answer, records ──┘                 verdict: what to do with the reply
 //! ```
 //!
 //! Queries use the client's transport to the upstream unless an option says otherwise, and a truncated reply
 //! is always asked for again by TCP. Nothing here is unbounded: a query has 5 s and a number of attempts, a
-//! directive [`MAX_SOCKETS`] exchanges, an attempt `read_timeout`.
+//! directive [`MAX_SOCKETS`] exchanges, of them [`MAX_TRIALS`] while all upstreams are unhealthy, an attempt
+//! `read_timeout`.
 
 pub(crate) mod answer;
 pub(crate) mod config;
+mod endpoint;
 mod exchange;
 mod flights;
+mod framing;
 pub(crate) mod health;
+mod maker;
 pub(crate) mod metrics;
+pub(crate) mod names;
 mod options;
 mod policy;
 mod records;
 mod report;
 pub(crate) mod request;
 mod resolv_conf;
+pub(crate) mod roster;
 mod target;
+pub(crate) mod tls;
 mod verdict;
 
 #[cfg(test)]
@@ -30,13 +37,23 @@ mod answer_tests;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
+mod doh_tests;
+#[cfg(test)]
 mod failure_tests;
+#[cfg(test)]
+mod fake_secure;
 #[cfg(test)]
 mod fake_upstream;
 #[cfg(test)]
+mod name_tests;
+#[cfg(test)]
 mod option_tests;
 #[cfg(test)]
+mod target_tests;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tls_tests;
 #[cfg(test)]
 mod transport_tests;
 
@@ -46,19 +63,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use hickory_proto::rr::RecordType;
 use prometheus::IntGauge;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-pub use config::{Carrier, ForwardConfig, IdleConfig, ProbeConfig};
+pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
-pub use target::{MAX_UPSTREAMS, Target};
+pub use target::{Host, Identity, MAX_UPSTREAMS, Scheme, Target};
+pub use tls::TlsConfig;
 
 use self::exchange::{Core, Finished};
 use self::flights::Flights;
-use self::health::Health;
+use self::maker::Maker;
 use self::request::{Request, RequestKey};
+use self::roster::{Entry, Roster};
 use super::{Handling, Outcome, Plugin};
-use crate::edge::upstream::{Prober, Upstream};
+use crate::edge::upstream::{NameLookup, Prober};
 use crate::engine::Context;
 use crate::{ExtendedErrorCode, Protocol, Query, Reply};
 
@@ -68,6 +87,10 @@ const NAME: &str = "forward";
 /// connections. What exceeds it fails at once: a server that is flooded while its upstreams are silent has to
 /// stay small (coredns#6090).
 pub const MAX_SOCKETS: usize = 4096;
+
+/// How many exchanges ask at a time although all upstreams are unhealthy. Others fail at once: while upstreams
+/// are dead, queries would else pile up by the rate at which they come times [`exchange::BUDGET`].
+const MAX_TRIALS: usize = 16;
 
 /// One `forward` directive at work. It is used within a tokio runtime.
 #[derive(Debug)]
@@ -90,10 +113,11 @@ impl Forward {
             Semaphore::new(max.min(Semaphore::MAX_PERMITS))
         });
         let core = Core {
-            upstreams: upstreams(&config, &metrics),
+            roster: roster(&config, &metrics),
             prober: prober(&config),
             metrics,
             sockets: Semaphore::new(MAX_SOCKETS),
+            trials: Semaphore::new(MAX_TRIALS),
             config,
         };
         let (flights, turns) = (Flights::new(), AtomicU64::new(0));
@@ -170,13 +194,25 @@ impl Drop for InFlight<'_> {
     }
 }
 
-fn upstreams(config: &ForwardConfig, metrics: &ForwardMetrics) -> Vec<Arc<Upstream>> {
-    let upstream = |target: &Target| {
-        let metrics = metrics.of_upstream(&target.address.to_string());
-        let health = Health::new(config.max_fails);
-        Arc::new(Upstream::new(target.address, config.source, config.idle, health, metrics))
+/// Makes the upstreams, and starts to look up those that are host names; that ends with the last receiver.
+fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<Arc<Roster>> {
+    let maker = Arc::new(Maker::new(config, metrics));
+    let entry = |target: &Target| match &target.host {
+        Host::Address(address) => Entry::fixed(maker.upstream(target, *address)),
+        Host::Name { .. } => Entry::named(target.to_string()),
     };
-    config.upstreams.iter().map(upstream).collect()
+    let roster = Roster::new(config.upstreams.iter().map(entry).collect());
+    let (sender, receiver) = watch::channel(Arc::new(roster));
+    let sender = Arc::new(sender);
+    for (at, target) in config.upstreams.iter().enumerate() {
+        let Host::Name { name, port } = &target.host else { continue };
+        let lookup = NameLookup::new(name.clone(), *port, config);
+        let counters = metrics.of_name(&target.to_string());
+        let (target, maker) = (target.clone(), Arc::clone(&maker));
+        let make = move |address| maker.upstream(&target, address);
+        tokio::spawn(lookup.follow(Arc::clone(&sender), at, make, counters));
+    }
+    receiver
 }
 
 fn prober(config: &ForwardConfig) -> Option<Prober> {

@@ -1,4 +1,4 @@
-//! The TCP connections to an upstream that nobody uses at the moment.
+//! The connections to an upstream that nobody uses at the moment.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -33,8 +33,8 @@ impl Idle {
     /// Takes a connection that can still be used; none when a new one has to be made.
     pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         let mut kept = self.lock();
-        while let Some(connection) = kept.connections.pop() {
-            if is_fresh(&self.config, &connection, now) && connection.is_quiet() {
+        while let Some(mut connection) = kept.connections.pop() {
+            if self.is_fresh(&connection, now) && connection.is_quiet() {
                 return Some(connection);
             }
         }
@@ -48,7 +48,7 @@ impl Idle {
             max.is_some_and(|max| kept.connections.len() as u64 >= u64::from(max.get()))
         };
         let mut kept = self.lock();
-        if is_full(&kept) || !is_fresh(&self.config, &connection, Instant::now()) {
+        if is_full(&kept) || !self.is_fresh(&connection, Instant::now()) {
             return;
         }
         kept.connections.push(connection);
@@ -66,9 +66,13 @@ impl Idle {
     /// Closes the connections that nobody may use any more; says whether some are left to look after.
     fn expire(&self, now: Instant) -> bool {
         let mut kept = self.lock();
-        kept.connections.retain(|connection| is_fresh(&self.config, connection, now));
+        kept.connections.retain(|connection| self.is_fresh(connection, now));
         kept.is_swept = !kept.connections.is_empty();
         kept.is_swept
+    }
+
+    fn is_fresh(&self, connection: &Connection, now: Instant) -> bool {
+        self.config.is_fresh((connection.made, connection.used), now)
     }
 
     /// What the lock guards is whole at every moment, so a panic elsewhere does not spoil it.
@@ -86,10 +90,4 @@ async fn sweep(idle: Weak<Idle>, interval: Duration) {
             return;
         }
     }
-}
-
-fn is_fresh(config: &IdleConfig, connection: &Connection, now: Instant) -> bool {
-    let age = now.saturating_duration_since(connection.made);
-    let unused = now.saturating_duration_since(connection.used);
-    unused < config.expire && config.max_age.is_none_or(|max| age < max)
 }

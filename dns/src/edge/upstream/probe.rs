@@ -30,7 +30,7 @@ impl Prober {
     /// answered, a probe or a query, or when the configuration has it no more.
     pub(crate) fn probe(&self, upstream: &Arc<Upstream>) {
         if upstream.health.begins_probing() {
-            tracing::warn!(upstream = %upstream.label, "upstream does not answer, probing it");
+            tracing::warn!(upstream = %upstream.shown, "upstream does not answer, probing it");
             tokio::spawn(self.clone().run(Arc::downgrade(upstream)));
         }
     }
@@ -44,7 +44,7 @@ impl Prober {
             }
             if self.is_answered_by(&upstream).await {
                 upstream.health.succeeded();
-                tracing::info!(upstream = %upstream.label, "upstream answers again");
+                tracing::info!(upstream = %upstream.shown, "upstream answers again");
                 continue;
             }
             upstream.health.failed();

@@ -138,21 +138,22 @@ fn untyped(rtype: u16, data: &[u8]) -> RData {
 }
 
 #[test]
-fn data_that_is_not_understood_passes_as_it_is() {
+fn what_is_not_known_passes_as_it_is() {
+    // Private use, APL, DS; HTTPS with an id of ALPN that is no text, CSYNC with flags of the future.
     for (rtype, data) in [
-        // An address of three octets, TXT whose string is too long, CAA without a tag, SVCB with parameters out
-        // of order, TLSA of one octet; private use; HINFO of one string.
-        (1, &[192, 0, 2][..]),
-        (16, b"\x09short"),
-        (257, b"\x00"),
-        (65, &[0, 1, 0, 0, 3, 0, 2, 1, 187, 0, 1, 0, 3, 2, b'h', b'2']),
-        (52, &[3]),
-        (65400, b"private"),
-        (13, b"\x03cpu"),
+        (65400, &b"private"[..]),
+        (42, &[0, 1]),
+        (43, &[3]),
+        (65280, &[]),
+        (65, &[0, 1, 0, 0, 1, 0, 3, 2, 0xfa, 0xfa]),
+        (62, &[0, 0, 0, 1, 0, 7]),
     ] {
         let record = only_record(&with_record(rtype, data));
-        assert_eq!(record.data, untyped(rtype, data), "type {rtype}");
+        assert_eq!(record.record_type(), rtype.into());
         assert_eq!(record.name.to_ascii(), "www.example.org.");
+        if !data.is_empty() {
+            assert_eq!(record.data, untyped(rtype, data), "type {rtype}");
+        }
         let mut again = good();
         again.answers = vec![record.clone()];
         let bytes = again.to_vec().unwrap();
@@ -160,6 +161,30 @@ fn data_that_is_not_understood_passes_as_it_is() {
     }
     let empty = only_record(&with_record(42, b""));
     assert_eq!((empty.record_type(), empty.data), (42.into(), RData::Update0(42.into())));
+}
+
+#[test]
+fn data_that_its_type_forbids_makes_a_message_malformed() {
+    for (rtype, data) in [
+        // Addresses of three, five and no octets; TXT whose string is too long and one without any; CAA without
+        // a tag; HTTPS with parameters out of order; TLSA of one octet; HINFO of one string; a cut SOA; a name
+        // with something behind it.
+        (1, &[192, 0, 2][..]),
+        (1, &[192, 0, 2, 1, 1]),
+        (1, &[]),
+        (28, &[192, 0, 2, 1]),
+        (16, b"\x09short"),
+        (16, b""),
+        (257, b"\x00"),
+        (65, &[0, 1, 0, 0, 3, 0, 2, 1, 187, 0, 1, 0, 3, 2, b'h', b'2']),
+        (52, &[3]),
+        (13, b"\x03cpu"),
+        (6, &[0xc0, 12, 0xc0, 12, 0, 0]),
+        (5, &[0xc0, 12, 0]),
+    ] {
+        let read = read_whole(&with_record(rtype, data));
+        assert_eq!(read, Err(NotOurs::Malformed), "type {rtype}, {data:?}");
+    }
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! What a `forward` directive asks for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{LowerName, Name};
+use tokio::time::Instant;
 
 use super::Policy;
 use super::target::Target;
+use super::tls::TlsConfig;
 use crate::corefile::{CorefileError, Directive, Files};
 
 /// Is one `forward` directive, read and judged.
@@ -21,10 +23,11 @@ use crate::corefile::{CorefileError, Directive, Files};
 ///     expire DURATION            health_check DURATION  failover RCODE...
 ///     max_age DURATION             [no_rec]             failfast_all_unhealthy_upstreams
 ///     max_idle_conns N             [domain FQDN]        source_address IP
-///     read_timeout DURATION
+///     read_timeout DURATION      resolver IP[:PORT]... resolve_interval DURATION
+///     tls_servername NAME        tls [CERT KEY] [CA]   doh_method GET|POST
 /// }
 /// ```
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct ForwardConfig {
     /// The zones whose names are forwarded: FROM, or for a network the reverse zones that cover it.
     pub from: Vec<LowerName>,
@@ -32,20 +35,28 @@ pub struct ForwardConfig {
     pub except: Vec<LowerName>,
     /// The servers to forward to: 1 to [`MAX_UPSTREAMS`](super::MAX_UPSTREAMS).
     pub upstreams: Vec<Target>,
+    /// The servers that host names among them are looked up with; not empty when there is one.
+    pub resolvers: Vec<SocketAddr>,
     /// The order in which they are asked; random by default.
     pub policy: Policy,
     /// The transport to them; that of the client by default.
     pub carrier: Carrier,
+    /// The longest time between two lookups of a name that has addresses; 30 s by default.
+    pub resolve_interval: Duration,
+    /// How encrypted connections to them are verified.
+    pub tls: TlsConfig,
+    /// How questions are put to upstreams with `https://`; POST by default.
+    pub doh_method: DohMethod,
     /// The address that queries leave from; chosen by the system by default.
     pub source: Option<IpAddr>,
-    /// How TCP connections are kept.
+    /// How connections are kept.
     pub idle: IdleConfig,
     /// How long one attempt may take, connecting included; 2 s by default.
     pub read_timeout: Duration,
     /// After how many failures in a row an upstream is unhealthy, 2 by default; none: never.
     pub max_fails: Option<NonZeroU32>,
-    /// How many attempts one query gets; twice the number of upstreams by default.
-    pub max_attempts: u32,
+    /// How many attempts one query gets; by default twice the number of upstreams.
+    pub max_attempts: Option<NonZeroU32>,
     /// How a failing upstream is probed.
     pub probe: ProbeConfig,
     /// Whether queries fail at once while every upstream is unhealthy, instead of trying one nevertheless.
@@ -74,7 +85,7 @@ pub enum Carrier {
     Udp,
 }
 
-/// How TCP connections to upstreams are kept for later queries.
+/// How connections to upstreams are kept for later queries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IdleConfig {
     /// How long an unused connection is kept; 10 s by default.
@@ -84,6 +95,24 @@ pub struct IdleConfig {
     /// How many unused connections are kept for an upstream. None: as many as queries needed at the same time,
     /// which [`MAX_SOCKETS`](super::MAX_SOCKETS) bounds.
     pub max_connections: Option<NonZeroU32>,
+}
+
+impl IdleConfig {
+    /// Says whether a connection that was made and last used at these times may be used.
+    pub(crate) fn is_fresh(&self, (made, used): (Instant, Instant), now: Instant) -> bool {
+        let age = now.saturating_duration_since(made);
+        let unused = now.saturating_duration_since(used);
+        unused < self.expire && self.max_age.is_none_or(|max| age < max)
+    }
+}
+
+/// How questions are put over HTTPS (RFC 8484 §4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DohMethod {
+    /// In the URL, so that caches on the way can answer.
+    Get,
+    /// In the body.
+    Post,
 }
 
 /// How a failing upstream is probed until it answers.
@@ -118,9 +147,12 @@ impl ForwardConfig {
             },
             read_timeout: Duration::from_secs(2),
             max_fails: NonZeroU32::new(2),
-            // At most twice MAX_UPSTREAMS.
-            max_attempts: u32::try_from(2 * upstreams.len()).unwrap_or(u32::MAX),
+            max_attempts: None,
             upstreams,
+            resolvers: Vec::new(),
+            resolve_interval: Duration::from_secs(30),
+            tls: TlsConfig::default(),
+            doh_method: DohMethod::Post,
             probe: ProbeConfig {
                 interval: Duration::from_millis(500),
                 recursion_desired: true,

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::config::{Carrier, ForwardConfig};
 use super::metrics::ForwardMetrics;
 use super::policy::{Choice, Route};
 use super::report::{Attempt, Failure};
 use super::request::Request;
+use super::roster::Roster;
 use super::verdict::{Verdict, judge};
 use crate::edge::upstream::{Prober, Upstream};
 use crate::plugin::Outcome;
@@ -23,12 +24,14 @@ pub(super) const BUDGET: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) config: ForwardConfig,
-    pub(super) upstreams: Vec<Arc<Upstream>>,
+    pub(super) roster: watch::Receiver<Arc<Roster>>,
     /// How a failing upstream is probed; none when the probe cannot be encoded.
     pub(super) prober: Option<Prober>,
     pub(super) metrics: ForwardMetrics,
     /// One permit for every exchange, which has one socket at a time.
     pub(super) sockets: Semaphore,
+    /// One permit for every exchange that asks although all upstreams are unhealthy.
+    pub(super) trials: Semaphore,
 }
 
 /// A finished exchange. Equal queries share it.
@@ -73,12 +76,31 @@ pub(super) async fn run(
         core.metrics.refused("sockets");
         return Finished::failed(Failure::NoSocket);
     };
-    Course::new(&core, request, client, turn).run().await
+    let deadline = Instant::now() + BUDGET;
+    let roster = core.roster(deadline).await;
+    if roster.upstreams().is_empty() {
+        core.metrics.refused("unresolved");
+        return Finished::failed(Failure::Unresolved(roster.why_empty()));
+    }
+    Course::new(&core, &roster, request, client, (deadline, turn)).run().await
+}
+
+impl Core {
+    /// Returns the upstreams; while the only names are being looked up for the first time, it waits.
+    async fn roster(&self, deadline: Instant) -> Arc<Roster> {
+        let mut roster = self.roster.clone();
+        let ready = roster.wait_for(|roster| !roster.is_pending());
+        if let Ok(Ok(ready)) = timeout_at(deadline, ready).await {
+            return Arc::clone(&ready);
+        }
+        Arc::clone(&self.roster.borrow())
+    }
 }
 
 /// One exchange on its way.
 struct Course<'a> {
     core: &'a Core,
+    upstreams: &'a [Arc<Upstream>],
     request: Request,
     protocol: Protocol,
     deadline: Instant,
@@ -88,11 +110,19 @@ struct Course<'a> {
     /// A reply that `failover` set aside: better than none.
     spare: Option<Reply>,
     failure: Failure,
-    is_broken: bool,
+    /// The permit to ask although all upstreams are unhealthy, once it is needed.
+    trial: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Course<'a> {
-    fn new(core: &'a Core, request: Request, client: Protocol, turn: u64) -> Self {
+    fn new(
+        core: &'a Core,
+        roster: &'a Roster,
+        request: Request,
+        client: Protocol,
+        (deadline, turn): (Instant, u64),
+    ) -> Self {
+        let upstreams = roster.upstreams();
         let protocol = match core.config.carrier {
             Carrier::AsClient => client,
             Carrier::Tcp => Protocol::Tcp,
@@ -101,22 +131,23 @@ impl<'a> Course<'a> {
         let random = rand::random();
         Self {
             core,
+            upstreams,
             request,
             protocol,
-            deadline: Instant::now() + BUDGET,
+            deadline,
             random,
-            route: Route::new(core.config.policy, core.upstreams.len(), random, turn),
+            route: Route::new(core.config.policy, upstreams.len(), random, turn),
             attempts: Vec::new(),
             spare: None,
             failure: Failure::NoReply,
-            is_broken: false,
+            trial: None,
         }
     }
 
     async fn run(mut self) -> Finished {
         while let Some((upstream, was_healthy)) = self.choose() {
             let Some(reply) = self.ask(upstream, was_healthy).await else { continue };
-            let upstreams = &self.core.upstreams;
+            let upstreams = self.upstreams;
             let is_healthy = |at: usize| upstreams.get(at).is_some_and(|it| it.health.is_healthy());
             let is_other_left = self.may_try() && self.route.skip_asked(is_healthy);
             match judge(&self.core.config, &reply, is_other_left) {
@@ -126,7 +157,7 @@ impl<'a> Course<'a> {
             }
         }
         let end = match self.spare.take() {
-            None => End::Failed(self.failure),
+            None => End::Failed(self.failure.clone()),
             Some(reply) => match judge(&self.core.config, &reply, false) {
                 Verdict::NextPlugin => End::NextPlugin,
                 Verdict::Use | Verdict::NextUpstream => End::Reply(reply),
@@ -140,7 +171,7 @@ impl<'a> Course<'a> {
         if !self.may_try() {
             return None;
         }
-        let upstreams = &self.core.upstreams;
+        let upstreams = self.upstreams;
         let is_healthy = |at: usize| upstreams.get(at).is_some_and(|it| it.health.is_healthy());
         match self.route.next(is_healthy, self.random)? {
             Choice::Healthy(at) => Some((upstreams.get(at)?, true)),
@@ -150,19 +181,35 @@ impl<'a> Course<'a> {
                 None
             }
             Choice::Unhealthy(at) => {
-                if !self.is_broken {
-                    self.is_broken = true;
-                    self.core.metrics.healthcheck_broken.inc();
+                if self.trial.is_none() {
+                    self.trial = Some(self.begin_trial()?);
                 }
                 Some((upstreams.get(at)?, false))
             }
         }
     }
 
+    /// Lets a few queries at a time ask although all upstreams are unhealthy: as long as few come that is all of
+    /// them, as in CoreDNS, but a crowd does not wait for dead servers.
+    fn begin_trial(&mut self) -> Option<SemaphorePermit<'a>> {
+        let metrics = &self.core.metrics;
+        if let Ok(trial) = self.core.trials.try_acquire() {
+            metrics.healthcheck_broken.inc();
+            return Some(trial);
+        }
+        metrics.refused("trials");
+        self.failure = Failure::NoTrial;
+        None
+    }
+
     /// Says whether the time and the number of attempts allow another one.
     fn may_try(&self) -> bool {
-        let max = usize::try_from(self.core.config.max_attempts).unwrap_or(usize::MAX);
-        self.attempts.len() < max && Instant::now() < self.deadline
+        let max = self.core.config.max_attempts;
+        let is_attempt_left = match max {
+            Some(max) => (self.attempts.len() as u64) < u64::from(max.get()),
+            None => self.attempts.len() < 2 * self.upstreams.len(),
+        };
+        is_attempt_left && Instant::now() < self.deadline
     }
 
     async fn ask(&mut self, upstream: &Arc<Upstream>, was_healthy: bool) -> Option<Reply> {
@@ -173,23 +220,23 @@ impl<'a> Course<'a> {
         let exchanged =
             upstream.exchange(&self.request, self.protocol, timeout, self.deadline).await;
         let elapsed = since.elapsed();
-        let (protocol, result, reply) = match exchanged {
+        let (carriage, result, reply) = match exchanged {
             Ok(exchanged) => {
                 upstream.health.succeeded();
                 let rcode = exchanged.reply.rcode;
                 core.metrics.answered(&upstream.label, rcode, elapsed);
-                (exchanged.protocol, Ok(rcode), Some(exchanged.reply))
+                (exchanged.carriage, Ok(rcode), Some(exchanged.reply))
             }
             Err(error) => {
                 upstream.health.failed();
                 if let Some(prober) = &core.prober {
                     prober.probe(upstream);
                 }
-                (self.protocol, Err(error), None)
+                (upstream.carriage(self.protocol), Err(error), None)
             }
         };
-        let upstream = upstream.address;
-        self.attempts.push(Attempt { upstream, protocol, was_healthy, elapsed, result });
+        let upstream = Arc::clone(&upstream.shown);
+        self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result });
         reply
     }
 

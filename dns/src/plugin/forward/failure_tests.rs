@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use tokio::time::Instant;
 
+use super::MAX_TRIALS;
 use super::fake_upstream::{FakeUpstream, Seen, black_hole, closed_port, reply_to};
 use super::testing::{Server, by_tcp, by_udp};
 use crate::ExtendedErrorCode;
@@ -72,6 +74,29 @@ async fn a_closed_port_leads_to_the_next_upstream_at_once() {
 }
 
 #[tokio::test]
+async fn a_reply_with_an_impossible_address_is_no_reply() {
+    let short = |seen: Seen| {
+        let mut reply = reply_to(&seen.message).to_vec().unwrap();
+        // RDLENGTH 3 instead of 4, and one octet less.
+        reply.pop();
+        let at = reply.len() - 4;
+        reply[at] = 3;
+        vec![reply]
+    };
+    let (bad, good) = (FakeUpstream::start(short).await, FakeUpstream::good().await);
+    for query in [by_udp("a.example."), by_tcp("a.example.")] {
+        let (to_bad, to_good) = (bad.address, good.address);
+        let options = "policy sequential\nread_timeout 50ms";
+        let alone = format!("forward . {to_bad} {{\nmax_fails 0\n{options}\n}}");
+        let error = Server::new(&alone).ask(&query).await.error.unwrap();
+        assert!(error.contains("malformed message"), "{error}");
+        let both = format!("forward . {to_bad} {to_good} {{\n{options}\n}}");
+        let reply = Server::new(&both).ask(&query).await;
+        assert_eq!((reply.rcode, reply.answers.len()), (ResponseCode::NoError, 1));
+    }
+}
+
+#[tokio::test]
 async fn with_all_unhealthy_one_is_asked_nevertheless() {
     let (closed, other) = (closed_port(1), closed_port(2));
     let options = "max_fails 1\nhealth_check 1h";
@@ -83,6 +108,56 @@ async fn with_all_unhealthy_one_is_asked_nevertheless() {
     assert_eq!(notes.len(), 4, "twice the number of upstreams: {notes:?}");
     assert!(notes.iter().all(|note| note.contains("(unhealthy)")), "{notes:?}");
     assert_eq!(server.metric("coredns_forward_healthcheck_broken_total", "") - before, 1.0);
+}
+
+#[tokio::test]
+async fn a_crowd_does_not_wait_for_dead_upstreams() {
+    let (upstream, switch) = switchable().await;
+    let options = "max_fails 1\nread_timeout 300ms\nmax_connect_attempts 1\nhealth_check 1h";
+    let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
+    server.ask(&by_udp("first.example.")).await;
+    assert_eq!(upstream.asked(), 1);
+
+    let queries: Vec<_> = (0..100).map(|at| by_udp(&format!("{at}.example."))).collect();
+    let replies = join_all(queries.iter().map(|query| server.ask(query))).await;
+    assert_eq!(upstream.asked(), 1 + MAX_TRIALS, "the others were not sent");
+    let fast = "every upstream is unhealthy, and other queries are trying them";
+    let count = replies.iter().filter(|reply| reply.error.as_deref() == Some(fast)).count();
+    assert_eq!(count, 100 - MAX_TRIALS);
+    for reply in replies {
+        assert_eq!(reply.rcode, ResponseCode::ServFail);
+        assert_eq!(reply.extended_error.unwrap().code, ExtendedErrorCode::NoReachableAuthority);
+    }
+    assert_eq!(server.metric("portolan_forward_refused_total", "trials"), count as f64);
+    assert_eq!(server.metric("coredns_forward_healthcheck_broken_total", ""), MAX_TRIALS as f64);
+
+    // The trials are over: one query is tried again, and brings the upstream back for all.
+    switch.store(true, Ordering::Relaxed);
+    assert_eq!(server.ask(&by_udp("last.example.")).await.rcode, ResponseCode::NoError);
+    let replies = join_all(queries.iter().map(|query| server.ask(query))).await;
+    assert!(replies.iter().all(|reply| reply.rcode == ResponseCode::NoError));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_was_long_away_is_known_within_two_seconds() {
+    let (upstream, switch) = switchable().await;
+    let options = "failfast_all_unhealthy_upstreams";
+    let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
+    let query = by_udp("a.example.");
+    assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
+    for away in [10_000, 30_000, 120_500] {
+        tokio::time::sleep(Duration::from_millis(away)).await;
+        assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
+        switch.store(true, Ordering::Relaxed);
+        let since = Instant::now();
+        while server.ask(&query).await.rcode != ResponseCode::NoError {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let elapsed = since.elapsed();
+        assert!(elapsed <= Duration::from_millis(2010), "away {away} ms, back after {elapsed:?}");
+        switch.store(false, Ordering::Relaxed);
+        assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record, RecordType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::Protocol;
@@ -56,7 +56,24 @@ impl FakeUpstream {
         queries: usize,
         script: impl Fn(Seen) -> Vec<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        let (udp, tcp) = sockets().await;
+        Self::serving(sockets().await, queries, script)
+    }
+
+    /// Starts an upstream at this address; none if its port is taken.
+    pub(super) async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(Seen) -> Vec<Vec<u8>> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let udp = UdpSocket::bind(address).await.ok()?;
+        let tcp = TcpListener::bind(address).await.ok()?;
+        Some(Self::serving((udp, tcp), usize::MAX, script))
+    }
+
+    fn serving(
+        (udp, tcp): (UdpSocket, TcpListener),
+        queries: usize,
+        script: impl Fn(Seen) -> Vec<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         let address = udp.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(record(Arc::clone(&seen), script));
@@ -149,8 +166,9 @@ async fn serve_tcp(listener: TcpListener, queries: usize, script: Arc<Script>) {
     }
 }
 
-async fn serve_connection(
-    mut stream: TcpStream,
+/// Answers the questions of a connection, each with its length before it.
+pub(super) async fn serve_connection(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     from: SocketAddr,
     queries: usize,
     script: Arc<Script>,

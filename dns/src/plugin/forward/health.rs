@@ -7,8 +7,9 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The longest time between two probes, unless `health_check` asks for a longer one.
-const MAX_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest time between two probes, unless `health_check` asks for a longer one. With the second that a probe
+/// waits for its reply, an upstream that comes back is known within two.
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The health of one upstream.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Health {
     }
 }
 
-/// Returns the time until the next probe after some failed ones: it doubles up to 10 s, less up to a quarter by
+/// Returns the time until the next probe after some failed ones: it doubles up to 1 s, less up to a quarter by
 /// chance, so that many servers do not probe in step.
 pub(crate) fn probe_delay(interval: Duration, failed: u32, random: u32) -> Duration {
     let factor = 2_u32.saturating_pow(failed.saturating_sub(1));
@@ -103,7 +104,9 @@ mod tests {
     fn probe_delays_double_up_to_a_bound() {
         let seconds = |failed| probe_delay(Duration::from_millis(500), failed, 0).as_secs_f64();
         let delays: Vec<_> = [1, 2, 3, 4, 5, 6, 100].map(seconds).into();
-        assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]);
+        assert_eq!(delays, [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+        let often = |failed| probe_delay(Duration::from_millis(100), failed, 0).as_millis();
+        assert_eq!([1, 2, 3, 4, 5, 6].map(often), [100, 200, 400, 800, 1000, 1000]);
         let minute = Duration::from_secs(60);
         assert_eq!(probe_delay(minute, 9, 0), minute);
         for random in 0..512 {

@@ -1,6 +1,6 @@
 //! What forwarding counts.
 //!
-//! `to` is the address of an upstream, `rcode` a mnemonic or `other`, so that label values are bounded by the
+//! `to` is an upstream as TO names it, with its port, `rcode` a mnemonic or `other`, so that label values are bounded by the
 //! configuration.
 
 use std::time::Duration;
@@ -28,6 +28,7 @@ pub struct ForwardMetrics {
     /// Queries under way, those that wait for another's answer included.
     pub(super) in_flight: IntGauge,
     refused: IntCounterVec,
+    lookups: IntCounterVec,
 }
 
 /// What CoreDNS counts for each upstream.
@@ -51,11 +52,20 @@ struct OldMetrics {
 /// The counters of one upstream's connections and probes.
 #[derive(Clone, Debug)]
 pub(crate) struct UpstreamMetrics {
-    /// Queries over TCP that found an unused connection.
+    /// Queries that found an unused connection.
     pub(crate) connection_hits: IntCounter,
-    /// Queries over TCP for which a connection was made.
+    /// Queries for which a connection was made.
     pub(crate) connection_misses: IntCounter,
     probe_failures: [IntCounter; 2],
+}
+
+/// The counters of one upstream that is a host name.
+#[derive(Clone, Debug)]
+pub(crate) struct NameMetrics {
+    /// Lookups that brought an address.
+    pub(crate) successful: IntCounter,
+    /// Lookups that brought none.
+    pub(crate) failed: IntCounter,
 }
 
 impl ForwardMetrics {
@@ -76,13 +86,25 @@ impl ForwardMetrics {
         let refused =
             Opts::new("portolan_forward_refused_total", "Queries not forwarded, by reason.");
         let refused = counters(registry, refused, &["reason"])?;
-        let (proxy, old) = (ProxyMetrics::register(registry)?, OldMetrics::register(registry)?);
-        Ok(Self { proxy, old, healthcheck_broken, max_concurrent_rejects, in_flight, refused })
+        let lookups = Opts::new(
+            "portolan_forward_name_lookups_total",
+            "Lookups of upstreams that are host names.",
+        );
+        let lookups = counters(registry, lookups, &["to", "result"])?;
+        Ok(Self {
+            proxy: ProxyMetrics::register(registry)?,
+            old: OldMetrics::register(registry)?,
+            healthcheck_broken,
+            max_concurrent_rejects,
+            in_flight,
+            refused,
+            lookups,
+        })
     }
 
-    /// Returns the counters of one upstream.
-    pub(super) fn of_upstream(&self, to: &str) -> UpstreamMetrics {
-        let labels = [PROXY_NAME, to, "tcp"];
+    /// Returns the counters of one upstream, whose connections are `tcp`, `tcp-tls` or `https`.
+    pub(super) fn of_upstream(&self, to: &str, proto: &str) -> UpstreamMetrics {
+        let labels = [PROXY_NAME, to, proto];
         UpstreamMetrics {
             connection_hits: self.proxy.connection_hits.with_label_values(&labels),
             connection_misses: self.proxy.connection_misses.with_label_values(&labels),
@@ -90,6 +112,14 @@ impl ForwardMetrics {
                 self.proxy.probe_failures.with_label_values(&[PROXY_NAME, to]),
                 self.old.probe_failures.with_label_values(&[to]),
             ],
+        }
+    }
+
+    /// Returns the counters of one upstream that is a host name.
+    pub(super) fn of_name(&self, to: &str) -> NameMetrics {
+        NameMetrics {
+            successful: self.lookups.with_label_values(&[to, "success"]),
+            failed: self.lookups.with_label_values(&[to, "failure"]),
         }
     }
 
@@ -106,7 +136,8 @@ impl ForwardMetrics {
         self.old.responses.with_label_values(&[to, rcode]).inc();
     }
 
-    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `unhealthy` or `transfer`.
+    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `transfer`, `trials`, `unhealthy` or
+    /// `unresolved`.
     pub(super) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
     }
@@ -202,10 +233,11 @@ mod tests {
         let registry = Registry::new();
         let metrics = ForwardMetrics::register(&registry).unwrap();
         assert!(ForwardMetrics::register(&registry).is_err(), "names are unique");
-        metrics.of_upstream("10.0.0.1:53").probe_failed();
+        metrics.of_upstream("10.0.0.1:53", "tcp").probe_failed();
         metrics.asked("10.0.0.1:53");
         metrics.answered("10.0.0.1:53", ResponseCode::NXDomain, Duration::from_millis(3));
         metrics.refused("sockets");
+        metrics.of_name("dns.example:53").failed.inc();
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|family| family.name()).collect();
         assert_eq!(
@@ -222,6 +254,7 @@ mod tests {
                 "coredns_proxy_healthcheck_failures_total",
                 "coredns_proxy_request_duration_seconds",
                 "portolan_forward_in_flight",
+                "portolan_forward_name_lookups_total",
                 "portolan_forward_refused_total",
             ]
         );

@@ -1,15 +1,21 @@
 //! Reads the `forward` directive and its options.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use super::config::{Carrier, ForwardConfig, ProbeConfig};
-use super::{Policy, target};
+use super::config::{Carrier, DohMethod, ForwardConfig, ProbeConfig};
+use super::endpoint::parse_address;
+use super::target::{self, Host, Target};
+use super::{Policy, resolv_conf};
 use crate::corefile::{CorefileError, Directive, Files, Token};
 use crate::plugin::arguments;
+
+/// Where the host says which resolvers it uses.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Reads a directive with everything in its block.
 pub(super) fn parse(
@@ -26,13 +32,19 @@ pub(super) fn parse(
     let mut config = ForwardConfig::new(from, target::parse(directive, to, files)?);
     for line in directive.lines() {
         arguments::no_block(line)?;
-        option(&mut config, line)?;
+        option(&mut config, line, files)?;
     }
     check_source(directive, &config)?;
+    check_server_names(directive, &config)?;
+    find_resolvers(directive, &mut config, files)?;
     Ok(config)
 }
 
-fn option(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileError> {
+fn option(
+    config: &mut ForwardConfig,
+    line: &Directive,
+    files: &dyn Files,
+) -> Result<(), CorefileError> {
     match line.name.text.as_str() {
         "except" => config.except.extend(arguments::zones(arguments::some(line)?)?),
         "policy" => config.policy = policy(arguments::single(line)?)?,
@@ -58,6 +70,11 @@ fn option(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileEr
             config.failfast = true;
         }
         "health_check" => config.probe = health_check(line)?,
+        "tls" => config.tls.read_files(line, files)?,
+        "tls_servername" => config.tls.read_server_name(line)?,
+        "doh_method" => config.doh_method = doh_method(arguments::single(line)?)?,
+        // As in CoreDNS, the last line counts.
+        "resolver" => config.resolvers = resolvers(line)?,
         _ => return limit(config, line),
     }
     Ok(())
@@ -72,36 +89,21 @@ fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileErr
             config.idle.max_age = Some(age).filter(|age| !age.is_zero());
         }
         "max_idle_conns" => config.idle.max_connections = count(line)?,
+        "resolve_interval" => {
+            config.resolve_interval = positive_duration(arguments::single(line)?)?;
+        }
         "read_timeout" => config.read_timeout = positive_duration(arguments::single(line)?)?,
         "max_fails" => config.max_fails = count(line)?,
-        "max_connect_attempts" => {
-            // Attempts are never unbounded: 0 keeps the default.
-            config.max_attempts = count(line)?.map_or(config.max_attempts, NonZeroU32::get);
-        }
+        // Attempts are never unbounded: 0 keeps the default.
+        "max_connect_attempts" => config.max_attempts = count(line)?,
         "max_concurrent" => config.max_concurrent = count(line)?,
-        _ => return Err(refusal(line)),
+        name => {
+            return Err(line.error(format!(
+                "Unknown property '{name}' of forward; remove it or correct its spelling"
+            )));
+        }
     }
     Ok(())
-}
-
-/// Says why an option is not accepted.
-fn refusal(line: &Directive) -> CorefileError {
-    let name = line.name.text.as_str();
-    match name {
-        "tls" | "tls_servername" => line.error(format!(
-            "{name}: forwarding over tls:// is not available yet; remove the option until it is"
-        )),
-        "doh_method" => line.error(
-            "doh_method: forwarding over https:// is not available yet; remove the option until it is",
-        ),
-        "resolver" => line.error(
-            "resolver: host names are not available as upstreams; write IP addresses and remove the \
-             option",
-        ),
-        _ => line.error(format!(
-            "Unknown property '{name}' of forward; remove it or correct its spelling"
-        )),
-    }
 }
 
 /// Reads a number of which 0 means none.
@@ -126,6 +128,15 @@ fn policy(token: &Token) -> Result<Policy, CorefileError> {
             Err(token
                 .error(format!("Unknown policy '{text}'; use random, round_robin or sequential")))
         }
+    }
+}
+
+/// Reads a method of HTTP; letter case does not matter, as in CoreDNS.
+fn doh_method(token: &Token) -> Result<DohMethod, CorefileError> {
+    match token.text.to_ascii_uppercase().as_str() {
+        "GET" => Ok(DohMethod::Get),
+        "POST" => Ok(DohMethod::Post),
+        _ => Err(token.error(format!("'{}' is no method for DoH; use GET or POST", token.text))),
     }
 }
 
@@ -180,14 +191,64 @@ fn health_check(line: &Directive) -> Result<ProbeConfig, CorefileError> {
     Ok(probe)
 }
 
+fn resolvers(line: &Directive) -> Result<Vec<SocketAddr>, CorefileError> {
+    let resolver = |token: &Token| match parse_address(&token.text, target::PORT) {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) | Err(_) => Err(token.error(format!(
+            "'{}' is no resolver; write an IP address, with a port if it is not 53",
+            token.text
+        ))),
+    };
+    arguments::some(line)?.iter().map(resolver).collect()
+}
+
+/// Takes the host's resolvers when an upstream is a host name and the directive names none.
+fn find_resolvers(
+    directive: &Directive,
+    config: &mut ForwardConfig,
+    files: &dyn Files,
+) -> Result<(), CorefileError> {
+    let name = config.upstreams.iter().find(|target| matches!(target.host, Host::Name { .. }));
+    let Some(name) = name.filter(|_| config.resolvers.is_empty()) else { return Ok(()) };
+    let remedy = "name a server that knows it with 'resolver ADDRESS'";
+    let refuse = |why: String| {
+        directive.error(format!("the upstream {name} is a host name, and {why}; {remedy}"))
+    };
+    let bytes = files
+        .read(Path::new(RESOLV_CONF))
+        .map_err(|error| refuse(format!("{RESOLV_CONF} cannot be read ({error})")))?;
+    let text = String::from_utf8_lossy(&bytes);
+    config.resolvers = resolv_conf::nameservers(&text, files)
+        .map_err(|error| refuse(format!("{RESOLV_CONF}:{error}")))?;
+    if config.resolvers.is_empty() {
+        return Err(refuse(format!("{RESOLV_CONF} has no nameserver")));
+    }
+    Ok(())
+}
+
+/// Refuses two names for one server.
+fn check_server_names(directive: &Directive, config: &ForwardConfig) -> Result<(), CorefileError> {
+    let named = config.upstreams.iter().find(|target| target.given_name().is_some());
+    match (named, &config.tls.server_name) {
+        (Some(target), Some(name)) => Err(directive.error(format!(
+            "the upstream {target} has a server name after '%', and tls_servername says '{}'; remove \
+             one of them",
+            name.to_str()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a source address from which an upstream is out of reach because it is of the other family.
 fn check_source(directive: &Directive, config: &ForwardConfig) -> Result<(), CorefileError> {
     let Some(source) = config.source else { return Ok(()) };
-    let is_other = |target: &&target::Target| target.address.is_ipv4() != source.is_ipv4();
+    let is_other = |target: &&Target| {
+        // Of the addresses of a name only those in reach are used.
+        matches!(target.host, Host::Address(address) if address.is_ipv4() != source.is_ipv4())
+    };
     let Some(target) = config.upstreams.iter().find(is_other) else { return Ok(()) };
     Err(directive.error(format!(
-        "the upstream {} cannot be reached from source_address {source}; use addresses of one family, \
-         or a forward for each",
-        target.address
+        "the upstream {target} cannot be reached from source_address {source}; use addresses of one \
+         family, or a forward for each",
     )))
 }

@@ -1,14 +1,18 @@
 //! Reads resource records of a message that is passed on, not used.
 //!
-//! A forwarder must not fail on data that it does not understand (RFC 3597 §3): RDATA that hickory refuses is
-//! kept as the octets it is. Only domain names that point back into the message cannot be kept so, because they
-//! would point elsewhere in another message; they are written out.
+//! A forwarder must not fail on types that it does not know (RFC 3597 §3): their RDATA is kept as the octets it
+//! is. Only domain names that point back into the message cannot be kept so, because they would point elsewhere
+//! in another message; they are written out. RDATA of a known type that cannot be read makes the whole message
+//! malformed: nobody could use the record, and no honest server sends it. Of types whose content grows the form
+//! decides, see [`framing`].
 
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{
     BinDecodable, BinDecoder, BinEncodable, BinEncoder, DecodeError, NameEncoding, Restrict,
 };
+
+use super::framing;
 
 /// The smallest record: the root's name, type, class, TTL and no data.
 const MIN_RECORD: usize = 11;
@@ -67,16 +71,13 @@ impl Head {
     }
 }
 
-/// Reads data: typed where hickory can, else as octets.
+/// Reads data: typed where hickory knows the type, else as octets.
 fn rdata(
     decoder: &mut BinDecoder<'_>,
     rtype: RecordType,
     length: u16,
 ) -> Result<RData, DecodeError> {
     let octets = usize::from(length);
-    if octets == 0 {
-        return Ok(RData::Update0(rtype));
-    }
     if octets > decoder.len() {
         return Err(DecodeError::InsufficientBytes);
     }
@@ -87,9 +88,16 @@ fn rdata(
     if let Some(layout) = Layout::of(rtype) {
         return layout.written_out(&mut of_record, octets).map(|data| untyped(rtype, data));
     }
+    if octets == 0 {
+        return if may_be_empty(rtype) {
+            Ok(RData::Update0(rtype))
+        } else {
+            Err(DecodeError::InsufficientBytes)
+        };
+    }
     match RData::read(&mut of_record, rtype, Restrict::new(length)) {
         Ok(data) if data.record_type() == rtype => Ok(data),
-        Err(error) if has_compressed_names(rtype) => Err(error),
+        Err(error) if !framing::holds(rtype, raw) => Err(error),
         Ok(_) | Err(_) => Ok(untyped(rtype, raw.to_vec())),
     }
 }
@@ -98,17 +106,32 @@ fn untyped(code: RecordType, data: Vec<u8>) -> RData {
     RData::Unknown { code, rdata: NULL::with(data) }
 }
 
-/// Says whether data of a type that hickory knows may have names that point elsewhere (RFC 3597 §4).
-fn has_compressed_names(rtype: RecordType) -> bool {
-    matches!(
+/// Says whether a record of this type may be without data: where the type says nothing else, as NULL and APL
+/// (RFC 1035 §3.3.10, RFC 3123 §4), and where it is not known. TXT has one character-string at least (RFC 1035
+/// §3.3.14).
+fn may_be_empty(rtype: RecordType) -> bool {
+    !matches!(
         rtype,
-        RecordType::CNAME
+        RecordType::A
+            | RecordType::AAAA
+            | RecordType::CAA
+            | RecordType::CERT
+            | RecordType::CNAME
+            | RecordType::CSYNC
+            | RecordType::HINFO
+            | RecordType::HTTPS
             | RecordType::MX
             | RecordType::NAPTR
             | RecordType::NS
+            | RecordType::OPENPGPKEY
             | RecordType::PTR
+            | RecordType::SMIMEA
             | RecordType::SOA
             | RecordType::SRV
+            | RecordType::SSHFP
+            | RecordType::SVCB
+            | RecordType::TLSA
+            | RecordType::TXT
     )
 }
 

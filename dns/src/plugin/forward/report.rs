@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use crate::edge::upstream::ExchangeError;
+use crate::edge::upstream::{Carriage, ExchangeError};
 use crate::plugin::arguments::rcode_name;
-use crate::{ExtendedErrorCode, Protocol, Reply};
+use crate::{ExtendedErrorCode, Reply};
 
 /// How many attempts a failure tells of; the text goes to the client, too, where space is scarce.
 const MAX_TOLD: usize = 4;
@@ -17,9 +17,9 @@ const MAX_TOLD: usize = 4;
 /// One question to one upstream.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) upstream: SocketAddr,
+    pub(super) upstream: Arc<str>,
     /// What carried the answer, or else the question.
-    pub(super) protocol: Protocol,
+    pub(super) carriage: Carriage,
     /// Whether the upstream counted as healthy before.
     pub(super) was_healthy: bool,
     pub(super) elapsed: Duration,
@@ -27,12 +27,16 @@ pub(super) struct Attempt {
 }
 
 /// Why a query got no reply from upstream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Failure {
     /// No attempt was successful.
     NoReply,
     /// Every upstream is unhealthy and `failfast_all_unhealthy_upstreams` says not to try.
     AllUnhealthy,
+    /// Every upstream is unhealthy, and enough queries ask one nevertheless.
+    NoTrial,
+    /// No address of an upstream is known, for the reasons given.
+    Unresolved(String),
     /// As many sockets as allowed are in use.
     NoSocket,
     /// The query cannot be encoded.
@@ -41,7 +45,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Returns the SERVFAIL that says why (RFC 8914 §4.23, §4.24).
-    pub(super) fn reply(self, attempts: &[Attempt]) -> Reply {
+    pub(super) fn reply(&self, attempts: &[Attempt]) -> Reply {
         let is_silence = |attempt: &Attempt| {
             matches!(attempt.result, Err(ExchangeError::TimedOut { ignored: None, .. }))
         };
@@ -51,10 +55,14 @@ impl Failure {
             }
             Self::NoReply => (ExtendedErrorCode::NetworkError, told(attempts)),
             Self::AllUnhealthy => {
-                let why = "every upstream is unhealthy".to_owned();
-                let why = if attempts.is_empty() { why } else { told(attempts) + "; now " + &why };
+                let why = after(attempts, "every upstream is unhealthy");
                 (ExtendedErrorCode::NoReachableAuthority, why)
             }
+            Self::NoTrial => {
+                let why = "every upstream is unhealthy, and other queries are trying them";
+                (ExtendedErrorCode::NoReachableAuthority, after(attempts, why))
+            }
+            Self::Unresolved(why) => (ExtendedErrorCode::NoReachableAuthority, why.clone()),
             Self::NoSocket => {
                 (ExtendedErrorCode::Other, "too many queries are being forwarded".to_owned())
             }
@@ -66,9 +74,14 @@ impl Failure {
     }
 }
 
+/// Returns why no further attempt was made, after those that were.
+fn after(attempts: &[Attempt], why: &str) -> String {
+    if attempts.is_empty() { why.to_owned() } else { format!("{}; now {why}", told(attempts)) }
+}
+
 /// Returns for example `2 upstreams tried: 10.0.0.1:53: timed out after 2s; 10.0.0.2:53: connection refused`.
 fn told(attempts: &[Attempt]) -> String {
-    let upstreams: BTreeSet<SocketAddr> = attempts.iter().map(|attempt| attempt.upstream).collect();
+    let upstreams: BTreeSet<&str> = attempts.iter().map(|attempt| &*attempt.upstream).collect();
     let plural = if upstreams.len() == 1 { "" } else { "s" };
     let mut text = format!("{} upstream{plural} tried", upstreams.len());
     if attempts.len() > upstreams.len() {
@@ -97,14 +110,12 @@ impl Attempt {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let health = if self.was_healthy { "" } else { " (unhealthy)" };
-        let protocol = self.protocol.as_str();
-        write!(f, "{}{health} by {protocol}: {}", self.upstream, self.outcome())?;
+        let carriage = self.carriage.as_str();
+        write!(f, "{}{health} by {carriage}: {}", self.upstream, self.outcome())?;
         match &self.result {
-            Ok(_) | Err(ExchangeError::Network(_) | ExchangeError::NotDns(_)) => {
-                write!(f, " in {:.1?}", self.elapsed)
-            }
             // The error says it.
             Err(ExchangeError::TimedOut { .. }) => Ok(()),
+            Ok(_) | Err(_) => write!(f, " in {:.1?}", self.elapsed),
         }
     }
 }
@@ -117,8 +128,8 @@ mod tests {
 
     fn attempt(upstream: &str, result: Result<ResponseCode, ExchangeError>) -> Attempt {
         Attempt {
-            upstream: upstream.parse().unwrap(),
-            protocol: Protocol::Udp,
+            upstream: upstream.into(),
+            carriage: Carriage::Udp,
             was_healthy: true,
             elapsed: Duration::from_micros(1250),
             result,

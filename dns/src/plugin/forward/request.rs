@@ -69,6 +69,13 @@ impl Request {
         Self::encode(message, Question::query(config.name.clone(), RecordType::NS))
     }
 
+    /// Encodes the question for the addresses of an upstream.
+    pub(crate) fn lookup(name: &Name, qtype: RecordType) -> Option<Self> {
+        let mut message = Message::new(0, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        Self::encode(message, Question::query(name.clone(), qtype))
+    }
+
     fn encode(mut message: Message, question: Question) -> Option<Self> {
         message.add_query(question.clone());
         let max_reply = message.edns.as_ref().map_or(MIN_PAYLOAD, Edns::max_payload);

@@ -5,22 +5,24 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
+use hickory_proto::rr::{LowerName, Name, RecordType};
 use prometheus::Registry;
 
 use super::{Forward, ForwardConfig, ForwardMetrics};
-use crate::corefile::{self, CorefileError, Directive, Files};
+use crate::corefile::{CorefileError, Directive, Files};
 use crate::engine::{Block, ListenerId, Router, Trace};
 use crate::plugin::Plugin;
+use crate::plugin::testing::configure;
+pub(super) use crate::plugin::testing::query;
 use crate::{Engine, Protocol, Query, Reply};
 
 /// Files that live in a map.
 #[derive(Debug, Default)]
-pub(super) struct TestFiles(BTreeMap<&'static str, &'static str>);
+pub(super) struct TestFiles(BTreeMap<String, String>);
 
 impl TestFiles {
-    pub(super) fn new<const N: usize>(files: [(&'static str, &'static str); N]) -> Self {
-        Self(files.into())
+    pub(super) fn new<const N: usize>(files: [(&str, &str); N]) -> Self {
+        Self(files.map(|(path, text)| (path.to_owned(), text.to_owned())).into())
     }
 }
 
@@ -35,14 +37,6 @@ impl Files for TestFiles {
     }
 }
 
-/// Parses the directives of a server block for the root.
-pub(super) fn directives(text: &str) -> Vec<Directive> {
-    let text = format!(".:53 {{\n{text}\n}}\n");
-    let files = TestFiles::default();
-    let parsed = corefile::parse(Path::new("Corefile"), text.as_bytes(), &files, &|_| None);
-    parsed.unwrap().blocks.remove(0).directives
-}
-
 /// Reads one `forward` directive.
 pub(super) fn config(text: &str) -> Result<ForwardConfig, CorefileError> {
     let files = TestFiles::new([
@@ -51,27 +45,7 @@ pub(super) fn config(text: &str) -> Result<ForwardConfig, CorefileError> {
         ("/etc/bad.conf", "nameserver one\n"),
         ("upstreams", "nameserver ::1\n"),
     ]);
-    ForwardConfig::parse(&directives(text)[0], &files)
-}
-
-/// Returns a query of class IN with RD over UDP.
-pub(super) fn query(name: &str, qtype: RecordType) -> Query {
-    let name = Name::from_ascii(name).unwrap();
-    Query {
-        id: 4711,
-        lower: LowerName::new(&name),
-        name,
-        qtype,
-        qclass: DNSClass::IN,
-        recursion_desired: true,
-        checking_disabled: false,
-        authentic_data: false,
-        edns: None,
-        client: "192.0.2.7:4000".parse().unwrap(),
-        local: "192.0.2.53:53".parse().unwrap(),
-        protocol: Protocol::Udp,
-        size: 40,
-    }
+    configure(text, |directives| ForwardConfig::parse(directives[0], &files))
 }
 
 pub(super) fn by_tcp(name: &str) -> Query {
@@ -94,17 +68,29 @@ impl Server {
     }
 
     pub(super) fn adjusted(text: &str, adjust: impl Fn(&mut Forward)) -> Self {
+        Self::built(text, &TestFiles::default(), adjust)
+    }
+
+    pub(super) fn with_files(text: &str, files: &TestFiles) -> Self {
+        Self::built(text, files, |_| ())
+    }
+
+    fn built(text: &str, files: &TestFiles, adjust: impl Fn(&mut Forward)) -> Self {
         let registry = Registry::new();
         let metrics = ForwardMetrics::register(&registry).unwrap();
-        let directives = directives(text);
-        let plugin = |(at, directive): (usize, &Directive)| {
-            let mut config = ForwardConfig::parse(directive, &TestFiles::default()).unwrap();
-            config.has_successor = at + 1 < directives.len();
+        let parse = |directives: &[&Directive]| {
+            let one = |directive: &&Directive| ForwardConfig::parse(directive, files);
+            directives.iter().map(one).collect::<Result<Vec<_>, _>>()
+        };
+        let configs = configure(text, parse).unwrap();
+        let count = configs.len();
+        let plugin = |(at, mut config): (usize, ForwardConfig)| {
+            config.has_successor = at + 1 < count;
             let mut forward = Forward::new(config, metrics.clone());
             adjust(&mut forward);
             Box::new(forward) as Box<dyn Plugin>
         };
-        let plugins = directives.iter().enumerate().map(plugin).collect();
+        let plugins = configs.into_iter().enumerate().map(plugin).collect();
         let mut router = Router::default();
         router.add(LowerName::new(&Name::root()), 0);
         let block = Block::new("Corefile:1", plugins);
