@@ -123,7 +123,7 @@ impl Status {
         self.bad_documents.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of manifest files that cannot be read or parsed now, of which the last good
+    /// Returns the number of manifest files and directories that cannot be read or parsed now, of which the last good
     /// objects are kept. A gauge.
     pub fn broken_files(&self) -> u64 {
         self.broken_files.load(Ordering::Relaxed)

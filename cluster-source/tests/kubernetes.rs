@@ -312,6 +312,68 @@ async fn a_server_that_comes_later_is_found() {
 }
 
 #[tokio::test]
+async fn an_object_that_is_spoiled_keeps_its_last_good_version() {
+    let object = |ip: &str, version| {
+        format!(
+            r#"{{"metadata":{{"name":"web","resourceVersion":"{version}"}},"spec":{{"clusterIP":"{ip}"}}}}"#
+        )
+    };
+    let event =
+        |ip, version| format!(r#"{{"type":"MODIFIED","object":{}}}"#, object(ip, version)) + "\n";
+    let list = |ip, version| {
+        format!(
+            r#"{{"metadata":{{"resourceVersion":"{version}"}},"items":[{}]}}"#,
+            object(ip, version)
+        )
+    };
+    let gone = r#"{"type":"ERROR","object":{"code":410,"message":"too old"}}"#.to_owned() + "\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(format!("http://{}", listener.local_addr().unwrap()));
+    config.interest = Interest::everything(KindSet::of(&[Kind::Service]));
+    let script = vec![
+        answer("400 Bad Request", "", End::Whole),
+        answer("200 OK", list("10.0.0.1", 1), End::Whole),
+        answer("200 OK", event("10.0.0.300", 2) + &gone, End::Whole),
+        // The list, too, holds the bad version: it neither changes nor sweeps the good one.
+        answer("200 OK", list("10.0.0.301", 3), End::Whole),
+        answer("200 OK", event("10.0.0.2", 4), End::Silent),
+    ];
+    let mut asked = serve(listener, script);
+    let source = Source::start(config).await.unwrap();
+    let ip = |c: &Cluster| c.service("default", "web").map(|s| s.cluster_ips()[0].to_string());
+    until(&source, "the good one", |c| ip(c).as_deref() == Some("10.0.0.1")).await;
+    let mut changes = source.changes();
+    asked_for(&mut asked, "resourceVersion=3").await;
+    while ip(&source.snapshot()).as_deref() != Some("10.0.0.2") {
+        assert_eq!(ip(&source.snapshot()).as_deref(), Some("10.0.0.1"), "it never goes away");
+        tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
+    }
+    assert_eq!(source.status().kind(Kind::Service).bad_objects(), 2);
+}
+
+#[tokio::test]
+async fn an_error_about_a_kubeconfig_shows_none_of_its_text() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("config");
+    for text in [
+        "users:\n- name: a\n  user: {token: [SECRET]}\n",
+        "users:\n- name: a\n  user:\n    token: SECRET\n   SECRET: [\n",
+        "users: SECRET\n",
+        "apiVersion: v1\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n\
+         clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+         users: [{name: a, user: {client-certificate-data: AAAA, client-key-data: SECRET!}}]\n",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut config = config(String::new());
+        config.origin =
+            Origin::Kubernetes(Access::Kubeconfig { file: file.clone(), context: None });
+        let error = Source::start(config).await.unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("SECRET") && said.contains("config view"), "{text}\n{said}");
+    }
+}
+
+#[tokio::test]
 async fn access_that_cannot_work_is_an_error_that_names_its_place() {
     let dir = tempfile::TempDir::new().unwrap();
     let broken = dir.path().join("config");

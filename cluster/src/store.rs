@@ -40,6 +40,12 @@ impl Store {
         let changed = match event {
             Event::Upsert(object) => self.upsert(object),
             Event::Delete(kind, key) => self.delete(kind, &key),
+            Event::Keep(kind, key) => {
+                if let Some(seen) = &mut self.lists[kind as usize] {
+                    seen.insert(key);
+                }
+                return false;
+            }
             Event::ListStart(kind) => {
                 self.lists[kind as usize] = Some(HashSet::new());
                 return false;

@@ -67,7 +67,12 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<EndpointSl
     // Names instead of addresses: nothing that reads the model can use them.
     let is_fqdn = text(&wire.address_type) == "FQDN";
     for (at, entry) in each(&wire.endpoints).filter(|_| !is_fqdn) {
-        endpoints.push(endpoint(at, entry, context)?);
+        // The API server takes no endpoint without an address: only a manifest can hold one, and its other
+        // endpoints are none the worse for it.
+        match endpoint(at, entry, context) {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(fault) => context.dropped.push(fault.leaving_out("the endpoint")),
+        }
     }
     let mut ports = Vec::new();
     for (at, entry) in each(&wire.ports) {

@@ -31,6 +31,11 @@ impl Plain {
                 }
                 self.objects.remove(&(kind, key));
             }
+            Event::Keep(kind, key) => {
+                if let Some(seen) = self.lists.get_mut(&kind) {
+                    seen.push(key);
+                }
+            }
             Event::ListStart(kind) => {
                 self.lists.insert(kind, Vec::new());
             }
@@ -143,6 +148,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => object().prop_map(Event::Upsert),
         2 => object().prop_map(|object| Event::Delete(object.kind(), object.key())),
+        1 => object().prop_map(|object| Event::Keep(object.kind(), object.key())),
         1 => kind().prop_map(Event::ListStart),
         1 => kind().prop_map(Event::ListEnd),
     ]

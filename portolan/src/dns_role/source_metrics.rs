@@ -15,6 +15,8 @@ pub(crate) struct SourceMetrics {
     events: IntCounterVec,
     bad_objects: IntCounterVec,
     skipped_documents: IntGaugeVec,
+    bad_documents: IntGaugeVec,
+    broken_files: IntGaugeVec,
 }
 
 impl SourceMetrics {
@@ -41,14 +43,25 @@ impl SourceMetrics {
             &["source"],
         )?;
         registry.register(Box::new(age.clone()))?;
-        let skipped_documents = IntGaugeVec::new(
-            Opts::new("portolan_source_skipped_documents", "Manifests of kinds that are not used."),
-            &["source"],
-        )?;
-        registry.register(Box::new(skipped_documents.clone()))?;
+        let by_source = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["source"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
         Ok(Self {
             age,
-            skipped_documents,
+            skipped_documents: by_source(
+                "portolan_source_skipped_documents",
+                "Manifests of kinds that are not used.",
+            )?,
+            bad_documents: by_source(
+                "portolan_source_bad_documents",
+                "Documents and objects in manifests that cannot be used as they are now.",
+            )?,
+            broken_files: by_source(
+                "portolan_source_broken_files",
+                "Manifest files and directories that cannot be read or parsed now.",
+            )?,
             synced: by_kind(
                 "portolan_source_synced",
                 "Whether the kind has been listed completely.",
@@ -73,6 +86,8 @@ impl SourceMetrics {
             let (status, snapshot) = (source.status(), source.snapshot());
             self.age.with_label_values(&[&name]).set(status.age().as_secs_f64());
             set(&self.skipped_documents, &[&name], status.skipped_documents());
+            set(&self.bad_documents, &[&name], status.bad_documents());
+            set(&self.broken_files, &[&name], status.broken_files());
             for kind in status.kinds().iter() {
                 let labels = [name.as_str(), kind.name()];
                 let of = status.kind(kind);

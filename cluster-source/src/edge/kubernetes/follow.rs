@@ -192,7 +192,7 @@ impl Follower {
 
     /// Puts what an object gives into the batch and returns the object's version.
     fn hand_on(&self, translated: Translated, progress: &mut Progress<'_>) -> String {
-        if let Some(bad) = &translated.bad {
+        for bad in &translated.bad {
             self.note_bad(&bad.to_string(), progress);
         }
         progress.batch.extend(translated.event);
