@@ -9,6 +9,7 @@ use super::sources::Sources;
 pub(crate) struct SourceMetrics {
     age: GaugeVec,
     synced: IntGaugeVec,
+    live: IntGaugeVec,
     objects: IntGaugeVec,
     lists: IntCounterVec,
     watch_restarts: IntCounterVec,
@@ -38,7 +39,7 @@ impl SourceMetrics {
         let age = GaugeVec::new(
             Opts::new(
                 "portolan_snapshot_age_seconds",
-                "Time since the view of the cluster was last known to be current; 0 while it is.",
+                "Time since the last sign of life of the origin of the view; 0 for readable manifests.",
             ),
             &["source"],
         )?;
@@ -66,6 +67,7 @@ impl SourceMetrics {
                 "portolan_source_synced",
                 "Whether the kind has been listed completely.",
             )?,
+            live: by_kind("portolan_source_live", "Whether changes of the kind are followed.")?,
             objects: by_kind("portolan_cluster_objects", "Objects in the snapshot.")?,
             lists: counter("portolan_source_lists_total", "Complete lists.")?,
             watch_restarts: counter(
@@ -92,6 +94,7 @@ impl SourceMetrics {
                 let labels = [name.as_str(), kind.name()];
                 let of = status.kind(kind);
                 set(&self.synced, &labels, u64::from(of.is_synced()));
+                set(&self.live, &labels, u64::from(of.is_live()));
                 set(&self.objects, &labels, snapshot.count(kind) as u64);
                 count(&self.lists, &labels, of.lists());
                 count(&self.watch_restarts, &labels, of.watch_restarts());
