@@ -15,6 +15,7 @@ mod plain;
 mod pod;
 mod selector;
 mod service;
+mod service_import;
 mod value;
 mod wire;
 
@@ -88,6 +89,8 @@ impl Decoder {
                 .map(|o| Object::EndpointSlice(Arc::new(o))),
             Kind::NetworkPolicy => network_policy::decode(json, &mut context)
                 .map(|o| Object::NetworkPolicy(Arc::new(o))),
+            Kind::ServiceImport => service_import::decode(json, &mut context)
+                .map(|o| Object::ServiceImport(Arc::new(o))),
         };
         let dropped = context.dropped;
         let bad = |fault| BadObject::new(kind, key_of(kind, json), fault);

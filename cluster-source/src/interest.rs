@@ -16,7 +16,7 @@ pub struct Interest {
     /// Keeps the labels of objects in the model, for readers that select by them. Without it they are
     /// dropped, which is most of the memory of a large cluster.
     pub keep_labels: bool,
-    /// Which Services, EndpointSlices and Pods (Corefile: `labels`).
+    /// Which Services, ServiceImports, EndpointSlices and Pods (Corefile: `labels`).
     pub labels: Selector,
     /// Which Namespaces (Corefile: `namespace_labels`). Objects in other namespaces stay.
     pub namespace_labels: Selector,
@@ -34,7 +34,7 @@ impl Interest {
     pub(crate) fn selector(&self, kind: Kind) -> Option<&Selector> {
         let selector = match kind {
             Kind::Namespace => &self.namespace_labels,
-            Kind::Pod | Kind::Service | Kind::EndpointSlice => &self.labels,
+            Kind::Pod | Kind::Service | Kind::EndpointSlice | Kind::ServiceImport => &self.labels,
             Kind::Node | Kind::NetworkPolicy => return None,
         };
         (!selector.is_everything()).then_some(selector)
@@ -64,7 +64,9 @@ impl Interest {
             Object::Namespace(namespace) => self.admits_namespace(&namespace.name),
             Object::Node(_) => true,
             Object::Pod(pod) => self.admits_namespace(&pod.key.namespace),
-            Object::Service(service) => self.admits_namespace(&service.key.namespace),
+            Object::Service(service) | Object::ServiceImport(service) => {
+                self.admits_namespace(&service.key.namespace)
+            }
             Object::EndpointSlice(slice) => self.admits_namespace(&slice.key.namespace),
             Object::NetworkPolicy(policy) => self.admits_namespace(&policy.key.namespace),
         }
@@ -76,7 +78,9 @@ fn is_selected(selector: &Selector, object: &Object) -> bool {
         Object::Namespace(namespace) => selector.matches(&namespace.labels),
         Object::Node(node) => selector.matches(&node.labels),
         Object::Pod(pod) => selector.matches(&pod.labels),
-        Object::Service(service) => selector.matches(&service.labels),
+        Object::Service(service) | Object::ServiceImport(service) => {
+            selector.matches(&service.labels)
+        }
         Object::EndpointSlice(slice) => selector.matches(&slice.labels),
         // The model holds no labels of policies, and nothing selects policies by them.
         Object::NetworkPolicy(_) => true,
@@ -93,7 +97,9 @@ fn without_labels(mut object: Object) -> Object {
         Object::Namespace(namespace) => Arc::make_mut(namespace).labels = Labels::default(),
         Object::Node(node) => Arc::make_mut(node).labels = Labels::default(),
         Object::Pod(pod) => Arc::make_mut(pod).labels = Labels::default(),
-        Object::Service(service) => Arc::make_mut(service).labels = Labels::default(),
+        Object::Service(service) | Object::ServiceImport(service) => {
+            Arc::make_mut(service).labels = Labels::default();
+        }
         Object::EndpointSlice(slice) => Arc::make_mut(slice).labels = Labels::default(),
         Object::NetworkPolicy(_) => {}
     }

@@ -35,6 +35,7 @@ pub(crate) enum Follows {
 pub struct KindStatus {
     synced: AtomicBool,
     live: AtomicBool,
+    absent: AtomicBool,
     last_contact_ms: AtomicU64,
     lists: AtomicU64,
     restarts: AtomicU64,
@@ -79,9 +80,10 @@ impl Status {
         &self.by_kind[kind as usize]
     }
 
-    /// Says whether every kind has been listed completely at least once.
+    /// Says whether every kind has been listed completely at least once, except for optional kinds that
+    /// the cluster does not have or does not show: what does not need them shall not wait for them.
     pub fn is_synced(&self) -> bool {
-        self.kinds.iter().all(|kind| self.kind(kind).is_synced())
+        self.kinds.iter().all(|kind| self.kind(kind).is_synced() || self.kind(kind).is_absent())
     }
 
     /// Returns how long ago the whole view was last known to be current: the age of its oldest kind.
@@ -102,7 +104,7 @@ impl Status {
             return Duration::ZERO;
         }
         let contact = status.last_contact_ms.load(Ordering::Relaxed);
-        let since = if status.is_synced() { contact } else { 0 };
+        let since = if status.is_synced() || status.is_absent() { contact } else { 0 };
         Duration::from_millis(self.clock.now_ms().saturating_sub(since))
     }
 
@@ -162,7 +164,14 @@ impl Status {
     pub(crate) fn live(&self, kind: Kind) {
         self.heard(kind);
         self.kind(kind).trouble.store(None);
+        self.kind(kind).absent.store(false, Ordering::Relaxed);
         self.kind(kind).live.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the server answers that it does not have an optional kind, or does not show it.
+    pub(crate) fn absent(&self, kind: Kind) {
+        self.heard(kind);
+        self.kind(kind).absent.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the view of a kind has stopped following the server; says whether this reason is new.
@@ -185,6 +194,11 @@ impl KindStatus {
     /// Says whether the view of the kind follows its origin now.
     pub fn is_live(&self) -> bool {
         self.live.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the kind is an optional one that the cluster does not have, or does not show.
+    pub fn is_absent(&self) -> bool {
+        self.absent.load(Ordering::Relaxed)
     }
 
     /// Returns the number of complete lists, streamed or paged; for manifests, of loads.

@@ -213,6 +213,9 @@ impl Follower {
         if refusal.code == 401 {
             self.api.renew().await;
         }
+        if self.kind.is_optional() && matches!(refusal.code, 403 | 404) {
+            self.status.absent(self.kind);
+        }
         let reason = explain(self.kind, &refusal);
         self.step(Input::Refused(refusal), &reason, progress).await
     }

@@ -67,7 +67,7 @@ impl Lists {
                 Object::Service(service) => lists.services.push(service),
                 Object::EndpointSlice(slice) => lists.slices.push(slice),
                 Object::Pod(pod) => lists.pods.push(pod),
-                Object::Node(_) | Object::NetworkPolicy(_) => {}
+                Object::Node(_) | Object::NetworkPolicy(_) | Object::ServiceImport(_) => {}
             }
         }
         lists
