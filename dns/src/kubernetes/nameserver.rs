@@ -45,7 +45,7 @@ pub(super) fn addresses(view: &View<'_>) -> Partial {
 
 /// Returns `ns.dns.<zone>` as the target of an alias.
 pub(super) fn found<'c>(cluster: &'c Cluster, zone: &Zone) -> Found<'c> {
-    let owner = Owner { first: None, service: None, namespace: "" };
+    let owner = Owner { first: None, cluster: None, service: None, namespace: "" };
     let target =
         |server: NameServer<'c>| Target { ip: server.ip, port: None, owner: owner.clone() };
     let targets = name_servers_of(cluster, zone).into_iter().map(target).collect();
@@ -104,7 +104,7 @@ fn add_service<'c>(
 ) {
     let (name, namespace) = (&*service.key.name, &*service.key.namespace);
     let mut add = |first, ip| {
-        let owner = Some(Owner { first, service: Some(name), namespace });
+        let owner = Some(Owner { first, ..Owner::of(service) });
         if !servers.iter().any(|server| server.owner == owner && server.ip == ip) {
             servers.push(NameServer { owner, ip });
         }

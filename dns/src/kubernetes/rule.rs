@@ -23,6 +23,12 @@ pub enum Rule {
     Headless,
     /// An endpoint of a Service by its name.
     Endpoint,
+    /// The ready endpoints of a headless Service in a topology zone.
+    Within,
+    /// No ready endpoint of the headless Service is in the topology zone that the name pins.
+    NoEndpointWithin,
+    /// Only headless Services have names of topology zones.
+    WithinNotHeadless,
     /// The alias of an ExternalName Service.
     ExternalName,
     /// The address in a pod name, unseen.
@@ -45,6 +51,8 @@ pub enum Rule {
     NamespaceNotServed,
     /// The namespace has no such Service.
     NoSuchService,
+    /// The namespace has no such ServiceImport.
+    NoSuchImport,
     /// The Service has no such port and protocol.
     NoSuchPort,
     /// The Service has no ready endpoint.
@@ -96,6 +104,11 @@ impl Rule {
             Self::ClusterIp => "the Service's cluster addresses",
             Self::Headless => "the ready endpoints of the headless Service",
             Self::Endpoint => "the ready endpoint of that name",
+            Self::Within => "`zonal`: the ready endpoints in the topology zone",
+            Self::NoEndpointWithin => "`zonal`: no ready endpoint is in the topology zone",
+            Self::WithinNotHeadless => {
+                "`zonal`: only headless Services have names of topology zones"
+            }
             Self::ExternalName => "the alias that the ExternalName Service declares",
             Self::PodInsecure => "`pods insecure`: the address in the name, whoever holds it",
             Self::PodVerified => "`pods verified`: a pod of the namespace holds the address",
@@ -109,6 +122,7 @@ impl Rule {
             }
             Self::NamespaceNotServed => "the option `namespaces` does not list the namespace",
             Self::NoSuchService => "the namespace has no such Service",
+            Self::NoSuchImport => "the namespace has no such ServiceImport",
             Self::NoSuchPort => "the Service has no port of that name and protocol",
             Self::NoReadyEndpoints => "the headless Service has no ready endpoint",
             Self::NoSuchEndpoint => "no ready endpoint of the Service has that name",

@@ -173,6 +173,7 @@ fn options() -> impl Strategy<Value = ZoneOptions> {
             ignore_empty_service,
             namespaces: namespaces.map(|names| names.into_iter().map(str::to_owned).collect()),
             strict,
+            ..ZoneOptions::default()
         },
     )
 }
