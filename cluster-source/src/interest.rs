@@ -16,6 +16,8 @@ pub struct Interest {
     /// Keeps the labels of objects in the model, for readers that select by them. Without it they are
     /// dropped, which is most of the memory of a large cluster.
     pub keep_labels: bool,
+    /// Keeps the labels of Pods at least: what metadata tells of a client.
+    pub keep_pod_labels: bool,
     /// Which Services, ServiceImports, EndpointSlices and Pods (Corefile: `labels`).
     pub labels: Selector,
     /// Which Namespaces (Corefile: `namespace_labels`). Objects in other namespaces stay.
@@ -42,7 +44,11 @@ impl Interest {
 
     /// Says whether the labels of a kind are read at all, to select objects or to be kept.
     pub(crate) fn reads_labels(&self, kind: Kind) -> bool {
-        self.keep_labels || self.selector(kind).is_some()
+        self.keeps_labels(kind) || self.selector(kind).is_some()
+    }
+
+    fn keeps_labels(&self, kind: Kind) -> bool {
+        self.keep_labels || (self.keep_pod_labels && kind == Kind::Pod)
     }
 
     /// Says whether objects in this namespace are of interest.
@@ -56,7 +62,7 @@ impl Interest {
         let kind = object.kind();
         let selected = self.selector(kind).is_none_or(|selector| is_selected(selector, &object));
         let admitted = selected && self.admits_namespace_of(&object) && !has_ended(&object);
-        admitted.then(|| if self.keep_labels { object } else { without_labels(object) })
+        admitted.then(|| if self.keeps_labels(kind) { object } else { without_labels(object) })
     }
 
     fn admits_namespace_of(&self, object: &Object) -> bool {

@@ -163,6 +163,7 @@ fn interest() -> impl Strategy<Value = Interest> {
         |(labels, namespace_labels, namespaces, keep_labels)| Interest {
             kinds: KindSet::of(&Kind::ALL),
             keep_labels,
+            keep_pod_labels: false,
             labels,
             namespace_labels,
             namespaces,

@@ -283,6 +283,27 @@ async fn garbage_and_bad_objects_do_not_stop_the_rest() {
 }
 
 #[tokio::test]
+async fn a_cluster_without_an_optional_kind_is_synced_without_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(format!("http://{}", listener.local_addr().unwrap()));
+    config.interest = Interest::everything(KindSet::of(&[Kind::ServiceImport]));
+    let script = vec![
+        answer("404 Not Found", "404 page not found", End::Whole),
+        answer("404 Not Found", "404 page not found", End::Whole),
+        answer("200 OK", end_of_list(4), End::Silent),
+    ];
+    let mut asked = serve(listener, script);
+    let source = Source::start(config).await.unwrap();
+    asked_for(&mut asked, "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports?").await;
+    asked_for(&mut asked, "serviceimports").await;
+    let missing = source.status().missing().concat();
+    assert!(missing.contains("CustomResourceDefinition serviceimports.multicluster"), "{missing}");
+    assert!(source.status().is_synced() && source.snapshot().synced().is_empty());
+    until(&source, "the list", |c| c.synced().contains(Kind::ServiceImport)).await;
+    assert!(!source.status().kind(Kind::ServiceImport).is_absent());
+}
+
+#[tokio::test]
 async fn a_refusal_says_which_rule_is_missing() {
     let script = (0..50).map(|_| answer("403 Forbidden", r#"{"message":"no"}"#, End::Whole));
     let (source, mut asked) = start(script.collect()).await;

@@ -420,7 +420,7 @@ impl From<Partial> for Answer {
 }
 
 /// Returns the weight of one of several equal targets: together they have 100, each at least 1.
-fn weight_of_each(targets: usize) -> u16 {
+pub(super) fn weight_of_each(targets: usize) -> u16 {
     u16::try_from(100 / targets.max(1)).unwrap_or(100).max(1)
 }
 

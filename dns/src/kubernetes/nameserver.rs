@@ -96,6 +96,21 @@ fn name_servers_of<'c>(cluster: &'c Cluster, zone: &Zone) -> Vec<NameServer<'c>>
     servers
 }
 
+/// Returns the addresses that this server is reached at from outside the cluster: those of the Services with
+/// an endpoint that is this server; without any, the server's own.
+pub(super) fn external_addresses(cluster: &Cluster, zone: &Zone) -> Vec<IpAddr> {
+    let mut ips = BTreeSet::new();
+    for own in zone.own_addresses.iter().copied() {
+        for slice in cluster.slices_by_address(own) {
+            let ready = slice.endpoints.iter().any(|e| e.ready && e.addresses.contains(&own));
+            let service = slice.service_name.as_deref().filter(|_| ready);
+            let service = service.and_then(|name| cluster.service(&slice.key.namespace, name));
+            ips.extend(service.iter().flat_map(|service| service.external_addresses()));
+        }
+    }
+    if ips.is_empty() { zone.own_addresses.clone() } else { ips.into_iter().collect() }
+}
+
 fn add_service<'c>(
     servers: &mut Vec<NameServer<'c>>,
     cluster: &'c Cluster,

@@ -29,6 +29,10 @@ pub enum Rule {
     NoEndpointWithin,
     /// Only headless Services have names of topology zones.
     WithinNotHeadless,
+    /// The addresses or the name that a Service has outside the cluster.
+    ExternalAddress,
+    /// The Service has none outside the cluster.
+    NoExternalAddress,
     /// The alias of an ExternalName Service.
     ExternalName,
     /// The address in a pod name, unseen.
@@ -109,6 +113,10 @@ impl Rule {
             Self::WithinNotHeadless => {
                 "`zonal`: only headless Services have names of topology zones"
             }
+            Self::ExternalAddress => {
+                "the Service's external IPs, and the addresses or the name of its load balancer"
+            }
+            Self::NoExternalAddress => "the Service has neither external IPs nor a load balancer",
             Self::ExternalName => "the alias that the ExternalName Service declares",
             Self::PodInsecure => "`pods insecure`: the address in the name, whoever holds it",
             Self::PodVerified => "`pods verified`: a pod of the namespace holds the address",

@@ -1,7 +1,9 @@
 //! Answers, case by case, and against a second statement of what the zone holds.
 
 mod case;
+mod client;
 mod external;
+mod external_names;
 mod fixture;
 mod headless;
 mod multicluster;

@@ -74,8 +74,10 @@ impl Default for ZoneOptions {
 impl Zone {
     /// Returns the kinds of object that answers of the block are made from.
     pub fn required(&self) -> KindSet {
+        // `k8s_external` reads Services even where every zone is of `multicluster`.
+        let services = KindSet::of(&[Kind::Service]);
         let zones = self.zones.iter().map(|apex| self.required_in(apex));
-        zones.fold(KindSet::NONE, KindSet::union)
+        zones.fold(services, KindSet::union)
     }
 
     /// Returns the kinds of object that answers of one of the zones are made from.

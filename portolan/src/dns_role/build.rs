@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cluster_source::Source;
 use dns::config::{BlockConfig, Config, PluginConfig};
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
@@ -14,6 +15,7 @@ use dns::engine::{Block, Router};
 use dns::kubernetes::Zone;
 use dns::plugin::errors::Errors;
 use dns::plugin::forward::{Forward, ForwardMetrics};
+use dns::plugin::k8s_external::{K8sExternal, K8sExternalConfig};
 use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
 use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
@@ -147,6 +149,7 @@ impl Workshop {
             }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
+            PluginConfig::K8sExternal(config) => Box::new(self.external(config, block).await?),
             PluginConfig::Forward(config) => {
                 Box::new(Forward::new((**config).clone(), self.forward_metrics.clone()))
             }
@@ -159,6 +162,31 @@ impl Workshop {
         config: &KubernetesConfig,
         block: &BlockConfig,
     ) -> Result<Kubernetes> {
+        let (zone, source) = self.cluster(config, block).await?;
+        self.startup_timeout = self.startup_timeout.max(config.startup_timeout);
+        Ok(Kubernetes::new(zone, config.fallthrough.clone(), Arc::new(Live(source))))
+    }
+
+    async fn external(
+        &mut self,
+        config: &K8sExternalConfig,
+        block: &BlockConfig,
+    ) -> Result<K8sExternal> {
+        let kubernetes = block.plugins.iter().find_map(|plugin| match plugin {
+            PluginConfig::Kubernetes(config) => Some(config),
+            _ => None,
+        });
+        let kubernetes = kubernetes.context("k8s_external needs kubernetes in its server block")?;
+        let (zone, source) = self.cluster(kubernetes, block).await?;
+        Ok(K8sExternal::new(config.clone(), zone, Arc::new(Live(source))))
+    }
+
+    /// Returns what a `kubernetes` block serves and the source of it, the same one for equal blocks.
+    async fn cluster(
+        &mut self,
+        config: &KubernetesConfig,
+        block: &BlockConfig,
+    ) -> Result<(Zone, Source)> {
         let bound = block.bind.as_ref().filter(|ips| !ips.iter().any(IpAddr::is_unspecified));
         let own_addresses = match bound {
             Some(ips) => ips.iter().copied().filter(|ip| !ip.is_loopback()).collect(),
@@ -169,8 +197,7 @@ impl Workshop {
         let source = self.sources.of(config, &zone).await.with_context(|| {
             format!("the kubernetes block of the server block at {}", block.position)
         })?;
-        self.startup_timeout = self.startup_timeout.max(config.startup_timeout);
-        Ok(Kubernetes::new(zone, config.fallthrough.clone(), Arc::new(Live(source))))
+        Ok((zone, source))
     }
 
     fn finish(self, engine: Engine, config: &Config) -> Result<Arc<Built>> {
