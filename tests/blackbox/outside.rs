@@ -96,7 +96,7 @@ fn load_balancers_come_from_manifests() {
     // The name of a load balancer is looked up through the server itself.
     assert_eq!(
         dig(address, "name.shop.example.org").answer_data(),
-        ["ip.shop.example.org.", "192.0.2.9"]
+        ["192.0.2.9", "ip.shop.example.org."]
     );
     assert_eq!(dig(address, "_http._tcp.ip.shop.example.org SRV").status, "NOERROR");
     assert_eq!(dig(address, "nobody.shop.example.org").status, "NXDOMAIN");
