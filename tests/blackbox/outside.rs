@@ -1,7 +1,5 @@
 //! Names beyond the Services of one cluster: those of a set of clusters, and those outside of any.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-
 use portolan_tests::dig::dig;
 use portolan_tests::server::{Server, write};
 use portolan_tests::stage::{Look, Stage, metric, readiness, until};

@@ -390,10 +390,16 @@ impl View<'_> {
         };
         let is_zonal = self.zone.naming(self.apex) == Naming::Zonal;
         match below {
-            Below::Endpoint("_zone") if is_zonal => {
-                exists(Below::Nothing).is_ok_and(|found| found.ruling.rule == Rule::Headless)
+            // A pinned zone of a headless Service exists whether or not an endpoint is in it.
+            Below::Endpoint("_zone") | Below::Port { port: "pin", protocol: "zone" }
+                if is_zonal =>
+            {
+                match exists(Below::Nothing) {
+                    Ok(found) => found.ruling.rule == Rule::Headless,
+                    Err(ruling) => ruling.rule == Rule::NoReadyEndpoints,
+                }
             }
-            Below::Port { port: "pin" | "prefer", protocol: "zone" } if is_zonal => {
+            Below::Port { port: "prefer", protocol: "zone" } if is_zonal => {
                 exists(Below::Nothing).is_ok_and(|found| found.ruling.rule == Rule::Headless)
             }
             Below::Endpoint(label) => {
