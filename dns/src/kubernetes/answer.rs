@@ -390,8 +390,11 @@ impl View<'_> {
         };
         let is_zonal = self.zone.naming(self.apex) == Naming::Zonal;
         match below {
-            // A pinned zone of a headless Service exists whether or not an endpoint is in it.
-            Below::Endpoint("_zone") | Below::Port { port: "pin", protocol: "zone" }
+            // A pinned zone of a headless Service exists whether or not an endpoint is in it, and so does
+            // what is above it.
+            Below::Nothing
+            | Below::Endpoint("_zone")
+            | Below::Port { port: "pin", protocol: "zone" }
                 if is_zonal =>
             {
                 match exists(Below::Nothing) {

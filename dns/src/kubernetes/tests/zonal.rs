@@ -66,6 +66,9 @@ fn names_above_zones_exist_by_the_rfc() {
         ("pin", "pin._zone.hdls.testns.svc", A, "NODATA"),
         ("prefer", "prefer._zone.hdls.testns.svc", A, "NODATA"),
         ("_zone", "_zone.hdls.testns.svc", A, "NODATA"),
+        ("above pinned zones", "_zone.empty.testns.svc", A, "NODATA"),
+        ("the Service itself", "empty.testns.svc", A, "NODATA"),
+        ("no endpoint to prefer", "prefer._zone.empty.testns.svc", A, "NXDOMAIN"),
         ("_zone of a ClusterIP", "_zone.clstr.testns.svc", A, "NXDOMAIN"),
     ]);
 }
