@@ -11,9 +11,11 @@ mod names;
 mod namespace;
 mod network_policy;
 mod node;
+mod plain;
 mod pod;
 mod selector;
 mod service;
+mod service_import;
 mod value;
 mod wire;
 
@@ -27,6 +29,7 @@ pub(crate) use metadata::Header;
 use metadata::Metadata;
 use names::Names;
 pub(crate) use namespace::implied as implied_namespace;
+pub(crate) use plain::plain;
 
 /// Decodes objects and lets them share the strings that repeat from object to object.
 #[derive(Debug, Default)]
@@ -38,6 +41,17 @@ pub(crate) struct Decoder {
 struct Context<'a> {
     names: &'a mut Names,
     labels: Keep,
+    /// Parts of the object that are left out.
+    dropped: Vec<Fault>,
+}
+
+/// An object that can be used.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Decoded {
+    /// The object.
+    pub(crate) object: Object,
+    /// Parts that were left out because they cannot be used: endpoints without a usable address.
+    pub(crate) dropped: Vec<BadObject>,
 }
 
 /// Whether the labels of an object are read.
@@ -60,8 +74,8 @@ impl Decoder {
         kind: Kind,
         json: &str,
         keep: Keep,
-    ) -> Result<Object, BadObject> {
-        let mut context = Context { names: &mut self.names, labels: keep };
+    ) -> Result<Decoded, BadObject> {
+        let mut context = Context { names: &mut self.names, labels: keep, dropped: Vec::new() };
         let decoded = match kind {
             Kind::Namespace => {
                 namespace::decode(json, &mut context).map(|o| Object::Namespace(Arc::new(o)))
@@ -75,8 +89,13 @@ impl Decoder {
                 .map(|o| Object::EndpointSlice(Arc::new(o))),
             Kind::NetworkPolicy => network_policy::decode(json, &mut context)
                 .map(|o| Object::NetworkPolicy(Arc::new(o))),
+            Kind::ServiceImport => service_import::decode(json, &mut context)
+                .map(|o| Object::ServiceImport(Arc::new(o))),
         };
-        decoded.map_err(|fault| BadObject::new(kind, key_of(kind, json), fault))
+        let dropped = context.dropped;
+        let bad = |fault| BadObject::new(kind, key_of(kind, json), fault);
+        let dropped = dropped.into_iter().map(bad).collect();
+        decoded.map(|object| Decoded { object, dropped }).map_err(bad)
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use cluster::{
     Cluster, EndpointSlice, Labels, LoadBalancerIngress, Node, Object, ObjectKey, Phase, Pod,
-    Protocol, Service, ServiceAddress, ServiceType, TargetPort, Text,
+    Protocol, Service, ServiceAddress, ServicePort, ServiceType, TargetPort, Text,
 };
 use serde_json::{Map, Value, json};
 
@@ -34,6 +34,7 @@ fn manifest(object: &Object) -> Value {
         Object::Service(it) => service(it),
         Object::EndpointSlice(it) => endpoint_slice(it),
         Object::NetworkPolicy(it) => network_policy::manifest(it),
+        Object::ServiceImport(it) => service_import(it),
     }
 }
 
@@ -144,6 +145,23 @@ fn service(service: &Service) -> Value {
     })
 }
 
+fn service_import(import: &Service) -> Value {
+    let port = |port: &ServicePort| {
+        let (name, protocol) = (optional(&port.name), protocol(port.protocol));
+        json!({ "name": name, "protocol": protocol, "port": port.port })
+    };
+    json!({
+        "apiVersion": "multicluster.x-k8s.io/v1alpha1",
+        "kind": "ServiceImport",
+        "metadata": metadata(&import.key, &import.labels),
+        "spec": {
+            "type": if import.is_headless() { "Headless" } else { "ClusterSetIP" },
+            "ips": import.cluster_ips(),
+            "ports": import.ports.iter().map(port).collect::<Vec<_>>(),
+        },
+    })
+}
+
 /// Returns `clusterIP`, `clusterIPs` and `externalName`.
 fn addresses(address: &ServiceAddress) -> (Value, Value, Value) {
     match address {
@@ -168,6 +186,11 @@ fn endpoint_slice(slice: &EndpointSlice) -> Value {
     if let Some(service) = &slice.service_name {
         let labels = metadata.entry("labels").or_insert_with(|| json!({}));
         labels["kubernetes.io/service-name"] = json!(**service);
+    }
+    if let Some(import) = &slice.import {
+        let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+        labels["multicluster.kubernetes.io/service-name"] = json!(*import.service_name);
+        labels["multicluster.kubernetes.io/source-cluster"] = json!(*import.cluster);
     }
     let endpoints: Vec<Value> = slice
         .endpoints

@@ -16,7 +16,9 @@ pub struct Interest {
     /// Keeps the labels of objects in the model, for readers that select by them. Without it they are
     /// dropped, which is most of the memory of a large cluster.
     pub keep_labels: bool,
-    /// Which Services, EndpointSlices and Pods (Corefile: `labels`).
+    /// Keeps the labels of Pods at least: what metadata tells of a client.
+    pub keep_pod_labels: bool,
+    /// Which Services, ServiceImports, EndpointSlices and Pods (Corefile: `labels`).
     pub labels: Selector,
     /// Which Namespaces (Corefile: `namespace_labels`). Objects in other namespaces stay.
     pub namespace_labels: Selector,
@@ -34,7 +36,7 @@ impl Interest {
     pub(crate) fn selector(&self, kind: Kind) -> Option<&Selector> {
         let selector = match kind {
             Kind::Namespace => &self.namespace_labels,
-            Kind::Pod | Kind::Service | Kind::EndpointSlice => &self.labels,
+            Kind::Pod | Kind::Service | Kind::EndpointSlice | Kind::ServiceImport => &self.labels,
             Kind::Node | Kind::NetworkPolicy => return None,
         };
         (!selector.is_everything()).then_some(selector)
@@ -42,7 +44,11 @@ impl Interest {
 
     /// Says whether the labels of a kind are read at all, to select objects or to be kept.
     pub(crate) fn reads_labels(&self, kind: Kind) -> bool {
-        self.keep_labels || self.selector(kind).is_some()
+        self.keeps_labels(kind) || self.selector(kind).is_some()
+    }
+
+    fn keeps_labels(&self, kind: Kind) -> bool {
+        self.keep_labels || (self.keep_pod_labels && kind == Kind::Pod)
     }
 
     /// Says whether objects in this namespace are of interest.
@@ -56,7 +62,7 @@ impl Interest {
         let kind = object.kind();
         let selected = self.selector(kind).is_none_or(|selector| is_selected(selector, &object));
         let admitted = selected && self.admits_namespace_of(&object) && !has_ended(&object);
-        admitted.then(|| if self.keep_labels { object } else { without_labels(object) })
+        admitted.then(|| if self.keeps_labels(kind) { object } else { without_labels(object) })
     }
 
     fn admits_namespace_of(&self, object: &Object) -> bool {
@@ -64,7 +70,9 @@ impl Interest {
             Object::Namespace(namespace) => self.admits_namespace(&namespace.name),
             Object::Node(_) => true,
             Object::Pod(pod) => self.admits_namespace(&pod.key.namespace),
-            Object::Service(service) => self.admits_namespace(&service.key.namespace),
+            Object::Service(service) | Object::ServiceImport(service) => {
+                self.admits_namespace(&service.key.namespace)
+            }
             Object::EndpointSlice(slice) => self.admits_namespace(&slice.key.namespace),
             Object::NetworkPolicy(policy) => self.admits_namespace(&policy.key.namespace),
         }
@@ -76,7 +84,9 @@ fn is_selected(selector: &Selector, object: &Object) -> bool {
         Object::Namespace(namespace) => selector.matches(&namespace.labels),
         Object::Node(node) => selector.matches(&node.labels),
         Object::Pod(pod) => selector.matches(&pod.labels),
-        Object::Service(service) => selector.matches(&service.labels),
+        Object::Service(service) | Object::ServiceImport(service) => {
+            selector.matches(&service.labels)
+        }
         Object::EndpointSlice(slice) => selector.matches(&slice.labels),
         // The model holds no labels of policies, and nothing selects policies by them.
         Object::NetworkPolicy(_) => true,
@@ -93,7 +103,9 @@ fn without_labels(mut object: Object) -> Object {
         Object::Namespace(namespace) => Arc::make_mut(namespace).labels = Labels::default(),
         Object::Node(node) => Arc::make_mut(node).labels = Labels::default(),
         Object::Pod(pod) => Arc::make_mut(pod).labels = Labels::default(),
-        Object::Service(service) => Arc::make_mut(service).labels = Labels::default(),
+        Object::Service(service) | Object::ServiceImport(service) => {
+            Arc::make_mut(service).labels = Labels::default();
+        }
         Object::EndpointSlice(slice) => Arc::make_mut(slice).labels = Labels::default(),
         Object::NetworkPolicy(_) => {}
     }

@@ -139,6 +139,10 @@ fn any_object() -> impl Strategy<Value = Value> {
             json!({"endpoints": [{"addresses": [ip]}], "ports": null})
         )),
         ip().prop_flat_map(|ip| object(
+            Kind::ServiceImport,
+            json!({"spec": {"type": "ClusterSetIP", "ips": [ip], "ports": [{"port": 80}]}})
+        )),
+        ip().prop_flat_map(|ip| object(
             Kind::Pod,
             json!({"status": {"podIP": ip, "phase": "Running"}})
         )),
@@ -159,6 +163,7 @@ fn interest() -> impl Strategy<Value = Interest> {
         |(labels, namespace_labels, namespaces, keep_labels)| Interest {
             kinds: KindSet::of(&Kind::ALL),
             keep_labels,
+            keep_pod_labels: false,
             labels,
             namespace_labels,
             namespaces,
@@ -223,7 +228,7 @@ proptest! {
 fn a_dump_keeps_every_field() {
     let interest = Interest::everything(KindSet::of(&Kind::ALL));
     let cluster = from_manifests(include_str!("parity/everything.yaml"), Format::Yaml, &interest);
-    assert_eq!(cluster.len(), 12);
+    assert_eq!(cluster.len(), 16);
     let again = from_manifests(&crate::dump(&cluster).to_string(), Format::Json, &interest);
     assert_eq!(again.objects(), cluster.objects());
 }

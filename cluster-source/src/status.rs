@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use cluster::{Kind, KindSet};
+use tokio::time::Instant;
 
 /// How far a source's snapshots can be trusted. Readers and the source's tasks share it; every number is
 /// read without a lock and only grows, unless it says otherwise.
 #[derive(Debug)]
 pub struct Status {
     kinds: KindSet,
+    follows: Follows,
     by_kind: [KindStatus; Kind::ALL.len()],
     skipped: AtomicU64,
     bad_documents: AtomicU64,
@@ -19,11 +21,21 @@ pub struct Status {
     clock: Clock,
 }
 
+/// What a source follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Follows {
+    /// Files, whose changes the kernel tells: silence means that there are none.
+    Files,
+    /// A server, whose silence may mean that it is gone.
+    Server,
+}
+
 /// What is known of one kind.
 #[derive(Debug, Default)]
 pub struct KindStatus {
     synced: AtomicBool,
     live: AtomicBool,
+    absent: AtomicBool,
     last_contact_ms: AtomicU64,
     lists: AtomicU64,
     restarts: AtomicU64,
@@ -46,9 +58,10 @@ impl Clock {
 }
 
 impl Status {
-    pub(crate) fn new(kinds: KindSet) -> Self {
+    pub(crate) fn new(kinds: KindSet, follows: Follows) -> Self {
         Self {
             kinds,
+            follows,
             by_kind: Default::default(),
             skipped: AtomicU64::new(0),
             bad_documents: AtomicU64::new(0),
@@ -67,25 +80,31 @@ impl Status {
         &self.by_kind[kind as usize]
     }
 
-    /// Says whether every kind has been listed completely at least once.
+    /// Says whether every kind has been listed completely at least once, except for optional kinds that
+    /// the cluster does not have or does not show: what does not need them shall not wait for them.
     pub fn is_synced(&self) -> bool {
-        self.kinds.iter().all(|kind| self.kind(kind).is_synced())
+        self.kinds.iter().all(|kind| self.kind(kind).is_synced() || self.kind(kind).is_absent())
     }
 
-    /// Returns how long ago the whole view was last known to be current: zero while every watch is open,
-    /// or while the manifests are loaded and readable. Before the first sync it counts from the start.
+    /// Returns how long ago the whole view was last known to be current: the age of its oldest kind.
     pub fn age(&self) -> Duration {
         self.kinds.iter().map(|kind| self.age_of(kind)).max().unwrap_or_default()
     }
 
     /// Returns how long ago the view of one kind was last known to be current.
+    ///
+    /// Manifests are current while they are loaded and readable: zero. An API server gives a sign of life
+    /// with every event, bookmark and response, and the age counts from the last one: a server that dies
+    /// without a word is as old as its silence. Where nothing changes it rises to the time after which a
+    /// silent watch is opened again ([`Timing::watch_idle`](crate::Timing::watch_idle)), and falls to zero
+    /// with the response. Before the first sync it counts from the start.
     pub fn age_of(&self, kind: Kind) -> Duration {
         let status = self.kind(kind);
-        if status.live.load(Ordering::Relaxed) {
+        if status.is_live() && self.follows == Follows::Files {
             return Duration::ZERO;
         }
         let contact = status.last_contact_ms.load(Ordering::Relaxed);
-        let since = if status.is_synced() { contact } else { 0 };
+        let since = if status.is_synced() || status.is_absent() { contact } else { 0 };
         Duration::from_millis(self.clock.now_ms().saturating_sub(since))
     }
 
@@ -123,7 +142,7 @@ impl Status {
         self.bad_documents.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of manifest files that cannot be read or parsed now, of which the last good
+    /// Returns the number of manifest files and directories that cannot be read or parsed now, of which the last good
     /// objects are kept. A gauge.
     pub fn broken_files(&self) -> u64 {
         self.broken_files.load(Ordering::Relaxed)
@@ -145,7 +164,14 @@ impl Status {
     pub(crate) fn live(&self, kind: Kind) {
         self.heard(kind);
         self.kind(kind).trouble.store(None);
+        self.kind(kind).absent.store(false, Ordering::Relaxed);
         self.kind(kind).live.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the server answers that it does not have an optional kind, or does not show it.
+    pub(crate) fn absent(&self, kind: Kind) {
+        self.heard(kind);
+        self.kind(kind).absent.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the view of a kind has stopped following the server; says whether this reason is new.
@@ -168,6 +194,11 @@ impl KindStatus {
     /// Says whether the view of the kind follows its origin now.
     pub fn is_live(&self) -> bool {
         self.live.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the kind is an optional one that the cluster does not have, or does not show.
+    pub fn is_absent(&self) -> bool {
+        self.absent.load(Ordering::Relaxed)
     }
 
     /// Returns the number of complete lists, streamed or paged; for manifests, of loads.
@@ -209,5 +240,58 @@ impl KindStatus {
 
     pub(crate) fn count_bad_objects(&self, count: u64) {
         self.bad_objects.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn synced(follows: Follows) -> Status {
+        let status = Status::new(KindSet::of(&[Kind::Service, Kind::Pod]), follows);
+        status.kinds.iter().for_each(|kind| {
+            status.live(kind);
+            status.kind(kind).set_synced();
+        });
+        status
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_as_old_as_its_silence() {
+        let status = synced(Follows::Server);
+        for heard in [Kind::Service, Kind::Pod] {
+            tokio::time::advance(20 * SECOND).await;
+            status.heard(heard);
+        }
+        // The watches are open as far as anybody knows, and the Services have been silent for longer.
+        assert_eq!(
+            (status.age_of(Kind::Service), status.age_of(Kind::Pod)),
+            (20 * SECOND, Duration::ZERO)
+        );
+        assert_eq!(status.age(), 20 * SECOND);
+        status.lost(Kind::Service, &"gone");
+        tokio::time::advance(SECOND).await;
+        assert_eq!(status.age(), 21 * SECOND, "to be told so changes nothing");
+        status.live(Kind::Service);
+        assert_eq!(status.age(), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_current_until_they_cannot_be_read() {
+        let status = synced(Follows::Files);
+        tokio::time::advance(1000 * SECOND).await;
+        assert_eq!(status.age(), Duration::ZERO);
+        status.lost(Kind::Pod, &"gone");
+        assert!(status.age() > 999 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn before_the_first_sync_the_start_counts() {
+        let status = Status::new(KindSet::of(&[Kind::Pod]), Follows::Server);
+        tokio::time::advance(5 * SECOND).await;
+        status.heard(Kind::Pod);
+        assert_eq!(status.age(), 5 * SECOND);
     }
 }

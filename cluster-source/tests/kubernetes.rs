@@ -182,8 +182,13 @@ async fn a_streamed_list_is_followed_by_its_changes() {
     asked_for(&mut asked, "resourceVersion=7").await;
     until(&source, "all changes", |c| names(c) == ["b", "c", "d"]).await;
     let status = source.status();
-    assert!(status.is_synced() && status.missing().is_empty() && status.age().is_zero());
+    assert!(status.is_synced() && status.missing().is_empty());
     let kind = status.kind(Kind::Namespace);
+    // The server is silent, and its watch is open: the age shows the silence.
+    while status.age() < Duration::from_millis(50) {
+        tokio::task::yield_now().await;
+    }
+    assert!(kind.is_live());
     assert_eq!((kind.lists(), kind.watch_restarts()), (1, 1));
     assert!(status.last_contact(Kind::Namespace).is_some());
 }
@@ -278,6 +283,27 @@ async fn garbage_and_bad_objects_do_not_stop_the_rest() {
 }
 
 #[tokio::test]
+async fn a_cluster_without_an_optional_kind_is_synced_without_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(format!("http://{}", listener.local_addr().unwrap()));
+    config.interest = Interest::everything(KindSet::of(&[Kind::ServiceImport]));
+    let script = vec![
+        answer("404 Not Found", "404 page not found", End::Whole),
+        answer("404 Not Found", "404 page not found", End::Whole),
+        answer("200 OK", end_of_list(4), End::Silent),
+    ];
+    let mut asked = serve(listener, script);
+    let source = Source::start(config).await.unwrap();
+    asked_for(&mut asked, "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports?").await;
+    asked_for(&mut asked, "serviceimports").await;
+    let missing = source.status().missing().concat();
+    assert!(missing.contains("CustomResourceDefinition serviceimports.multicluster"), "{missing}");
+    assert!(source.status().is_synced() && source.snapshot().synced().is_empty());
+    until(&source, "the list", |c| c.synced().contains(Kind::ServiceImport)).await;
+    assert!(!source.status().kind(Kind::ServiceImport).is_absent());
+}
+
+#[tokio::test]
 async fn a_refusal_says_which_rule_is_missing() {
     let script = (0..50).map(|_| answer("403 Forbidden", r#"{"message":"no"}"#, End::Whole));
     let (source, mut asked) = start(script.collect()).await;
@@ -309,6 +335,68 @@ async fn a_server_that_comes_later_is_found() {
     let listener = TcpListener::bind(address).await.unwrap();
     let _asked = serve(listener, vec![answer("200 OK", end_of_list(4), End::Silent)]);
     until(&source, "the empty list", synced).await;
+}
+
+#[tokio::test]
+async fn an_object_that_is_spoiled_keeps_its_last_good_version() {
+    let object = |ip: &str, version| {
+        format!(
+            r#"{{"metadata":{{"name":"web","resourceVersion":"{version}"}},"spec":{{"clusterIP":"{ip}"}}}}"#
+        )
+    };
+    let event =
+        |ip, version| format!(r#"{{"type":"MODIFIED","object":{}}}"#, object(ip, version)) + "\n";
+    let list = |ip, version| {
+        format!(
+            r#"{{"metadata":{{"resourceVersion":"{version}"}},"items":[{}]}}"#,
+            object(ip, version)
+        )
+    };
+    let gone = r#"{"type":"ERROR","object":{"code":410,"message":"too old"}}"#.to_owned() + "\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(format!("http://{}", listener.local_addr().unwrap()));
+    config.interest = Interest::everything(KindSet::of(&[Kind::Service]));
+    let script = vec![
+        answer("400 Bad Request", "", End::Whole),
+        answer("200 OK", list("10.0.0.1", 1), End::Whole),
+        answer("200 OK", event("10.0.0.300", 2) + &gone, End::Whole),
+        // The list, too, holds the bad version: it neither changes nor sweeps the good one.
+        answer("200 OK", list("10.0.0.301", 3), End::Whole),
+        answer("200 OK", event("10.0.0.2", 4), End::Silent),
+    ];
+    let mut asked = serve(listener, script);
+    let source = Source::start(config).await.unwrap();
+    let ip = |c: &Cluster| c.service("default", "web").map(|s| s.cluster_ips()[0].to_string());
+    until(&source, "the good one", |c| ip(c).as_deref() == Some("10.0.0.1")).await;
+    let mut changes = source.changes();
+    asked_for(&mut asked, "resourceVersion=3").await;
+    while ip(&source.snapshot()).as_deref() != Some("10.0.0.2") {
+        assert_eq!(ip(&source.snapshot()).as_deref(), Some("10.0.0.1"), "it never goes away");
+        tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
+    }
+    assert_eq!(source.status().kind(Kind::Service).bad_objects(), 2);
+}
+
+#[tokio::test]
+async fn an_error_about_a_kubeconfig_shows_none_of_its_text() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("config");
+    for text in [
+        "users:\n- name: a\n  user: {token: [SECRET]}\n",
+        "users:\n- name: a\n  user:\n    token: SECRET\n   SECRET: [\n",
+        "users: SECRET\n",
+        "apiVersion: v1\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n\
+         clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+         users: [{name: a, user: {client-certificate-data: AAAA, client-key-data: SECRET!}}]\n",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut config = config(String::new());
+        config.origin =
+            Origin::Kubernetes(Access::Kubeconfig { file: file.clone(), context: None });
+        let error = Source::start(config).await.unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("SECRET") && said.contains("config view"), "{text}\n{said}");
+    }
 }
 
 #[tokio::test]

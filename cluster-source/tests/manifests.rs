@@ -18,8 +18,17 @@ use tempfile::TempDir;
 const NEVER: Duration = Duration::from_secs(3600);
 
 async fn try_start(path: &Path) -> Result<Source, SourceError> {
+    start_with(path, Timing { rescan: NEVER, ..Timing::default() }).await
+}
+
+/// Starts a source that neither rescans nor retries: only a notification can be the reason for a reload.
+async fn start_patient(path: &Path) -> Source {
+    let timing = Timing { rescan: NEVER, backoff_base: NEVER, ..Timing::default() };
+    start_with(path, timing).await.unwrap()
+}
+
+async fn start_with(path: &Path, timing: Timing) -> Result<Source, SourceError> {
     let interest = Interest::everything(KindSet::of(&Kind::ALL));
-    let timing = Timing { rescan: NEVER, ..Timing::default() };
     Source::start(SourceConfig {
         origin: Origin::Manifests(path.to_owned()),
         interest,
@@ -27,6 +36,16 @@ async fn try_start(path: &Path) -> Result<Source, SourceError> {
         limits: RequestLimits::default(),
     })
     .await
+}
+
+/// Waits until the status says that the manifests are not followed.
+async fn lost(source: &Source) {
+    let lost = async {
+        while source.status().missing().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), lost).await.expect("the loss shows");
 }
 
 async fn start(path: &Path) -> Source {
@@ -198,19 +217,101 @@ async fn a_directory_that_vanishes_keeps_its_objects_until_it_is_back() {
     write(&root, "a.yaml", &service("web", "10.0.0.1"));
     let source = start(&root).await;
     fs::rename(&root, dir.path().join("away")).unwrap();
-    let gone = async {
-        while source.status().missing().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), gone)
-        .await
-        .expect("the loss shows in the status");
+    lost(&source).await;
     assert_eq!(ip(&source.snapshot(), "web").as_deref(), Some("10.0.0.1"));
     fs::create_dir(&root).unwrap();
     write(&root, "a.yaml", &service("web", "10.0.0.2"));
     until(&source, "back", |c| ip(c, "web").as_deref() == Some("10.0.0.2")).await;
     assert!(source.status().missing().is_empty());
+}
+
+#[tokio::test]
+async fn directories_above_the_path_may_be_made_anew() {
+    let dir = TempDir::new().unwrap();
+    let above = dir.path().join("a/b");
+    let root = above.join("manifests");
+    fs::create_dir_all(&root).unwrap();
+    write(&root, "a.yaml", &service("web", "10.0.0.1"));
+    let source = start_patient(&root).await;
+    for (at, ip_now) in [(2, "10.0.0.2"), (3, "10.0.0.3")] {
+        match at {
+            2 => fs::remove_dir_all(dir.path().join("a")).unwrap(),
+            _ => fs::rename(dir.path().join("a"), dir.path().join("away")).unwrap(),
+        }
+        lost(&source).await;
+        fs::create_dir_all(&root).unwrap();
+        write(&root, "a.yaml", &service("web", ip_now));
+        let took = until(&source, "made anew", |c| ip(c, "web").as_deref() == Some(ip_now)).await;
+        println!("made anew: seen after {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_is_tried_again_without_a_notification() {
+    let (dir, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let target = elsewhere.path().join("x/target");
+    fs::create_dir_all(&target).unwrap();
+    write(&target, "a.yaml", &service("web", "10.0.0.1"));
+    let root = dir.path().join("manifests");
+    symlink(&target, &root).unwrap();
+    let source = start(&root).await;
+    fs::remove_dir_all(elsewhere.path().join("x")).unwrap();
+    lost(&source).await;
+    // Nothing on the way to the link changes: nobody tells that its target is back.
+    fs::create_dir_all(&target).unwrap();
+    write(&target, "a.yaml", &service("web", "10.0.0.2"));
+    let took = until(&source, "retried", |c| ip(c, "web").as_deref() == Some("10.0.0.2")).await;
+    println!("retried: seen after {took:?}");
+    assert!(source.status().missing().is_empty());
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_read_keeps_what_it_held_and_the_rest_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let sub = dir.path().join("sub");
+    fs::create_dir(&sub).unwrap();
+    write(&sub, "a.yaml", &service("inside", "10.0.0.1"));
+    write(dir.path(), "b.yaml", &service("web", "10.0.0.1"));
+    let source = start(dir.path()).await;
+    // A link to itself cannot be looked at by anybody, whatever rights a test runs with.
+    fs::rename(&sub, dir.path().join(".hidden")).unwrap();
+    symlink("sub", &sub).unwrap();
+    write(dir.path(), "b.yaml", &service("web", "10.0.0.2"));
+    until(&source, "the rest", |c| ip(c, "web").as_deref() == Some("10.0.0.2")).await;
+    let broken = async {
+        while source.status().broken_files() != 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), broken).await.expect("the fault shows");
+    assert_eq!(ip(&source.snapshot(), "inside").as_deref(), Some("10.0.0.1"));
+    fs::remove_file(&sub).unwrap();
+    until(&source, "removed", |c| ip(c, "inside").is_none()).await;
+    assert_eq!(source.status().broken_files(), 0);
+}
+
+#[tokio::test]
+async fn an_object_that_is_spoiled_keeps_its_last_good_version() {
+    let dir = TempDir::new().unwrap();
+    write(dir.path(), "a.yaml", &(service("web", "10.0.0.1") + &service("x", "10.0.0.9")));
+    let source = start(dir.path()).await;
+    write(dir.path(), "a.yaml", &(service("web", "10.0.0.300") + &service("x", "10.0.0.8")));
+    until(&source, "the good one", |c| ip(c, "x").as_deref() == Some("10.0.0.8")).await;
+    assert_eq!(ip(&source.snapshot(), "web").as_deref(), Some("10.0.0.1"));
+    write(dir.path(), "a.yaml", &(service("web", "10.0.0.301") + &service("x", "10.0.0.7")));
+    until(&source, "the good one again", |c| ip(c, "x").as_deref() == Some("10.0.0.7")).await;
+    assert_eq!(ip(&source.snapshot(), "web").as_deref(), Some("10.0.0.1"));
+    assert_eq!((source.status().bad_documents(), source.status().broken_files()), (1, 0));
+    write(dir.path(), "a.yaml", &(service("web", "10.0.0.2") + &service("x", "10.0.0.7")));
+    until(&source, "good again", |c| ip(c, "web").as_deref() == Some("10.0.0.2")).await;
+    write(
+        dir.path(),
+        "a.yaml",
+        &(service("web", "") + "---\nkind: 5\n---\n" + &service("x", "10.0.0.6")),
+    );
+    until(&source, "spoiled again", |c| ip(c, "x").as_deref() == Some("10.0.0.6")).await;
+    write(dir.path(), "a.yaml", &service("x", "10.0.0.6"));
+    until(&source, "deleted", |c| c.service("default", "web").is_none()).await;
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn slice(n: u32, version: u32) -> Object {
     Object::EndpointSlice(Arc::new(EndpointSlice {
         key: ObjectKey::new(format!("namespace-{}", n % 100), format!("service-{n}-abcde")),
         service_name: Some(format!("service-{n}").into()),
+        import: None,
         labels: Labels::default(),
         endpoints: [endpoint(10), endpoint(20)].into(),
         ports: Box::default(),

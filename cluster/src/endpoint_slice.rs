@@ -14,12 +14,24 @@ pub struct EndpointSlice {
     /// The Service, in the same namespace (label `kubernetes.io/service-name`); none for a slice
     /// that belongs to no Service.
     pub service_name: Option<Text>,
+    /// What the slice was imported for, when it is one of another cluster of the set.
+    pub import: Option<Import>,
     /// Its labels, where a source keeps them.
     pub labels: Labels,
     /// The endpoints, in the order given.
     pub endpoints: Box<[Endpoint]>,
     /// The ports, the same for every endpoint of the slice.
     pub ports: Box<[EndpointPort]>,
+}
+
+/// Where a slice of a set of clusters belongs (Multi-Cluster Services API, KEP-1645).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Import {
+    /// The ServiceImport, in the same namespace (label `multicluster.kubernetes.io/service-name`).
+    pub service_name: Text,
+    /// The cluster that the endpoints are in (label `multicluster.kubernetes.io/source-cluster`); empty
+    /// when the slice does not say.
+    pub cluster: Text,
 }
 
 /// One endpoint: usually a Pod.

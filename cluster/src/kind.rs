@@ -18,14 +18,17 @@ pub enum Kind {
     EndpointSlice,
     /// `networking.k8s.io/v1` NetworkPolicy.
     NetworkPolicy,
+    /// `multicluster.x-k8s.io/v1alpha1` ServiceImport.
+    ServiceImport,
 }
 
 impl Kind {
     /// Every kind, in the order in which sources list them: what names others comes first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Namespace,
         Self::Node,
         Self::Service,
+        Self::ServiceImport,
         Self::EndpointSlice,
         Self::Pod,
         Self::NetworkPolicy,
@@ -40,7 +43,14 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::ServiceImport => "ServiceImport",
         }
+    }
+
+    /// Says whether a cluster may be without this kind: it is defined by a CustomResourceDefinition that
+    /// not every cluster has.
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::ServiceImport)
     }
 
     /// Says whether objects of this kind live in a namespace.

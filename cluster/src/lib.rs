@@ -24,7 +24,7 @@ mod service;
 mod snapshot;
 mod store;
 
-pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice};
+pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;
 pub use key::{KeyRef, ObjectKey, Text};
 pub use kind::{Kind, KindSet};

@@ -19,6 +19,8 @@ pub enum Object {
     EndpointSlice(Arc<EndpointSlice>),
     /// A NetworkPolicy.
     NetworkPolicy(Arc<NetworkPolicy>),
+    /// A ServiceImport: a Service of a set of clusters, in the form of a Service.
+    ServiceImport(Arc<Service>),
 }
 
 impl Object {
@@ -31,6 +33,7 @@ impl Object {
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::NetworkPolicy(_) => Kind::NetworkPolicy,
+            Self::ServiceImport(_) => Kind::ServiceImport,
         }
     }
 
@@ -43,6 +46,7 @@ impl Object {
             Self::Service(service) => service.key.clone(),
             Self::EndpointSlice(slice) => slice.key.clone(),
             Self::NetworkPolicy(policy) => policy.key.clone(),
+            Self::ServiceImport(import) => import.key.clone(),
         }
     }
 }

@@ -107,6 +107,15 @@ impl Service {
         }
     }
 
+    /// Iterates over the addresses outside the cluster: `spec.externalIPs`, then those of load balancers.
+    pub fn external_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let balanced = self.load_balancer.iter().filter_map(|ingress| match ingress {
+            LoadBalancerIngress::Ip(ip) => Some(*ip),
+            LoadBalancerIngress::Hostname(_) => None,
+        });
+        self.external_ips.iter().copied().chain(balanced)
+    }
+
     /// Says whether clients are sent straight to the endpoints.
     pub fn is_headless(&self) -> bool {
         self.address == ServiceAddress::Headless

@@ -25,10 +25,13 @@ pub struct Cluster {
     pub(crate) nodes: HashMap<Text, Arc<Node>>,
     pub(crate) pods: HashMap<ObjectKey, Arc<Pod>>,
     pub(crate) services: HashMap<ObjectKey, Arc<Service>>,
+    pub(crate) imports: HashMap<ObjectKey, Arc<Service>>,
     pub(crate) slices: HashMap<ObjectKey, Arc<EndpointSlice>>,
     pub(crate) policies: HashMap<ObjectKey, Arc<NetworkPolicy>>,
     pub(crate) pods_by_ip: Index<IpAddr, Pod>,
     pub(crate) services_by_cluster_ip: Index<IpAddr, Service>,
+    pub(crate) services_by_external_ip: Index<IpAddr, Service>,
+    pub(crate) slices_by_import: Index<ObjectKey, EndpointSlice>,
     pub(crate) slices_by_service: Index<ObjectKey, EndpointSlice>,
     pub(crate) slices_by_address: Index<IpAddr, EndpointSlice>,
 }
@@ -40,6 +43,7 @@ impl PartialEq for Cluster {
             && self.nodes == other.nodes
             && self.pods == other.pods
             && self.services == other.services
+            && self.imports == other.imports
             && self.slices == other.slices
             && self.policies == other.policies
     }
@@ -76,6 +80,22 @@ impl Cluster {
     /// Returns the Service of this name.
     pub fn service(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
         self.services.get(&KeyRef { namespace, name })
+    }
+
+    /// Returns the ServiceImport of this name, in the form of a Service.
+    pub fn import(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
+        self.imports.get(&KeyRef { namespace, name })
+    }
+
+    /// Returns the EndpointSlices of a ServiceImport, sorted by name.
+    pub fn slices_of_import(&self, namespace: &str, import: &str) -> &[Arc<EndpointSlice>] {
+        self.slices_by_import.get(&KeyRef { namespace, name: import })
+    }
+
+    /// Returns the Services with this external address, of `spec.externalIPs` or of a load balancer, sorted
+    /// by namespace and name.
+    pub fn services_by_external_ip(&self, ip: IpAddr) -> &[Arc<Service>] {
+        self.services_by_external_ip.get(&ip)
     }
 
     /// Returns the Pod of this name.
@@ -125,6 +145,7 @@ impl Cluster {
         objects.extend(self.services.values().cloned().map(Object::Service));
         objects.extend(self.slices.values().cloned().map(Object::EndpointSlice));
         objects.extend(self.policies.values().cloned().map(Object::NetworkPolicy));
+        objects.extend(self.imports.values().cloned().map(Object::ServiceImport));
         objects.sort_by_cached_key(|object| (object.kind(), object.key()));
         objects
     }
@@ -138,6 +159,7 @@ impl Cluster {
             Kind::Service => self.services.len(),
             Kind::EndpointSlice => self.slices.len(),
             Kind::NetworkPolicy => self.policies.len(),
+            Kind::ServiceImport => self.imports.len(),
         }
     }
 

@@ -40,6 +40,12 @@ impl Store {
         let changed = match event {
             Event::Upsert(object) => self.upsert(object),
             Event::Delete(kind, key) => self.delete(kind, &key),
+            Event::Keep(kind, key) => {
+                if let Some(seen) = &mut self.lists[kind as usize] {
+                    seen.insert(key);
+                }
+                return false;
+            }
             Event::ListStart(kind) => {
                 self.lists[kind as usize] = Some(HashSet::new());
                 return false;
@@ -78,16 +84,23 @@ impl Store {
                 })
             }
             Object::Service(new) => {
-                let index = &mut cluster.services_by_cluster_ip;
+                let by_cluster_ip = &mut cluster.services_by_cluster_ip;
+                let by_external_ip = &mut cluster.services_by_external_ip;
                 put(&mut cluster.services, new.key.clone(), &new, |old, new| {
-                    reindex(index, old, new, |service: &Service| service.cluster_ips().to_vec());
+                    reindex(by_cluster_ip, old, new, cluster_ips);
+                    reindex(by_external_ip, old, new, external_ips);
                 })
+            }
+            Object::ServiceImport(new) => {
+                put(&mut cluster.imports, new.key.clone(), &new, |_, _| ())
             }
             Object::EndpointSlice(new) => {
                 let by_service = &mut cluster.slices_by_service;
+                let by_import = &mut cluster.slices_by_import;
                 let by_address = &mut cluster.slices_by_address;
                 put(&mut cluster.slices, new.key.clone(), &new, |old, new| {
                     reindex(by_service, old, new, service_of);
+                    reindex(by_import, old, new, import_of);
                     reindex(by_address, old, new, addresses);
                 })
             }
@@ -108,12 +121,14 @@ impl Store {
                 true
             }),
             Kind::Service => cluster.services.remove(key).is_some_and(|old| {
-                let ips = |service: &Service| service.cluster_ips().to_vec();
-                unindex(&mut cluster.services_by_cluster_ip, &old, ips);
+                unindex(&mut cluster.services_by_cluster_ip, &old, cluster_ips);
+                unindex(&mut cluster.services_by_external_ip, &old, external_ips);
                 true
             }),
+            Kind::ServiceImport => cluster.imports.remove(key).is_some(),
             Kind::EndpointSlice => cluster.slices.remove(key).is_some_and(|old| {
                 unindex(&mut cluster.slices_by_service, &old, service_of);
+                unindex(&mut cluster.slices_by_import, &old, import_of);
                 unindex(&mut cluster.slices_by_address, &old, addresses);
                 true
             }),
@@ -147,6 +162,7 @@ impl Store {
             Kind::Service => cluster.services.keys().cloned().collect(),
             Kind::EndpointSlice => cluster.slices.keys().cloned().collect(),
             Kind::NetworkPolicy => cluster.policies.keys().cloned().collect(),
+            Kind::ServiceImport => cluster.imports.keys().cloned().collect(),
         }
     }
 }
@@ -205,6 +221,19 @@ where
 fn service_of(slice: &EndpointSlice) -> Vec<ObjectKey> {
     let service = slice.service_name.clone();
     service.map(|name| ObjectKey::new(slice.key.namespace.clone(), name)).into_iter().collect()
+}
+
+fn import_of(slice: &EndpointSlice) -> Vec<ObjectKey> {
+    let import = slice.import.as_ref().map(|import| import.service_name.clone());
+    import.map(|name| ObjectKey::new(slice.key.namespace.clone(), name)).into_iter().collect()
+}
+
+fn cluster_ips(service: &Service) -> Vec<IpAddr> {
+    service.cluster_ips().to_vec()
+}
+
+fn external_ips(service: &Service) -> Vec<IpAddr> {
+    service.external_addresses().collect()
 }
 
 fn addresses(slice: &EndpointSlice) -> Vec<IpAddr> {

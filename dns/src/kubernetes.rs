@@ -5,7 +5,10 @@
 //! total, and the same input gives the same records in the same order.
 
 mod answer;
+mod client;
 mod endpoints;
+mod external_names;
+mod metadata;
 mod name;
 mod nameserver;
 mod nearest;
@@ -19,6 +22,9 @@ mod zone;
 mod tests;
 
 pub use answer::{Answer, Chase, Question, Status, answer};
+pub use client::search_path;
+pub use external_names::{ExternalZone, external_answer};
+pub use metadata::metadata;
 pub use nearest::nearest;
 pub use rule::{Rule, Ruling};
 pub use zone::{PodMode, Zone, ZoneOptions};

@@ -12,6 +12,7 @@ pub mod errors;
 mod fallthrough;
 pub mod forward;
 pub mod health;
+pub mod k8s_external;
 pub mod kubernetes;
 mod line_sink;
 mod listen_address;

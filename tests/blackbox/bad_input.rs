@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use portolan_tests::client::{UdpClient, query};
@@ -15,6 +16,9 @@ use portolan_tests::random::Random;
 use portolan_tests::records::rcode;
 use portolan_tests::server::{PATIENCE, Server, binary, write};
 use portolan_tests::stage::{metric, until};
+
+/// Far less than the 30 s after which files are looked at without a notification.
+const BEFORE_A_RESCAN: Duration = Duration::from_secs(10);
 
 const NAME: &str = "web.alpha.svc.cluster.local.";
 
@@ -213,7 +217,7 @@ just a text
     for (line, fault) in [
         ("mixed.yaml:1: document 1: Service alpha/broken: spec.clusterIP", "10.97.0.900"),
         ("mixed.yaml:10: document 3: Service alpha/ports: spec.ports[0].port", "800000"),
-        ("document 4: ", "expected an object"),
+        ("document 4: ", "write a mapping of fields to values; an object"),
     ] {
         let line = server.wait_for_line(line);
         assert!(line.starts_with("[WARNING] ") && line.contains(fault), "{line}");
@@ -255,6 +259,86 @@ fn a_manifest_that_breaks_keeps_what_it_held() {
         || dig(address, NAME).answer_data().concat(),
         |ip| ip == "10.97.0.14",
     );
+}
+
+#[test]
+fn an_object_that_is_spoiled_keeps_its_last_good_version() {
+    let service = |name: &str, ip: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: alpha}}\n\
+             spec: {{clusterIP: {ip}, ports: [{{port: 80}}]}}\n---\n"
+        )
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yaml");
+    write(&file, &(service("web", "10.97.0.12") + &service("beside", "10.97.0.1")));
+    let mut server = Server::start(&corefile(directory.path()));
+    let address = server.address();
+
+    write(&file, &(service("web", "10.97.0.") + &service("beside", "10.97.0.2")));
+    let line = server.wait_for_line("manifest not usable");
+    assert!(
+        line.contains("web.yaml:1: document 1: Service alpha/web: spec.clusterIP: ")
+            && line.contains("is no IP address; write for example 10.0.0.1"),
+        "{line}"
+    );
+    let beside = || dig(address, "beside.alpha.svc.cluster.local").answer_data().concat();
+    until("the object beside it", beside, |ip| ip == "10.97.0.2");
+    assert_eq!(dig(address, NAME).answer_data(), ["10.97.0.12"]);
+    assert!((metric(&mut server, "portolan_source_bad_documents", "") - 1.0).abs() < 0.1);
+    assert!(metric(&mut server, "portolan_source_broken_files", "").abs() < 0.1);
+}
+
+#[test]
+fn manifests_whose_parent_is_made_anew_are_seen_at_once() {
+    let service = |ip: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: alpha}}\n\
+             spec: {{clusterIP: {ip}, ports: [{{port: 80}}]}}\n"
+        )
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (above, manifests) = (directory.path().join("above"), directory.path().join("above/x"));
+    std::fs::create_dir_all(&manifests).unwrap();
+    write(&manifests.join("web.yaml"), &service("10.97.0.12"));
+    let mut server = Server::start(&corefile(&manifests));
+    let address = server.address();
+    std::fs::remove_dir_all(&above).unwrap();
+    server.wait_for_line("manifests not current");
+    assert_eq!(dig(address, NAME).answer_data(), ["10.97.0.12"]);
+    std::fs::create_dir_all(&manifests).unwrap();
+    write(&manifests.join("web.yaml"), &service("10.97.0.13"));
+    let begin = Instant::now();
+    until("the new one", || dig(address, NAME).answer_data().concat(), |ip| ip == "10.97.0.13");
+    assert!(begin.elapsed() < BEFORE_A_RESCAN, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn too_many_open_files_hold_a_reload_up_only_while_they_last() {
+    let service = |ip: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: alpha}}\n\
+             spec: {{clusterIP: {ip}, ports: [{{port: 80}}]}}\n"
+        )
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yaml");
+    write(&file, &service("10.97.0.12"));
+    let mut server = Server::start(&corefile(directory.path()));
+    let (address, id) = (server.address(), server.id().to_string());
+    let limit = |soft: &str| {
+        let limit = format!("--nofile={soft}:");
+        let status = Command::new("prlimit").args(["--pid", &id, &limit]).status().unwrap();
+        assert!(status.success());
+    };
+    limit("4");
+    write(&file, &service("10.97.0.13"));
+    let line = server.wait_for_line("Too many open files");
+    assert!(line.contains("manifests not current"), "{line}");
+    limit("1024");
+    let begin = Instant::now();
+    until("the new one", || dig(address, NAME).answer_data().concat(), |ip| ip == "10.97.0.13");
+    assert!(begin.elapsed() < BEFORE_A_RESCAN, "{:?}", begin.elapsed());
 }
 
 /// What a message without an answer gets.

@@ -239,7 +239,8 @@ fn changes_come_by_watch_alone() {
         assert!((metric(&mut server, "portolan_source_lists", &label) - 1.0).abs() < 0.1);
         assert!(metric(&mut server, "portolan_source_watch_restarts", &label).abs() < 0.1);
     }
-    assert!(metric(&mut server, "portolan_snapshot_age_seconds", "").abs() < 0.1);
+    assert!((metric(&mut server, "portolan_source_live", "") - 3.0).abs() < 0.1);
+    assert!(metric(&mut server, "portolan_snapshot_age_seconds", "") < 31.0);
 }
 
 /// Debian's `kubectl`, or the one that `KUBECTL` names.

@@ -140,7 +140,8 @@ fn check(fault: &Fault) {
         assert_eq!(look.ask(name, qtype), *answer, "{name} {qtype}");
     }
     assert_eq!((look.a(&unknown), look.a(nowhere)), ("NXDOMAIN".into(), "NXDOMAIN".into()));
-    scene.until_metric("portolan_snapshot_age_seconds", "", 0.0);
+    scene.until_metric("portolan_source_live", "", 3.0);
+    assert!(metric(&mut scene.server, "portolan_snapshot_age_seconds", "") < 31.0);
     scene.assert_upstream_heard_nothing();
     // Now it is known that the cluster does not have the address, and the upstream is asked.
     let client = UdpClient::new(scene.server.address());

@@ -65,6 +65,11 @@ impl Stage {
         stage
     }
 
+    /// Returns the name of the namespace of this stage.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Returns the Namespace of this stage.
     pub fn namespace_object(&self) -> Value {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})

@@ -8,6 +8,7 @@ pub(crate) const fn api_version(kind: Kind) -> &'static str {
         Kind::Namespace | Kind::Node | Kind::Pod | Kind::Service => "v1",
         Kind::EndpointSlice => "discovery.k8s.io/v1",
         Kind::NetworkPolicy => "networking.k8s.io/v1",
+        Kind::ServiceImport => "multicluster.x-k8s.io/v1alpha1",
     }
 }
 
@@ -26,6 +27,7 @@ pub(crate) const fn plural(kind: Kind) -> &'static str {
         Kind::Service => "services",
         Kind::EndpointSlice => "endpointslices",
         Kind::NetworkPolicy => "networkpolicies",
+        Kind::ServiceImport => "serviceimports",
     }
 }
 

@@ -3,7 +3,7 @@
 use cluster::{Event, Kind};
 
 use crate::Interest;
-use crate::decode::{BadObject, Decoder, Header, Keep};
+use crate::decode::{BadObject, Decoded, Decoder, Header, Keep};
 
 /// Translates the objects of one kind.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(crate) struct Translated {
     pub(crate) event: Option<Event>,
     /// The object's version; empty when it does not say.
     pub(crate) resource_version: String,
-    /// Why the object cannot be used.
-    pub(crate) bad: Option<BadObject>,
+    /// Why the object, or parts of it, cannot be used.
+    pub(crate) bad: Vec<BadObject>,
 }
 
 impl<'a> Translator<'a> {
@@ -29,18 +29,18 @@ impl<'a> Translator<'a> {
         Self { kind, interest, decoder: Decoder::default() }
     }
 
-    /// Translates an object that is there. One that is not of interest, or cannot be used, is not in the
-    /// model, whatever was there before: a list would leave it out too.
+    /// Translates an object that is there. One that is not of interest is not in the model, whatever was
+    /// there before: a list would leave it out too. Of one that cannot be used the last good version stays.
     pub(crate) fn upsert(&mut self, json: &str) -> Translated {
         let keep =
             if self.interest.reads_labels(self.kind) { Keep::Labels } else { Keep::NoLabels };
         let (event, bad) = match self.decoder.decode(self.kind, json, keep) {
-            Ok(object) => {
+            Ok(Decoded { object, dropped }) => {
                 let key = object.key();
                 let gone = Event::Delete(self.kind, key);
-                (Some(self.interest.admit(object).map_or(gone, Event::Upsert)), None)
+                (Some(self.interest.admit(object).map_or(gone, Event::Upsert)), dropped)
             }
-            Err(bad) => (bad.key.clone().map(|key| Event::Delete(self.kind, key)), Some(bad)),
+            Err(bad) => (bad.key.clone().map(|key| Event::Keep(self.kind, key)), vec![bad]),
         };
         let header: Option<Header<'_>> = serde_json::from_str(json).ok();
         let version = header.as_ref().map_or("", |header| header.resource_version());
@@ -55,7 +55,7 @@ impl<'a> Translator<'a> {
         Translated {
             event: key.map(|key| Event::Delete(self.kind, key)),
             resource_version: version.to_owned(),
-            bad: None,
+            bad: Vec::new(),
         }
     }
 }

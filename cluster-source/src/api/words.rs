@@ -16,6 +16,11 @@ pub(crate) fn explain(kind: Kind, refusal: &Refusal) -> String {
             group(kind),
             plural(kind)
         ),
+        404 if kind.is_optional() => format!(
+            "; the cluster does not have this kind: install the CustomResourceDefinition {}.{}, or remove what asks for it",
+            plural(kind),
+            group(kind)
+        ),
         404 => "; check the server's address and version".to_owned(),
         410 => "; listing again".to_owned(),
         _ => String::new(),

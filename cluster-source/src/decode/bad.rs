@@ -27,6 +27,11 @@ impl Fault {
         Self { field: field.into(), problem: problem.into() }
     }
 
+    /// Returns the fault of a part that is left out.
+    pub(super) fn leaving_out(self, part: &str) -> Self {
+        Self { problem: format!("{}; {part} is left out", self.problem), ..self }
+    }
+
     /// Returns the fault as seen from the object that holds it: the field's path gets longer.
     pub(super) fn under(self, parent: &str) -> Self {
         Self { field: format!("{parent}{}", self.field), problem: self.problem }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cluster::{Endpoint, EndpointPort, EndpointSlice, Text};
+use cluster::{Endpoint, EndpointPort, EndpointSlice, Import, Text};
 use serde::Deserialize;
 
 use super::metadata::Metadata;
@@ -11,6 +11,10 @@ use super::{Context, Fault, value, wire};
 
 /// The label that names the Service of a slice.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The labels that name the ServiceImport of a slice and the cluster that it comes from (KEP-1645).
+const IMPORT_NAME: &str = "multicluster.kubernetes.io/service-name";
+const SOURCE_CLUSTER: &str = "multicluster.kubernetes.io/source-cluster";
 
 #[derive(Deserialize)]
 struct Wire<'a> {
@@ -67,16 +71,27 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<EndpointSl
     // Names instead of addresses: nothing that reads the model can use them.
     let is_fqdn = text(&wire.address_type) == "FQDN";
     for (at, entry) in each(&wire.endpoints).filter(|_| !is_fqdn) {
-        endpoints.push(endpoint(at, entry, context)?);
+        // The API server takes no endpoint without an address: only a manifest can hold one, and its other
+        // endpoints are none the worse for it.
+        match endpoint(at, entry, context) {
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(fault) => context.dropped.push(fault.leaving_out("the endpoint")),
+        }
     }
     let mut ports = Vec::new();
     for (at, entry) in each(&wire.ports) {
         ports.push(port(entry, context).map_err(|fault| fault.under(&format!("ports[{at}]")))?);
     }
     let service = wire.metadata.label(SERVICE_NAME).filter(|name| !name.is_empty());
+    let import = wire.metadata.label(IMPORT_NAME).filter(|name| !name.is_empty());
+    let source = wire.metadata.label(SOURCE_CLUSTER).unwrap_or_default();
     Ok(EndpointSlice {
         key: context.key(&wire.metadata)?,
         service_name: service.map(|name| context.names.text(name)),
+        import: import.map(|name| Import {
+            service_name: context.names.text(name),
+            cluster: context.names.text(source),
+        }),
         labels: context.labels(&wire.metadata),
         endpoints: endpoints.into(),
         ports: ports.into(),

@@ -34,7 +34,7 @@ struct Spec<'a> {
 }
 
 #[derive(Deserialize)]
-struct Port<'a> {
+pub(super) struct Port<'a> {
     #[serde(borrow)]
     name: Option<Word<'a>>,
     #[serde(borrow)]
@@ -70,20 +70,29 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<Service, F
     let wire: Wire<'_> = wire::parse(json)?;
     let spec = wire.spec.unwrap_or_default();
     let service_type = service_type(text(&spec.service_type))?;
-    let mut ports = Vec::new();
-    for (at, entry) in each(&spec.ports) {
-        let place = || format!("spec.ports[{at}]");
-        ports.push(port(entry, context).map_err(|fault| fault.under(&place()))?);
-    }
+    let ports = ports(&spec.ports, context)?;
     Ok(Service {
         key: context.key(&wire.metadata)?,
         labels: context.labels(&wire.metadata),
         service_type,
         address: address(service_type, &spec)?,
-        ports: ports.into(),
+        ports,
         external_ips: value::ips("spec.externalIPs", &spec.external_ips)?,
         load_balancer: ingress(&wire.status.unwrap_or_default())?,
     })
+}
+
+/// Decodes `spec.ports`.
+pub(super) fn ports(
+    list: &Option<Vec<Port<'_>>>,
+    context: &mut Context<'_>,
+) -> Result<Box<[ServicePort]>, Fault> {
+    let mut ports = Vec::new();
+    for (at, entry) in each(list) {
+        let place = || format!("spec.ports[{at}]");
+        ports.push(port(entry, context).map_err(|fault| fault.under(&place()))?);
+    }
+    Ok(ports.into())
 }
 
 fn service_type(text: &str) -> Result<ServiceType, Fault> {

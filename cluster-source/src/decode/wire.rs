@@ -8,7 +8,7 @@ use std::ops::Deref;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
-use super::Fault;
+use super::{Fault, plain};
 
 /// A string of the wire. It borrows unless it holds escapes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -95,18 +95,14 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Fault> {
     serde_json::from_str(json).map_err(|error| {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Ok(_) => Fault::new(".", error.to_string()),
-            Err(error) => Fault::new(error.path().to_string(), without_place(error.inner())),
+            Ok(_) => Fault::new("the object", plain(&error)),
+            Err(error) => {
+                let path = error.path().to_string();
+                let field = if path == "." { "the object".to_owned() } else { path };
+                Fault::new(field, plain(error.inner()))
+            }
         }
     })
-}
-
-/// Drops serde_json's line and column, which count in one line of the wire and help nobody.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let text = &text[..text.find(" at line ").unwrap_or(text.len())];
-    let is_unquoted = text.ends_with("expected a string") && !text.contains("null");
-    if is_unquoted { format!("{text}; put it in quotes") } else { text.to_owned() }
 }
 
 /// Iterates over an array that may be absent or null, as Go's `omitempty` leaves it.

@@ -15,6 +15,7 @@ use self::files::Files;
 use self::loader::{Load, Loader};
 use self::notify::Notifier;
 use super::publisher::Batch;
+use crate::api::backoff::Delay;
 use crate::{Interest, SourceError, Status, Timing};
 
 /// How often a reload looks again because directories appeared while it looked; then the next change or
@@ -24,6 +25,9 @@ const MOST_SCANS: usize = 5;
 /// A reload waits for quiet at most this many times [`Timing::settle`].
 const MOST_SETTLES: u32 = 3;
 
+/// The delay between two attempts after a fault is at most this many times the shortest: 6.4 s.
+const RETRY_CAP: u32 = 64;
+
 /// The manifests at a path, loaded, ready to be watched.
 pub(super) struct Watching {
     root: PathBuf,
@@ -32,6 +36,9 @@ pub(super) struct Watching {
     notifier: Notifier,
     /// Behind a mutex only so that a load that panics does not take it away; nobody competes for it.
     loader: Arc<Mutex<Loader>>,
+    /// Attempts in a row that met a fault which may pass by itself: too many open files, a right that is
+    /// missing, a directory that is away.
+    failures: u32,
 }
 
 /// Loads the manifests and starts to watch them for changes; returns the events of the first load.
@@ -44,7 +51,8 @@ pub(super) async fn start(
     let unwatchable = |source| SourceError::Notify { path: root.clone(), source };
     let notifier = Notifier::new(&root).map_err(unwatchable)?;
     let loader = Arc::new(Mutex::new(Loader::new(interest)));
-    let mut watching = Watching { root: root.clone(), timing, status, notifier, loader };
+    let mut watching =
+        Watching { root: root.clone(), timing, status, notifier, loader, failures: 0 };
     let files = watching.scan().await.map_err(|fault| match fault {
         Fault::Read(source) => SourceError::Manifests { path: root.clone(), source },
         Fault::Notify(source) => SourceError::Notify { path: root, source },
@@ -71,9 +79,9 @@ impl Watching {
         }
     }
 
-    /// Waits for a change and then for quiet, or for the time of a rescan.
+    /// Waits for a change and then for quiet, or for the time of a retry or rescan.
     async fn changed(&mut self) {
-        if timeout(self.timing.rescan, self.notifier.changed()).await.is_err() {
+        if timeout(self.patience(), self.notifier.changed()).await.is_err() {
             return;
         }
         let deadline = Instant::now() + self.timing.settle * MOST_SETTLES;
@@ -83,6 +91,18 @@ impl Watching {
                 return;
             }
         }
+    }
+
+    /// Returns how long to wait for a notification.
+    fn patience(&self) -> Duration {
+        if self.failures == 0 {
+            return self.timing.rescan;
+        }
+        // One more, because a retry at once would meet the same fault.
+        let failures = self.failures.saturating_add(1);
+        let delay = Delay::Backoff { failures, at_least: Duration::ZERO };
+        let base = self.timing.backoff_base;
+        delay.duration(base, base.saturating_mul(RETRY_CAP), 0.0).min(self.timing.rescan)
     }
 
     async fn reload(&mut self) -> Batch {
@@ -138,7 +158,8 @@ impl Watching {
     }
 
     /// Puts what a load found into the status and returns its events.
-    fn note(&self, load: Load, duration: Duration) -> Batch {
+    fn note(&mut self, load: Load, duration: Duration) -> Batch {
+        self.failures = if load.is_worth_a_retry { self.failures.saturating_add(1) } else { 0 };
         self.status.set_documents(load.skipped, load.bad, load.broken_files);
         for (kind, count) in load.newly_bad {
             self.status.kind(kind).count_bad_objects(count);
@@ -159,7 +180,8 @@ impl Watching {
         load.events
     }
 
-    fn lost(&self, reason: &str) {
+    fn lost(&mut self, reason: &str) {
+        self.failures = self.failures.saturating_add(1);
         let mut is_news = false;
         for kind in self.status.kinds().iter() {
             is_news |= self.status.lost(kind, &reason);

@@ -103,6 +103,7 @@ impl Publisher {
                 }
                 Event::Upsert(object) => self.status.kind(object.kind()).count_event(),
                 Event::Delete(kind, _) => self.status.kind(*kind).count_event(),
+                Event::Keep(..) => {}
             }
             if self.store.apply(event, now) && self.pending_since.is_none() {
                 self.pending_since = Some(Instant::now());

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::publisher::{MOST_BATCHES, Published, Publisher};
 use super::{kubernetes, manifests};
+use crate::status::Follows;
 use crate::{Origin, SourceConfig, SourceError, Status};
 
 /// Keeps a snapshot of a cluster current. Clones share it; its tasks end when the last one is dropped.
@@ -36,7 +37,11 @@ impl Source {
     pub async fn start(config: SourceConfig) -> Result<Self, SourceError> {
         let SourceConfig { origin, interest, timing, limits } = config;
         let published = Arc::new(Published::new());
-        let status = Arc::new(Status::new(interest.kinds));
+        let follows = match origin {
+            Origin::Manifests(_) => Follows::Files,
+            Origin::Kubernetes(_) => Follows::Server,
+        };
+        let status = Arc::new(Status::new(interest.kinds, follows));
         let mut publisher =
             Publisher::new(Arc::clone(&published), Arc::clone(&status), timing.clone());
         let (queue, batches) = mpsc::channel(MOST_BATCHES);

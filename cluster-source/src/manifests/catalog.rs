@@ -56,6 +56,20 @@ impl Catalog {
         (catalog, duplicates)
     }
 
+    /// Takes over from an earlier catalog those of the objects that no file declares in a form that can be
+    /// used: one that was spoiled while it moved to another file.
+    pub(crate) fn keep_spoiled<'a>(
+        &mut self,
+        earlier: &Self,
+        unusable: impl Iterator<Item = &'a (Kind, ObjectKey)>,
+    ) {
+        for key in unusable {
+            if let (None, Some(object)) = (self.objects.get(key), earlier.objects.get(key)) {
+                self.objects.insert(key.clone(), object.clone());
+            }
+        }
+    }
+
     fn imply<'a>(&mut self, names: impl Iterator<Item = &'a str>, interest: &Interest) {
         if !interest.kinds.contains(Kind::Namespace) {
             return;

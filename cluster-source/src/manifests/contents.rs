@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cluster::{Kind, Object};
+use cluster::{Kind, Object, ObjectKey};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -10,7 +10,7 @@ use super::documents;
 use super::yaml::{self, Broken};
 use crate::Interest;
 use crate::api::resource::kind_of;
-use crate::decode::{Decoder, Header, Keep, key_of};
+use crate::decode::{Decoded, Decoder, Header, Keep, key_of, plain};
 
 /// The language of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +26,8 @@ pub(crate) enum Format {
 pub(crate) struct Contents {
     /// Its objects that are of interest, in the order of the file.
     pub(crate) objects: Vec<Object>,
+    /// Objects that it declares and that cannot be used as they are.
+    pub(crate) unusable: BTreeSet<(Kind, ObjectKey)>,
     /// Names of the Namespaces that it declares, of interest or not.
     pub(crate) declared: BTreeSet<String>,
     /// Names of the Namespaces that its objects live in.
@@ -54,6 +56,17 @@ pub(crate) struct Problem {
 }
 
 impl Contents {
+    /// Takes over from an earlier version of the file the objects that this one spoils.
+    pub(crate) fn keep_spoiled(&mut self, earlier: &Self) {
+        let good: BTreeSet<_> = self.objects.iter().map(|o| (o.kind(), o.key())).collect();
+        let spoiled = |object: &&Object| {
+            let key = (object.kind(), object.key());
+            self.unusable.contains(&key) && !good.contains(&key)
+        };
+        let kept: Vec<Object> = earlier.objects.iter().filter(spoiled).cloned().collect();
+        self.objects.extend(kept);
+    }
+
     /// Reads the text of a file.
     pub(crate) fn read(text: &str, format: Format, reading: &mut Reading<'_>) -> Self {
         let mut reader = Reader { contents: Self::default(), reading, line: 1, document: 0 };
@@ -120,7 +133,11 @@ impl Reader<'_, '_> {
                 Ok(json) => self.item(json.get(), None, 0),
                 Err(error) => {
                     self.line += error.line().saturating_sub(1);
-                    return self.broken(error.to_string());
+                    let text = error.to_string();
+                    let text = &text[..text.find(" at line ").unwrap_or(text.len())];
+                    return self.broken(format!(
+                        "is not valid JSON: {text}; correct it from this line on"
+                    ));
                 }
             }
             end = documents.byte_offset();
@@ -136,7 +153,10 @@ impl Reader<'_, '_> {
         let header: Header<'_> = match serde_json::from_str(json) {
             Ok(header) => header,
             Err(error) => {
-                let problem = format!("{error}; write `apiVersion`, `kind` and `metadata`");
+                let problem = format!(
+                    "{}; an object begins with `apiVersion`, `kind` and `metadata`",
+                    plain(&error)
+                );
                 return self.problem(None, problem);
             }
         };
@@ -171,7 +191,7 @@ impl Reader<'_, '_> {
                     self.item(item.get(), of_list, depth + 1);
                 }
             }
-            Err(error) => self.problem(None, format!("items: {error}")),
+            Err(error) => self.problem(None, format!("items: {}", plain(&error))),
         }
     }
 
@@ -189,8 +209,14 @@ impl Reader<'_, '_> {
         }
         let keep = if interest.reads_labels(kind) { Keep::Labels } else { Keep::NoLabels };
         match self.reading.decoder.decode(kind, json, keep) {
-            Ok(object) => self.contents.objects.extend(interest.admit(object)),
-            Err(bad) => self.problem(Some(kind), bad.to_string()),
+            Ok(Decoded { object, dropped }) => {
+                self.contents.objects.extend(interest.admit(object));
+                dropped.iter().for_each(|bad| self.problem(Some(kind), bad.to_string()));
+            }
+            Err(bad) => {
+                self.problem(Some(kind), bad.to_string());
+                self.contents.unusable.extend(bad.key.map(|key| (kind, key)));
+            }
         }
     }
 

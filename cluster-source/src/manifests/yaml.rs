@@ -31,9 +31,16 @@ pub(super) fn to_json(document: &str) -> Result<String, Broken> {
         let line = error.location().map_or(1, |location| location.line());
         Broken {
             line: usize::try_from(line).unwrap_or(1),
-            problem: error.without_snippet().to_string(),
+            problem: without_place(&error.without_snippet().to_string()),
         }
     })
+}
+
+/// Drops the parser's line and column, which count within the document; the line is told with the file's name.
+fn without_place(text: &str) -> String {
+    let places = [" at line ", " (defined at line ", " (used at line "];
+    let end = places.iter().filter_map(|place| text.find(place)).min().unwrap_or(text.len());
+    format!("is not valid YAML: {}; correct it from this line on", &text[..end])
 }
 
 /// JSON is larger than YAML by its quotes and braces; much more can only come from aliases.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Endpoint, KindSet, Labels, Namespace, Phase, ServiceAddress, ServiceType, Text};
+use crate::{
+    Endpoint, Import, KindSet, Labels, Namespace, Phase, ServiceAddress, ServiceType, Text,
+};
 
 /// The obvious model.
 #[derive(Default)]
@@ -30,6 +32,11 @@ impl Plain {
                     seen.retain(|other| *other != key);
                 }
                 self.objects.remove(&(kind, key));
+            }
+            Event::Keep(kind, key) => {
+                if let Some(seen) = self.lists.get_mut(&kind) {
+                    seen.push(key);
+                }
             }
             Event::ListStart(kind) => {
                 self.lists.insert(kind, Vec::new());
@@ -77,23 +84,30 @@ fn key() -> impl Strategy<Value = ObjectKey> {
 }
 
 fn service() -> impl Strategy<Value = Object> {
-    (key(), prop::collection::vec(0..4u8, 0..3)).prop_map(|(key, ips)| {
-        Object::Service(Arc::new(Service {
+    let kind = prop::sample::select(&[Kind::Service, Kind::Service, Kind::ServiceImport][..]);
+    let ips = || prop::collection::vec(0..4u8, 0..3);
+    (key(), kind, ips(), ips()).prop_map(|(key, kind, ips, external)| {
+        let service = Arc::new(Service {
             key,
             labels: Labels::default(),
             service_type: ServiceType::ClusterIp,
             address: ServiceAddress::ClusterIps(ips.into_iter().map(ip).collect()),
             ports: Box::default(),
-            external_ips: Box::default(),
+            external_ips: external.into_iter().map(ip).collect(),
             load_balancer: Box::default(),
-        }))
+        });
+        match kind {
+            Kind::ServiceImport => Object::ServiceImport(service),
+            _ => Object::Service(service),
+        }
     })
 }
 
 fn slice() -> impl Strategy<Value = Object> {
     let service = prop::option::of(prop::sample::select(&NAMES[..]));
-    (key(), service, prop::collection::vec((0..4u8, 0..4u8), 0..4)).prop_map(
-        |(key, service, ips)| {
+    let import = prop::option::of(prop::sample::select(&NAMES[..]));
+    (key(), service, import, prop::collection::vec((0..4u8, 0..4u8), 0..4)).prop_map(
+        |(key, service, import, ips)| {
             let endpoint = |(n, m)| Endpoint {
                 addresses: [ip(n), ip(m)].into(),
                 hostname: None,
@@ -106,6 +120,8 @@ fn slice() -> impl Strategy<Value = Object> {
             Object::EndpointSlice(Arc::new(EndpointSlice {
                 key,
                 service_name: service.map(Text::from),
+                import: import
+                    .map(|name| Import { service_name: name.into(), cluster: "c".into() }),
                 labels: Labels::default(),
                 endpoints: ips.into_iter().map(endpoint).collect(),
                 ports: Box::default(),
@@ -137,12 +153,19 @@ fn namespace() -> impl Strategy<Value = Object> {
 
 fn event() -> impl Strategy<Value = Event> {
     let kind = || {
-        prop::sample::select(vec![Kind::Namespace, Kind::Service, Kind::EndpointSlice, Kind::Pod])
+        prop::sample::select(vec![
+            Kind::Namespace,
+            Kind::Service,
+            Kind::ServiceImport,
+            Kind::EndpointSlice,
+            Kind::Pod,
+        ])
     };
     let object = || prop_oneof![service(), slice(), pod(), namespace()];
     prop_oneof![
         6 => object().prop_map(Event::Upsert),
         2 => object().prop_map(|object| Event::Delete(object.kind(), object.key())),
+        1 => object().prop_map(|object| Event::Keep(object.kind(), object.key())),
         1 => kind().prop_map(Event::ListStart),
         1 => kind().prop_map(Event::ListEnd),
     ]
@@ -155,6 +178,8 @@ fn check(store: &Store, plain: &Plain) {
     for n in 0..4 {
         let services = plain.services().filter(|s| s.cluster_ips().contains(&ip(n)));
         assert_eq!(cluster.services_by_cluster_ip(ip(n)), services.cloned().collect::<Vec<_>>());
+        let services = plain.services().filter(|s| s.external_ips.contains(&ip(n)));
+        assert_eq!(cluster.services_by_external_ip(ip(n)), services.cloned().collect::<Vec<_>>());
         let pods = plain.pods().filter(|pod| pod.ips.contains(&ip(n)));
         assert_eq!(cluster.pods_by_ip(ip(n)), pods.cloned().collect::<Vec<_>>());
         let has =

@@ -16,6 +16,7 @@ use crate::plugin::cache::CacheConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
+use crate::plugin::k8s_external::K8sExternalConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
@@ -62,6 +63,8 @@ pub enum PluginConfig {
     Log(LogConfig),
     /// `loadbalance`.
     Loadbalance(LoadbalanceConfig),
+    /// `k8s_external`; the block has a `kubernetes`, too.
+    K8sExternal(K8sExternalConfig),
     /// `kubernetes`.
     Kubernetes(Box<KubernetesConfig>),
     /// One `forward` of possibly several.
@@ -103,6 +106,12 @@ impl BlockConfig {
         for (at, directives) in by_plugin {
             let read = config.add(registry::PLUGINS[at].0, &directives, around);
             keep(&mut errors, read);
+        }
+        let named = |name: &str| block.directives.iter().find(|d| d.name.text == name);
+        if let (Some(directive), None) = (named("k8s_external"), named("kubernetes")) {
+            errors.push(directive.error(
+                "k8s_external reads the cluster of the plugin kubernetes in the same server block; add one",
+            ));
         }
         errors.sort_by_key(|error| error.position().line);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
@@ -148,6 +157,9 @@ impl BlockConfig {
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
             "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
+            "k8s_external" => {
+                PluginConfig::K8sExternal(K8sExternalConfig::parse(directives, &self.zones)?)
+            }
             "kubernetes" => {
                 let config = KubernetesConfig::parse(directives, &self.zones)?;
                 PluginConfig::Kubernetes(Box::new(config))

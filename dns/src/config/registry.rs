@@ -67,7 +67,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("route53", Support::Unsupported(CLOUD)),
     ("azure", Support::Unsupported(CLOUD)),
     ("clouddns", Support::Unsupported(CLOUD)),
-    ("k8s_external", Support::Planned),
+    ("k8s_external", Support::Available),
     ("kubernetes", Support::Available),
     ("file", Support::Planned),
     ("auto", Support::Unsupported("name each zone file with `file`")),

@@ -36,6 +36,7 @@ fn names(config: &Config, block: usize) -> Vec<&'static str> {
             PluginConfig::Errors(_) => "errors",
             PluginConfig::Log(_) => "log",
             PluginConfig::Loadbalance(_) => "loadbalance",
+            PluginConfig::K8sExternal(_) => "k8s_external",
             PluginConfig::Kubernetes(_) => "kubernetes",
             PluginConfig::Forward(_) => "forward",
             PluginConfig::Plain(config) => config.name(),
@@ -83,6 +84,14 @@ fn every_mistake_of_a_corefile_is_found_at_once() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn external_names_need_a_cluster() {
+    let error = config(". {\nwhoami\nk8s_external example.org\n}\n").unwrap_err();
+    assert!(error[0].starts_with("Corefile:3 - ") && error[0].contains("add one"), "{error:?}");
+    let both = config(". {\nkubernetes\nk8s_external example.org\n}\n").unwrap();
+    assert_eq!(names(&both, 0), ["k8s_external", "kubernetes"]);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use cluster::{Cluster, Text};
 use hickory_proto::rr::{LowerName, Name, Record, RecordType};
 
-use super::name::{self, Below, Parsed};
+use super::name::{self, Below, Naming, Of, Parsed};
 use super::records::{self, Apex};
-use super::services::{self, Found, Target, Targets};
+use super::services::{self, Entry, Found, Target, Targets};
 use super::zone::Zone;
 use super::{Rule, Ruling, nameserver, reverse};
 
@@ -129,7 +129,7 @@ impl View<'_> {
 
     fn finish(&self, found: Result<Partial, Ruling>) -> Answer {
         let soa = || self.records.soa(self.cluster.changed_at());
-        let synced = self.cluster.synced().contains_all(self.zone.required());
+        let synced = self.cluster.synced().contains_all(self.zone.required_in(self.apex));
         match found {
             Err(ruling) => {
                 let status = if synced { Status::NameError } else { Status::NotSynced };
@@ -146,7 +146,10 @@ impl View<'_> {
             }
             Ok(partial) if partial.answers.is_empty() => {
                 // Endpoints of the other family may not have been seen yet.
-                let unsure = matches!(partial.ruling.rule, Rule::Headless | Rule::Endpoint);
+                let unsure = matches!(
+                    partial.ruling.rule,
+                    Rule::Headless | Rule::Endpoint | Rule::Within | Rule::NoEndpointWithin
+                );
                 let status = if unsure && !synced { Status::NotSynced } else { Status::Exists };
                 Answer { status, soa: soa(), ..Answer::from(partial) }
             }
@@ -174,9 +177,13 @@ impl View<'_> {
         name::count_labels(self.apex)
     }
 
+    fn parse<'n>(&self, name: &'n LowerName) -> Result<Parsed<'n>, Rule> {
+        name::parse(name, self.zone_labels(), self.zone.naming(self.apex))
+    }
+
     /// Looks the qname up.
     pub(super) fn find(&self) -> Result<Found<'_>, Ruling> {
-        let parsed = name::parse(self.question.lower, self.zone_labels()).map_err(Rule::alone)?;
+        let parsed = self.parse(self.question.lower).map_err(Rule::alone)?;
         services::find(self.cluster, self.zone, &parsed)
     }
 
@@ -240,7 +247,7 @@ impl View<'_> {
     }
 
     fn find_target(&self, name: &Name, lower: &LowerName) -> Result<Found<'_>, Ruling> {
-        let parsed = name::parse(lower, self.zone_labels()).map_err(Rule::alone);
+        let parsed = self.parse(lower).map_err(Rule::alone);
         let target = View { question: Question { name, lower, ..self.question }, ..*self };
         if nameserver::is_name_server(&target) {
             return Ok(nameserver::found(self.cluster, self.zone));
@@ -308,7 +315,11 @@ impl View<'_> {
         let found = self.find()?;
         match &found.targets {
             // CoreDNS denies names without any record, though they exist.
-            Targets::Addresses(targets) if targets.is_empty() && !self.zone.options.strict => {
+            Targets::Addresses(targets)
+                if targets.is_empty()
+                    && found.ruling.rule != Rule::NoEndpointWithin
+                    && !self.zone.options.strict =>
+            {
                 Err(found.ruling)
             }
             Targets::Addresses(_) | Targets::Alias(_) => Ok(Partial::nothing(found.ruling)),
@@ -362,20 +373,51 @@ impl View<'_> {
         match reverse::address_of(self.question.lower) {
             Some(ip) => reverse::pointers(self, ip).is_ok(),
             None => {
-                reverse::is_part_of_address(self.question.lower) || self.is_protocol_of_service()
+                reverse::is_part_of_address(self.question.lower) || self.is_above_names_of_service()
             }
         }
     }
 
-    fn is_protocol_of_service(&self) -> bool {
-        let Ok(Parsed::Service { namespace, service, below: Below::Endpoint(label) }) =
-            name::parse(self.question.lower, self.zone_labels())
+    /// Says whether names of a Service's ports, of its clusters or of its topology zones are below the name.
+    fn is_above_names_of_service(&self) -> bool {
+        let Ok(Parsed::Service { of, namespace, service, below }) = self.parse(self.question.lower)
         else {
             return false;
         };
-        let below = Below::Port { port: "", protocol: name::bare(label) };
-        let parsed = Parsed::Service { namespace, service, below };
-        services::find(self.cluster, self.zone, &parsed).is_ok()
+        let exists = |below| {
+            let parsed = Parsed::Service { of, namespace, service, below };
+            services::find(self.cluster, self.zone, &parsed)
+        };
+        let is_zonal = self.zone.naming(self.apex) == Naming::Zonal;
+        match below {
+            // A pinned zone of a headless Service exists whether or not an endpoint is in it, and so does
+            // what is above it.
+            Below::Nothing
+            | Below::Endpoint("_zone")
+            | Below::Port { port: "pin", protocol: "zone" }
+                if is_zonal =>
+            {
+                match exists(Below::Nothing) {
+                    Ok(found) => found.ruling.rule == Rule::Headless,
+                    Err(ruling) => ruling.rule == Rule::NoReadyEndpoints,
+                }
+            }
+            Below::Port { port: "prefer", protocol: "zone" } if is_zonal => {
+                exists(Below::Nothing).is_ok_and(|found| found.ruling.rule == Rule::Headless)
+            }
+            Below::Endpoint(label) => {
+                let import = self.cluster.import(namespace, service).filter(|_| of == Of::Import);
+                let is_served = self.zone.exposes_namespace(self.cluster, namespace);
+                let is_cluster = import.filter(|_| is_served).is_some_and(|service| {
+                    services::has_cluster(self.cluster, self.zone, Entry { of, service }, label)
+                });
+                let below = Below::Port { port: "", protocol: name::bare(label) };
+                is_cluster || exists(below).is_ok()
+            }
+            Below::Nothing | Below::Port { .. } | Below::EndpointOf { .. } | Below::Within(_) => {
+                false
+            }
+        }
     }
 }
 
@@ -387,7 +429,7 @@ impl From<Partial> for Answer {
 }
 
 /// Returns the weight of one of several equal targets: together they have 100, each at least 1.
-fn weight_of_each(targets: usize) -> u16 {
+pub(super) fn weight_of_each(targets: usize) -> u16 {
     u16::try_from(100 / targets.max(1)).unwrap_or(100).max(1)
 }
 

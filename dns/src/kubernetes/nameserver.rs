@@ -45,7 +45,7 @@ pub(super) fn addresses(view: &View<'_>) -> Partial {
 
 /// Returns `ns.dns.<zone>` as the target of an alias.
 pub(super) fn found<'c>(cluster: &'c Cluster, zone: &Zone) -> Found<'c> {
-    let owner = Owner { first: None, service: None, namespace: "" };
+    let owner = Owner { first: None, cluster: None, service: None, namespace: "" };
     let target =
         |server: NameServer<'c>| Target { ip: server.ip, port: None, owner: owner.clone() };
     let targets = name_servers_of(cluster, zone).into_iter().map(target).collect();
@@ -96,6 +96,21 @@ fn name_servers_of<'c>(cluster: &'c Cluster, zone: &Zone) -> Vec<NameServer<'c>>
     servers
 }
 
+/// Returns the addresses that this server is reached at from outside the cluster: those of the Services with
+/// an endpoint that is this server; without any, the server's own.
+pub(super) fn external_addresses(cluster: &Cluster, zone: &Zone) -> Vec<IpAddr> {
+    let mut ips = BTreeSet::new();
+    for own in zone.own_addresses.iter().copied() {
+        for slice in cluster.slices_by_address(own) {
+            let ready = slice.endpoints.iter().any(|e| e.ready && e.addresses.contains(&own));
+            let service = slice.service_name.as_deref().filter(|_| ready);
+            let service = service.and_then(|name| cluster.service(&slice.key.namespace, name));
+            ips.extend(service.iter().flat_map(|service| service.external_addresses()));
+        }
+    }
+    if ips.is_empty() { zone.own_addresses.clone() } else { ips.into_iter().collect() }
+}
+
 fn add_service<'c>(
     servers: &mut Vec<NameServer<'c>>,
     cluster: &'c Cluster,
@@ -104,7 +119,7 @@ fn add_service<'c>(
 ) {
     let (name, namespace) = (&*service.key.name, &*service.key.namespace);
     let mut add = |first, ip| {
-        let owner = Some(Owner { first, service: Some(name), namespace });
+        let owner = Some(Owner { first, ..Owner::of(service) });
         if !servers.iter().any(|server| server.owner == owner && server.ip == ip) {
             servers.push(NameServer { owner, ip });
         }

@@ -3,7 +3,7 @@
 use cluster::Cluster;
 use hickory_proto::rr::LowerName;
 
-use super::name::{self, Below, Parsed};
+use super::name::{self, Below, Of, Parsed};
 use super::zone::Zone;
 
 /// How many candidates are named.
@@ -16,8 +16,9 @@ const MAX_DISTANCE: usize = 3;
 /// namespace, a Service or namespace spelled nearly so, an endpoint or port of the Service.
 pub fn nearest(cluster: &Cluster, zone: &Zone, apex: &LowerName, name: &LowerName) -> Vec<String> {
     let labels = name::count_labels(apex);
-    match name::parse(name, labels) {
-        Ok(Parsed::Service { namespace, service, below }) => {
+    match name::parse(name, labels, zone.naming(apex)) {
+        Ok(Parsed::Service { of: Of::Import, .. }) => Vec::new(),
+        Ok(Parsed::Service { of: Of::Service, namespace, service, below }) => {
             near_service(cluster, zone, apex, (namespace, service), below)
         }
         Ok(Parsed::NamespaceNode { namespace, .. } | Parsed::Pod { namespace, .. }) => {
@@ -43,7 +44,9 @@ fn near_service(
                 })
                 .take(MAX_CANDIDATES)
                 .collect(),
-            Below::Nothing | Below::Endpoint(_) => Vec::new(),
+            Below::Nothing | Below::Endpoint(_) | Below::EndpointOf { .. } | Below::Within(_) => {
+                Vec::new()
+            }
         };
     }
     let candidates = cluster

@@ -23,6 +23,16 @@ pub enum Rule {
     Headless,
     /// An endpoint of a Service by its name.
     Endpoint,
+    /// The ready endpoints of a headless Service in a topology zone.
+    Within,
+    /// No ready endpoint of the headless Service is in the topology zone that the name pins.
+    NoEndpointWithin,
+    /// Only headless Services have names of topology zones.
+    WithinNotHeadless,
+    /// The addresses or the name that a Service has outside the cluster.
+    ExternalAddress,
+    /// The Service has none outside the cluster.
+    NoExternalAddress,
     /// The alias of an ExternalName Service.
     ExternalName,
     /// The address in a pod name, unseen.
@@ -45,6 +55,8 @@ pub enum Rule {
     NamespaceNotServed,
     /// The namespace has no such Service.
     NoSuchService,
+    /// The namespace has no such ServiceImport.
+    NoSuchImport,
     /// The Service has no such port and protocol.
     NoSuchPort,
     /// The Service has no ready endpoint.
@@ -96,6 +108,15 @@ impl Rule {
             Self::ClusterIp => "the Service's cluster addresses",
             Self::Headless => "the ready endpoints of the headless Service",
             Self::Endpoint => "the ready endpoint of that name",
+            Self::Within => "`zonal`: the ready endpoints in the topology zone",
+            Self::NoEndpointWithin => "`zonal`: no ready endpoint is in the topology zone",
+            Self::WithinNotHeadless => {
+                "`zonal`: only headless Services have names of topology zones"
+            }
+            Self::ExternalAddress => {
+                "the Service's external IPs, and the addresses or the name of its load balancer"
+            }
+            Self::NoExternalAddress => "the Service has neither external IPs nor a load balancer",
             Self::ExternalName => "the alias that the ExternalName Service declares",
             Self::PodInsecure => "`pods insecure`: the address in the name, whoever holds it",
             Self::PodVerified => "`pods verified`: a pod of the namespace holds the address",
@@ -109,6 +130,7 @@ impl Rule {
             }
             Self::NamespaceNotServed => "the option `namespaces` does not list the namespace",
             Self::NoSuchService => "the namespace has no such Service",
+            Self::NoSuchImport => "the namespace has no such ServiceImport",
             Self::NoSuchPort => "the Service has no port of that name and protocol",
             Self::NoReadyEndpoints => "the headless Service has no ready endpoint",
             Self::NoSuchEndpoint => "no ready endpoint of the Service has that name",

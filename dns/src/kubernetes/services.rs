@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use cluster::{Cluster, Kind, Pod, Protocol, Service, ServiceAddress, Text};
+use cluster::{Cluster, Endpoint, Kind, Pod, Protocol, Service, ServiceAddress, Text};
 
 use super::endpoints::{address_of_label, endpoint_label};
-use super::name::{Below, Branch, Parsed};
+use super::name::{Below, Branch, Choice, Of, Parsed};
 use super::zone::{PodMode, Zone};
 use super::{Rule, Ruling};
 
@@ -17,6 +17,23 @@ pub(super) struct Found<'c> {
     pub(super) ruling: Ruling,
     /// What; may be empty.
     pub(super) targets: Targets<'c>,
+}
+
+/// A Service or a ServiceImport.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'c> {
+    pub(super) of: Of,
+    pub(super) service: &'c Service,
+}
+
+impl Entry<'_> {
+    fn ruled(self, rule: Rule) -> Ruling {
+        let kind = match self.of {
+            Of::Service => Kind::Service,
+            Of::Import => Kind::ServiceImport,
+        };
+        rule.on(kind, &self.service.key)
+    }
 }
 
 /// Where a name leads.
@@ -38,12 +55,14 @@ pub(super) struct Target<'c> {
     pub(super) owner: Owner<'c>,
 }
 
-/// The name of an address: `[<endpoint>.]<service>.<namespace>.svc.<zone>` or
+/// The name of an address: `[<endpoint>.[<cluster>.]]<service>.<namespace>.svc.<zone>` or
 /// `<a-b-c-d>.<namespace>.pod.<zone>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Owner<'c> {
     /// The label of the endpoint or of the pod.
     pub(super) first: Option<Cow<'c, str>>,
+    /// The cluster of the set that the endpoint is in.
+    pub(super) cluster: Option<&'c str>,
     /// None for a pod.
     pub(super) service: Option<&'c str>,
     pub(super) namespace: &'c str,
@@ -53,7 +72,7 @@ impl Owner<'_> {
     /// Iterates over the labels below the zone.
     pub(super) fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
         let branch = if self.service.is_some() { "svc" } else { "pod" };
-        let names = self.first.as_deref().into_iter().chain(self.service);
+        let names = self.first.as_deref().into_iter().chain(self.cluster).chain(self.service);
         names.chain([self.namespace, branch])
     }
 }
@@ -73,12 +92,14 @@ pub(super) fn find<'c>(
             namespace_node(cluster, zone, branch, namespace)
         }
         Parsed::Pod { namespace, address, extra } => pod(cluster, zone, namespace, address, extra),
-        Parsed::Service { namespace, service, below } => {
+        Parsed::Service { of, namespace, service, below } => {
             check_namespace(cluster, zone, namespace)?;
-            match cluster.service(namespace, service) {
-                Some(service) => of_service(cluster, zone, service, below),
-                None => Err(Rule::NoSuchService.alone()),
-            }
+            let (found, missing) = match of {
+                Of::Service => (cluster.service(namespace, service), Rule::NoSuchService),
+                Of::Import => (cluster.import(namespace, service), Rule::NoSuchImport),
+            };
+            let service = found.ok_or_else(|| missing.alone())?;
+            of_service(cluster, zone, Entry { of, service }, below)
         }
     }
 }
@@ -129,7 +150,8 @@ fn pod<'c>(
         }
     };
     let namespace = cluster.namespace(namespace).map_or("", |namespace| &*namespace.name);
-    let owner = Owner { first: Some(address.to_owned().into()), service: None, namespace };
+    let owner =
+        Owner { first: Some(address.to_owned().into()), cluster: None, service: None, namespace };
     // A pod name says nothing of ports; CoreDNS has SRV records with port 0 all the same.
     let port = if zone.options.strict { None } else { Some(0) };
     Ok(Found { ruling, targets: Targets::Addresses(vec![Target { ip, port, owner }]) })
@@ -155,24 +177,40 @@ fn pod_with_address(
 fn of_service<'c>(
     cluster: &'c Cluster,
     zone: &Zone,
-    service: &'c Service,
+    entry: Entry<'c>,
     below: Below<'_>,
 ) -> Result<Found<'c>, Ruling> {
-    let on = |rule: Rule| rule.on(Kind::Service, &service.key);
+    let service = entry.service;
+    let on = |rule: Rule| entry.ruled(rule);
     if let ServiceAddress::ExternalName(target) = &service.address {
         return match below {
             Below::Nothing | Below::Port { port: "", protocol: "" } => alias(target, on),
-            Below::Endpoint(_) | Below::Port { .. } => Err(on(Rule::BelowExternalName)),
+            Below::Endpoint(_)
+            | Below::EndpointOf { .. }
+            | Below::Port { .. }
+            | Below::Within(_) => Err(on(Rule::BelowExternalName)),
         };
     }
     let ignored = zone.options.ignore_empty_service && !service.is_headless();
-    if ignored && !has_ready_endpoints(cluster, zone, service) {
+    if ignored && !has_ready_endpoints(cluster, zone, entry) {
         return Err(on(Rule::EmptyServiceIgnored));
     }
-    if service.is_headless() || matches!(below, Below::Endpoint(_)) {
-        return endpoints(cluster, zone, service, below);
+    match below {
+        Below::Within(_) if !service.is_headless() => Err(on(Rule::WithinNotHeadless)),
+        Below::Within(within) => {
+            let targets = endpoint_targets(cluster, zone, entry, below);
+            match within.choice {
+                _ if !targets.is_empty() => Ok(Found::of(on(Rule::Within), targets)),
+                Choice::Pin => Ok(Found::empty(on(Rule::NoEndpointWithin))),
+                Choice::Prefer => endpoints(cluster, zone, entry, Below::Nothing),
+            }
+        }
+        Below::Endpoint(_) | Below::EndpointOf { .. } => endpoints(cluster, zone, entry, below),
+        Below::Nothing | Below::Port { .. } if service.is_headless() => {
+            endpoints(cluster, zone, entry, below)
+        }
+        Below::Nothing | Below::Port { .. } => cluster_ips(entry, below),
     }
-    cluster_ips(service, below)
 }
 
 fn alias<'c>(target: &'c Text, on: impl Fn(Rule) -> Ruling) -> Result<Found<'c>, Ruling> {
@@ -182,65 +220,67 @@ fn alias<'c>(target: &'c Text, on: impl Fn(Rule) -> Ruling) -> Result<Found<'c>,
     Ok(Found { ruling: on(Rule::ExternalName), targets: Targets::Alias(target) })
 }
 
-fn cluster_ips<'c>(service: &'c Service, below: Below<'_>) -> Result<Found<'c>, Ruling> {
-    let on = |rule: Rule| rule.on(Kind::Service, &service.key);
-    let owner =
-        Owner { first: None, service: Some(&service.key.name), namespace: &service.key.namespace };
+fn cluster_ips<'c>(entry: Entry<'c>, below: Below<'_>) -> Result<Found<'c>, Ruling> {
+    let service = entry.service;
+    let owner = Owner::of(service);
     let declared = service.ports.iter().map(|p| (&*p.name, p.protocol, Some(p.port)));
     let ports = ports_of(declared, below);
     if ports.is_empty() {
-        return Err(on(Rule::NoSuchPort));
+        return Err(entry.ruled(Rule::NoSuchPort));
     }
     if service.cluster_ips().is_empty() {
-        return Ok(Found::empty(on(Rule::NoClusterIpYet)));
+        return Ok(Found::empty(entry.ruled(Rule::NoClusterIpYet)));
     }
     let targets: Vec<Target<'c>> = ports
         .into_iter()
         .flat_map(|port| service.cluster_ips().iter().map(move |ip| (port, *ip)))
         .map(|(port, ip)| Target { ip, port, owner: owner.clone() })
         .collect();
-    Ok(Found { ruling: on(Rule::ClusterIp), targets: Targets::Addresses(targets) })
+    Ok(Found::of(entry.ruled(Rule::ClusterIp), targets))
 }
 
 fn endpoints<'c>(
     cluster: &'c Cluster,
     zone: &Zone,
-    service: &'c Service,
+    entry: Entry<'c>,
     below: Below<'_>,
 ) -> Result<Found<'c>, Ruling> {
-    let on = |rule: Rule| rule.on(Kind::Service, &service.key);
-    let targets = endpoint_targets(cluster, zone, service, below);
+    let targets = endpoint_targets(cluster, zone, entry, below);
     let (found, missing) = match below {
-        Below::Nothing => (Rule::Headless, Rule::NoReadyEndpoints),
-        Below::Endpoint(_) => (Rule::Endpoint, Rule::NoSuchEndpoint),
+        Below::Nothing | Below::Within(_) => (Rule::Headless, Rule::NoReadyEndpoints),
+        Below::Endpoint(_) | Below::EndpointOf { .. } => (Rule::Endpoint, Rule::NoSuchEndpoint),
         Below::Port { .. } => (Rule::Headless, Rule::NoSuchPort),
     };
     if targets.is_empty() {
-        return Err(on(missing));
+        return Err(entry.ruled(missing));
     }
-    Ok(Found { ruling: on(found), targets: Targets::Addresses(targets) })
+    Ok(Found::of(entry.ruled(found), targets))
 }
 
-fn endpoint_targets<'c>(
+/// Returns the ready endpoints that the name asks for, each with each of its ports.
+pub(super) fn endpoint_targets<'c>(
     cluster: &'c Cluster,
     zone: &Zone,
-    service: &'c Service,
+    entry: Entry<'c>,
     below: Below<'_>,
 ) -> Vec<Target<'c>> {
     let mut targets = Vec::new();
-    for slice in slices_of(cluster, zone, service) {
+    for slice in slices_of(cluster, zone, entry) {
         let declared = slice.ports.iter().map(|p| (&*p.name, p.protocol, p.port));
         let ports = ports_of(declared, below);
-        for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
+        let source = slice.import.as_ref().filter(|_| entry.of == Of::Import);
+        let source = source.map(|import| &*import.cluster);
+        for endpoint in slice.endpoints.iter().filter(|e| e.ready && below.is_around(e)) {
             for ip in endpoint.addresses.iter().copied() {
                 let label = endpoint_label(endpoint, ip, &zone.options);
-                if matches!(below, Below::Endpoint(wanted) if !label.eq_ignore_ascii_case(wanted)) {
+                if !below.asks_for(&label, source) {
                     continue;
                 }
+                let first = Some(label);
                 let owner = Owner {
-                    first: Some(label),
-                    service: Some(&service.key.name),
-                    namespace: &service.key.namespace,
+                    first,
+                    cluster: source.filter(|c| !c.is_empty()),
+                    ..Owner::of(entry.service)
                 };
                 targets.extend(ports.iter().map(|port| Target {
                     ip,
@@ -255,7 +295,7 @@ fn endpoint_targets<'c>(
 
 /// Returns the declared ports that the name asks for. Without any declared there is one that is none, so
 /// that the addresses are found all the same.
-fn ports_of<'a>(
+pub(super) fn ports_of<'a>(
     declared: impl ExactSizeIterator<Item = (&'a str, Protocol, Option<u16>)>,
     below: Below<'_>,
 ) -> Vec<Option<u16>> {
@@ -271,20 +311,51 @@ fn ports_of<'a>(
 fn slices_of<'c>(
     cluster: &'c Cluster,
     zone: &Zone,
-    service: &Service,
+    Entry { of, service }: Entry<'_>,
 ) -> &'c [std::sync::Arc<cluster::EndpointSlice>] {
     if zone.options.no_endpoints {
         return &[];
     }
-    cluster.slices_of(&service.key.namespace, &service.key.name)
+    match of {
+        Of::Service => cluster.slices_of(&service.key.namespace, &service.key.name),
+        Of::Import => cluster.slices_of_import(&service.key.namespace, &service.key.name),
+    }
 }
 
-fn has_ready_endpoints(cluster: &Cluster, zone: &Zone, service: &Service) -> bool {
-    let mut endpoints = slices_of(cluster, zone, service).iter().flat_map(|slice| &slice.endpoints);
+fn has_ready_endpoints(cluster: &Cluster, zone: &Zone, entry: Entry<'_>) -> bool {
+    let mut endpoints = slices_of(cluster, zone, entry).iter().flat_map(|slice| &slice.endpoints);
+    endpoints.any(|endpoint| endpoint.ready && !endpoint.addresses.is_empty())
+}
+
+/// Says whether one of the clusters that an import's ready endpoints are in has this name.
+pub(super) fn has_cluster(cluster: &Cluster, zone: &Zone, entry: Entry<'_>, name: &str) -> bool {
+    let is_meant = |slice: &&std::sync::Arc<cluster::EndpointSlice>| {
+        slice.import.as_ref().is_some_and(|import| import.cluster.eq_ignore_ascii_case(name))
+    };
+    let mut endpoints =
+        slices_of(cluster, zone, entry).iter().filter(is_meant).flat_map(|slice| &slice.endpoints);
     endpoints.any(|endpoint| endpoint.ready && !endpoint.addresses.is_empty())
 }
 
 impl Below<'_> {
+    /// Says whether the name asks for the topology zone of this endpoint: for every one unless it names one.
+    fn is_around(self, endpoint: &Endpoint) -> bool {
+        let Self::Within(within) = self else { return true };
+        endpoint.zone.as_deref().is_some_and(|zone| within.is(zone))
+    }
+
+    /// Says whether the name asks for the endpoint of this label, of a cluster of the set or of this one.
+    fn asks_for(self, label: &str, source: Option<&str>) -> bool {
+        match self {
+            Self::Endpoint(wanted) => source.is_none() && label.eq_ignore_ascii_case(wanted),
+            Self::EndpointOf { cluster, endpoint } => {
+                source.is_some_and(|source| source.eq_ignore_ascii_case(cluster))
+                    && label.eq_ignore_ascii_case(endpoint)
+            }
+            Self::Nothing | Self::Port { .. } | Self::Within(_) => true,
+        }
+    }
+
     /// Says whether the name asks for this port: every one unless it names a port or a protocol.
     fn has_port(self, name: &str, protocol: &str) -> bool {
         let Self::Port { port: wanted, protocol: wanted_protocol } = self else { return true };
@@ -293,7 +364,19 @@ impl Below<'_> {
     }
 }
 
-impl Found<'_> {
+impl<'c> Owner<'c> {
+    /// Returns the name of a Service itself.
+    pub(super) fn of(service: &'c Service) -> Self {
+        let (name, namespace) = (&*service.key.name, &*service.key.namespace);
+        Self { first: None, cluster: None, service: Some(name), namespace }
+    }
+}
+
+impl<'c> Found<'c> {
+    fn of(ruling: Ruling, targets: Vec<Target<'c>>) -> Self {
+        Self { ruling, targets: Targets::Addresses(targets) }
+    }
+
     fn empty(ruling: Ruling) -> Self {
         Self { ruling, targets: Targets::Addresses(Vec::new()) }
     }

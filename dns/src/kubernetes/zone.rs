@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use cluster::{Cluster, Kind, KindSet};
 use hickory_proto::rr::LowerName;
 
+use super::name::Naming;
+
 /// What one `kubernetes` block serves, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Zone {
@@ -33,6 +35,10 @@ pub struct ZoneOptions {
     pub ignore_empty_service: bool,
     /// `namespaces`: only these are served; none means all.
     pub namespaces: Option<BTreeSet<String>>,
+    /// `zonal`: `<zone>.pin._zone.<service>…` and `<zone>.prefer._zone.<service>…` of headless Services.
+    pub zonal: bool,
+    /// `multicluster`: the zones of the block that hold the Services of a set of clusters.
+    pub multicluster: Vec<LowerName>,
     /// `strict`: answers follow the RFCs where CoreDNS deviates; see `docs/dns-differences.md`.
     pub strict: bool,
 }
@@ -58,15 +64,29 @@ impl Default for ZoneOptions {
             no_endpoints: false,
             ignore_empty_service: false,
             namespaces: None,
+            zonal: false,
+            multicluster: Vec::new(),
             strict: false,
         }
     }
 }
 
 impl Zone {
-    /// Returns the kinds of object that answers of this zone are made from.
+    /// Returns the kinds of object that answers of the block are made from.
     pub fn required(&self) -> KindSet {
-        let mut kinds = KindSet::of(&[Kind::Namespace, Kind::Service]);
+        // `k8s_external` reads Services even where every zone is of `multicluster`.
+        let services = KindSet::of(&[Kind::Service]);
+        let zones = self.zones.iter().map(|apex| self.required_in(apex));
+        zones.fold(services, KindSet::union)
+    }
+
+    /// Returns the kinds of object that answers of one of the zones are made from.
+    pub fn required_in(&self, apex: &LowerName) -> KindSet {
+        let services = match self.naming(apex) {
+            Naming::Cluster | Naming::Zonal => Kind::Service,
+            Naming::ClusterSet => Kind::ServiceImport,
+        };
+        let mut kinds = KindSet::of(&[Kind::Namespace, services]);
         if !self.options.no_endpoints {
             kinds = kinds.with(Kind::EndpointSlice);
         }
@@ -74,6 +94,17 @@ impl Zone {
             kinds = kinds.with(Kind::Pod);
         }
         kinds
+    }
+
+    /// Returns the grammar of the names below one of the zones.
+    pub(super) fn naming(&self, apex: &LowerName) -> Naming {
+        if self.options.multicluster.contains(apex) {
+            Naming::ClusterSet
+        } else if self.options.zonal {
+            Naming::Zonal
+        } else {
+            Naming::Cluster
+        }
     }
 
     /// Returns the zone that a name is in: the longest one.

@@ -43,10 +43,15 @@ impl Kubernetes {
         Self { zone, fallthrough, view }
     }
 
-    /// Returns the kinds of object that are not listed completely yet, by name; empty when ready.
+    /// Returns the kinds of object that are not listed completely yet, by name; empty when ready. Optional
+    /// kinds hold up only their own zones.
     pub fn missing(&self) -> Vec<String> {
         let missing = self.zone.required().without(self.view.snapshot().synced());
-        missing.iter().map(|kind| kind.name().to_owned()).collect()
+        missing
+            .iter()
+            .filter(|kind| !kind.is_optional())
+            .map(|kind| kind.name().to_owned())
+            .collect()
     }
 }
 
@@ -142,7 +147,7 @@ impl Kubernetes {
 }
 
 /// Returns the message of an answer.
-fn reply_of(answer: Answer) -> Reply {
+pub(super) fn reply_of(answer: Answer) -> Reply {
     let mut reply = match answer.status {
         Status::Exists => Reply::new(ResponseCode::NoError),
         Status::NameError => Reply::new(ResponseCode::NXDomain),

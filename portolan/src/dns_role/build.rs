@@ -18,6 +18,7 @@ use dns::kubernetes::Zone;
 use dns::plugin::cache::Stores;
 use dns::plugin::errors::Errors;
 use dns::plugin::forward::{Forward, ForwardMetrics};
+use dns::plugin::k8s_external::{K8sExternal, K8sExternalConfig};
 use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
 use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
@@ -249,6 +250,7 @@ impl<'a> Workshop<'a> {
             }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
+            PluginConfig::K8sExternal(config) => Box::new(self.external(config, block).await?),
             PluginConfig::Forward(config) => {
                 Box::new(Forward::new((**config).clone(), self.shared.forward_metrics.clone()))
             }
@@ -279,6 +281,32 @@ impl<'a> Workshop<'a> {
         config: &KubernetesConfig,
         block: &BlockConfig,
     ) -> Result<Kubernetes> {
+        let (zone, source) = self.cluster(config, block).await?;
+        self.served.zones.extend(zone.primary().map(|zone| (zone.clone(), source.clone())));
+        self.served.startup_timeout = self.served.startup_timeout.max(config.startup_timeout);
+        Ok(Kubernetes::new(zone, config.fallthrough.clone(), Arc::new(Live(source))))
+    }
+
+    async fn external(
+        &mut self,
+        config: &K8sExternalConfig,
+        block: &BlockConfig,
+    ) -> Result<K8sExternal> {
+        let kubernetes = block.plugins.iter().find_map(|plugin| match plugin {
+            PluginConfig::Kubernetes(config) => Some(config),
+            _ => None,
+        });
+        let kubernetes = kubernetes.context("k8s_external needs kubernetes in its server block")?;
+        let (zone, source) = self.cluster(kubernetes, block).await?;
+        Ok(K8sExternal::new(config.clone(), zone, Arc::new(Live(source))))
+    }
+
+    /// Returns what a `kubernetes` block serves and the source of it, the same one for equal blocks.
+    async fn cluster(
+        &mut self,
+        config: &KubernetesConfig,
+        block: &BlockConfig,
+    ) -> Result<(Zone, Source)> {
         let bound = block.bind.as_ref().filter(|ips| !ips.iter().any(IpAddr::is_unspecified));
         let own_addresses = match bound {
             Some(ips) => ips.iter().copied().filter(|ip| !ip.is_loopback()).collect(),
@@ -290,9 +318,7 @@ impl<'a> Workshop<'a> {
             self.served.sources.of(config, &zone, self.previous).await.with_context(|| {
                 format!("the kubernetes block of the server block at {}", block.position)
             })?;
-        self.served.zones.extend(zone.primary().map(|zone| (zone.clone(), source.clone())));
-        self.served.startup_timeout = self.served.startup_timeout.max(config.startup_timeout);
-        Ok(Kubernetes::new(zone, config.fallthrough.clone(), Arc::new(Live(source))))
+        Ok((zone, source))
     }
 }
 

@@ -9,12 +9,15 @@ use super::sources::Sources;
 pub(crate) struct SourceMetrics {
     age: GaugeVec,
     synced: IntGaugeVec,
+    live: IntGaugeVec,
     objects: IntGaugeVec,
     lists: IntCounterVec,
     watch_restarts: IntCounterVec,
     events: IntCounterVec,
     bad_objects: IntCounterVec,
     skipped_documents: IntGaugeVec,
+    bad_documents: IntGaugeVec,
+    broken_files: IntGaugeVec,
 }
 
 impl SourceMetrics {
@@ -36,23 +39,35 @@ impl SourceMetrics {
         let age = GaugeVec::new(
             Opts::new(
                 "portolan_snapshot_age_seconds",
-                "Time since the view of the cluster was last known to be current; 0 while it is.",
+                "Time since the last sign of life of the origin of the view; 0 for readable manifests.",
             ),
             &["source"],
         )?;
         registry.register(Box::new(age.clone()))?;
-        let skipped_documents = IntGaugeVec::new(
-            Opts::new("portolan_source_skipped_documents", "Manifests of kinds that are not used."),
-            &["source"],
-        )?;
-        registry.register(Box::new(skipped_documents.clone()))?;
+        let by_source = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["source"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
         Ok(Self {
             age,
-            skipped_documents,
+            skipped_documents: by_source(
+                "portolan_source_skipped_documents",
+                "Manifests of kinds that are not used.",
+            )?,
+            bad_documents: by_source(
+                "portolan_source_bad_documents",
+                "Documents and objects in manifests that cannot be used as they are now.",
+            )?,
+            broken_files: by_source(
+                "portolan_source_broken_files",
+                "Manifest files and directories that cannot be read or parsed now.",
+            )?,
             synced: by_kind(
                 "portolan_source_synced",
                 "Whether the kind has been listed completely.",
             )?,
+            live: by_kind("portolan_source_live", "Whether changes of the kind are followed.")?,
             objects: by_kind("portolan_cluster_objects", "Objects in the snapshot.")?,
             lists: counter("portolan_source_lists_total", "Complete lists.")?,
             watch_restarts: counter(
@@ -73,10 +88,13 @@ impl SourceMetrics {
             let (status, snapshot) = (source.status(), source.snapshot());
             self.age.with_label_values(&[&name]).set(status.age().as_secs_f64());
             set(&self.skipped_documents, &[&name], status.skipped_documents());
+            set(&self.bad_documents, &[&name], status.bad_documents());
+            set(&self.broken_files, &[&name], status.broken_files());
             for kind in status.kinds().iter() {
                 let labels = [name.as_str(), kind.name()];
                 let of = status.kind(kind);
                 set(&self.synced, &labels, u64::from(of.is_synced()));
+                set(&self.live, &labels, u64::from(of.is_live()));
                 set(&self.objects, &labels, snapshot.count(kind) as u64);
                 count(&self.lists, &labels, of.lists());
                 count(&self.watch_restarts, &labels, of.watch_restarts());

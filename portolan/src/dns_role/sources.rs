@@ -12,6 +12,9 @@ use cluster_source::{
 use dns::kubernetes::Zone;
 use dns::plugin::kubernetes::{ClusterOrigin, ClusterView, KubernetesConfig};
 
+/// How often the start looks whether what it waits for is not to come.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The started sources.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
@@ -72,7 +75,13 @@ impl Sources {
         let all = async {
             for (_, source) in &self.started {
                 let mut changes = source.changes();
-                while !source.status().is_synced() && changes.changed().await.is_ok() {}
+                // That the cluster does not have an optional kind is no change of the snapshot.
+                while !source.status().is_synced() {
+                    let change = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
+                    if matches!(change, Ok(Err(_))) {
+                        break;
+                    }
+                }
             }
         };
         tokio::time::timeout(limit, all).await.is_ok()
@@ -84,6 +93,7 @@ fn interest_of(config: &KubernetesConfig, zone: &Zone) -> Interest {
     Interest {
         kinds: zone.required(),
         keep_labels: false,
+        keep_pod_labels: config.keep_pod_labels,
         labels: config.labels.clone(),
         namespace_labels: config.namespace_labels.clone(),
         namespaces: namespaces.map(|names| names.iter().map(|name| Text::from(&**name)).collect()),

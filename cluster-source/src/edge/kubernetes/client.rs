@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kube::config::{
-    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster,
-    NamedContext,
+    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
+    NamedAuthInfo, NamedCluster, NamedContext,
 };
 use kube::{Client, Config};
 
@@ -94,7 +94,8 @@ async fn client(access: &Access, connect_timeout: Duration) -> Result<Client, An
         Access::InCluster => Config::incluster()?,
         Access::Kubeconfig { file, context } => {
             let options = KubeConfigOptions { context: context.clone(), ..Default::default() };
-            Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
+            let kubeconfig = Kubeconfig::read_from(file).map_err(without_text)?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(without_text)?
         }
         Access::Endpoint { url, tls } => {
             let kubeconfig = endpoint(url, tls.as_ref())?;
@@ -104,6 +105,21 @@ async fn client(access: &Access, connect_timeout: Duration) -> Result<Client, An
     config.connect_timeout = Some(connect_timeout);
     config.default_retry = false;
     Ok(Client::try_from(config)?)
+}
+
+/// Takes the file's text out of an error about it: any line of a kubeconfig may hold a token or a key.
+fn without_text(error: KubeconfigError) -> AnyError {
+    match error {
+        KubeconfigError::Parse(error) => {
+            let line = error.location().map_or(1, |location| location.line());
+            format!("line {line} is not what a kubeconfig has there, or no YAML").into()
+        }
+        KubeconfigError::ParseCertificates(_) => "a certificate in it is not PEM".into(),
+        KubeconfigError::LoadClientKey(LoadDataError::DecodeBase64(_)) => {
+            "client-key-data is not base64".into()
+        }
+        other => other.into(),
+    }
 }
 
 /// Returns the kubeconfig that an endpoint amounts to, so that both are read by the same code.

@@ -192,7 +192,7 @@ impl Follower {
 
     /// Puts what an object gives into the batch and returns the object's version.
     fn hand_on(&self, translated: Translated, progress: &mut Progress<'_>) -> String {
-        if let Some(bad) = &translated.bad {
+        for bad in &translated.bad {
             self.note_bad(&bad.to_string(), progress);
         }
         progress.batch.extend(translated.event);
@@ -212,6 +212,9 @@ impl Follower {
     async fn refused(&self, refusal: Refusal, progress: &mut Progress<'_>) -> Result<Then, Closed> {
         if refusal.code == 401 {
             self.api.renew().await;
+        }
+        if self.kind.is_optional() && matches!(refusal.code, 403 | 404) {
+            self.status.absent(self.kind);
         }
         let reason = explain(self.kind, &refusal);
         self.step(Input::Refused(refusal), &reason, progress).await

@@ -1,6 +1,6 @@
 //! Finds manifest files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
@@ -27,6 +27,9 @@ pub(super) struct Files {
     pub(super) found: Vec<File>,
     /// Resolved, so that one directory under two names is watched once.
     pub(super) directories: BTreeSet<PathBuf>,
+    /// What is there and cannot be looked at, with the reason: what was known of it and of what is below it
+    /// stays.
+    pub(super) faults: BTreeMap<PathBuf, String>,
 }
 
 /// One manifest file.
@@ -58,12 +61,15 @@ impl Files {
     /// hold the versions that the other names link to. Symbolic links are followed.
     ///
     /// # Errors
-    /// The path, or a directory in it, cannot be read; or there are too many files.
+    /// The path itself cannot be read, or there are too many files. What cannot be read below it is a
+    /// fault of its own and leaves the rest alone.
     pub(super) fn find(root: &Path) -> io::Result<Self> {
         let mut files = Self::default();
         let metadata = fs::metadata(root)?;
         if metadata.is_dir() {
-            files.enter(root, &mut Vec::new())?;
+            let resolved = root.canonicalize()?;
+            let paths = entries(root)?;
+            files.take(resolved, paths, &mut Vec::new())?;
         } else {
             files.add(root.to_owned(), &metadata)?;
             // Unreadable files are an error now, not an empty model.
@@ -72,31 +78,55 @@ impl Files {
         Ok(files)
     }
 
-    /// Takes the files of a directory. `above` holds the directories that led here, resolved: one that
-    /// comes again is a loop of links.
+    /// Looks into a directory. `above` holds the directories that led here, resolved: one that comes again
+    /// is a loop of links.
     fn enter(&mut self, directory: &Path, above: &mut Vec<PathBuf>) -> io::Result<()> {
-        let resolved = directory.canonicalize()?;
+        let looked =
+            directory.canonicalize().and_then(|resolved| Ok((resolved, entries(directory)?)));
+        let (resolved, paths) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                self.fault(directory, &error);
+                return Ok(());
+            }
+        };
         if above.contains(&resolved) || above.len() >= MOST_DEPTH {
             return Ok(());
         }
+        self.take(resolved, paths, above)
+    }
+
+    /// Takes the entries of a directory.
+    fn take(
+        &mut self,
+        resolved: PathBuf,
+        paths: Vec<PathBuf>,
+        above: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
         self.directories.insert(resolved.clone());
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(directory)? {
-            paths.push(entry?.path());
-        }
-        paths.sort();
         above.push(resolved);
         for path in paths.into_iter().filter(|path| !is_hidden(path)) {
-            // What vanishes between the listing and here is simply not there.
-            let Ok(metadata) = fs::metadata(&path) else { continue };
-            if metadata.is_dir() {
-                self.enter(&path, above)?;
-            } else if metadata.is_file() && has_manifest_extension(&path) {
-                self.add(path, &metadata)?;
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => self.enter(&path, above)?,
+                Ok(metadata) if metadata.is_file() && has_manifest_extension(&path) => {
+                    self.add(path, &metadata)?;
+                }
+                Ok(_) => {}
+                Err(error) => self.fault(&path, &error),
             }
         }
         above.pop();
         Ok(())
+    }
+
+    /// Notes what cannot be looked at. What vanished meanwhile is simply not there, and a link that leads
+    /// nowhere leads to nothing.
+    fn fault(&mut self, path: &Path, error: &io::Error) {
+        let is_nothing =
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        if !is_nothing {
+            self.faults.insert(path.to_owned(), error.to_string());
+        }
     }
 
     fn add(&mut self, path: PathBuf, metadata: &Metadata) -> io::Result<()> {
@@ -105,8 +135,12 @@ impl Files {
             return Err(io::Error::other(problem));
         }
         // A link may lead to a file elsewhere, whose changes only its own directory tells.
-        if let Some(parent) = path.canonicalize()?.parent() {
-            self.directories.insert(parent.to_owned());
+        match path.canonicalize() {
+            Ok(resolved) => self.directories.extend(resolved.parent().map(Path::to_owned)),
+            Err(error) => {
+                self.fault(&path, &error);
+                return Ok(());
+            }
         }
         let is_json = path.extension() == Some(OsStr::new("json"));
         self.found.push(File {
@@ -136,6 +170,16 @@ impl Signature {
         let changed = Duration::from_secs(u64::try_from(self.changed.0).unwrap_or_default());
         now.duration_since(SystemTime::UNIX_EPOCH + changed).is_ok_and(|age| age > CLOCK_GRAIN)
     }
+}
+
+/// Returns the paths in a directory, sorted.
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 fn is_hidden(path: &Path) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Loader {
     catalog: Option<Catalog>,
     duplicates: BTreeSet<Duplicate>,
     newly_bad: BTreeMap<Kind, u64>,
+    /// What could not be looked at in the load before.
+    faults: BTreeMap<PathBuf, String>,
 }
 
 /// One file as it was read last.
@@ -45,6 +47,8 @@ struct Cached {
     was_whole: bool,
     /// Why the contents are not those of the file as it is now.
     broken: Option<String>,
+    /// The file could not be read the last time, which may pass without a change of the file.
+    is_unreadable: bool,
     /// What was said of the file in the log.
     logged: HashSet<String>,
 }
@@ -57,7 +61,10 @@ pub(super) struct Load {
     pub(super) files: usize,
     pub(super) skipped: u64,
     pub(super) bad: u64,
+    /// Files and directories that cannot be read or parsed.
     pub(super) broken_files: u64,
+    /// One of them could not be read, which may pass without a change that can be watched.
+    pub(super) is_worth_a_retry: bool,
     /// Objects that could not be used and were not reported before.
     pub(super) newly_bad: BTreeMap<Kind, u64>,
 }
@@ -71,6 +78,7 @@ impl Loader {
             catalog: None,
             duplicates: BTreeSet::new(),
             newly_bad: BTreeMap::new(),
+            faults: BTreeMap::new(),
         }
     }
 
@@ -83,6 +91,10 @@ impl Loader {
             let cached = self.refresh(file, cached, &mut budget);
             self.files.insert(file.path.clone(), cached);
         }
+        let is_out_of_sight =
+            |path: &Path| files.faults.keys().any(|fault| path.starts_with(fault));
+        self.files.extend(before.into_iter().filter(|(path, _)| is_out_of_sight(path)));
+        self.report_faults(&files.faults);
         let events = self.combine();
         let cached = || self.files.values();
         Load {
@@ -90,7 +102,9 @@ impl Loader {
             files: files.found.len(),
             skipped: cached().map(|file| file.contents.skipped).sum(),
             bad: cached().map(|file| file.contents.bad).sum(),
-            broken_files: cached().filter(|file| file.broken.is_some()).count() as u64,
+            broken_files: (cached().filter(|file| file.broken.is_some()).count()
+                + files.faults.len()) as u64,
+            is_worth_a_retry: !files.faults.is_empty() || cached().any(|file| file.is_unreadable),
             newly_bad: std::mem::take(&mut self.newly_bad),
         }
     }
@@ -106,12 +120,18 @@ impl Loader {
         let is_settled = file.signature.is_settled(SystemTime::now());
         cached.signature = is_settled.then_some(file.signature);
         match if fits { read(&file.path) } else { Err(too_large()) } {
-            Ok(text) => self.take(file, &text, &mut cached),
+            Ok(text) => {
+                cached.is_unreadable = false;
+                self.take(file, &text, &mut cached);
+            }
             Err(error) => {
                 let reason = error.to_string();
                 if cached.broken.as_ref() != Some(&reason) {
-                    tracing::error!(file = %file.path.display(), reason, "manifest file not readable");
+                    not_readable(&file.path, &reason);
                 }
+                // Errors of the system pass, unlike what is wrong with the file's text.
+                cached.is_unreadable = error.raw_os_error().is_some();
+                cached.signature = cached.signature.filter(|_| !cached.is_unreadable);
                 cached.broken = Some(reason);
                 cached.fingerprint = None;
             }
@@ -126,13 +146,24 @@ impl Loader {
             return;
         }
         let mut reading = Reading { interest: &self.interest, decoder: &mut self.decoder };
-        let contents = Contents::read(text, file.format, &mut reading);
+        let mut contents = Contents::read(text, file.format, &mut reading);
         self.report(file, &contents, &mut cached.logged);
         cached.broken = contents.is_broken.then(|| "does not parse".to_owned());
         if cached.broken.is_none() || !cached.was_whole {
             cached.was_whole = cached.broken.is_none();
+            contents.keep_spoiled(&cached.contents);
             cached.contents = contents;
         }
+    }
+
+    /// Logs what cannot be looked at, once for as long as it stays the same.
+    fn report_faults(&mut self, faults: &BTreeMap<PathBuf, String>) {
+        for (path, reason) in
+            faults.iter().filter(|(path, why)| self.faults.get(*path) != Some(why))
+        {
+            not_readable(path, reason);
+        }
+        self.faults.clone_from(faults);
     }
 
     /// Logs each problem of a file once, for as long as it stays the same.
@@ -159,7 +190,11 @@ impl Loader {
     /// Puts the objects of all files together and returns what changed.
     fn combine(&mut self) -> Vec<Event> {
         let files = self.files.iter().map(|(path, file)| (path.as_path(), &file.contents));
-        let (catalog, duplicates) = Catalog::of(files, &self.interest);
+        let (mut catalog, duplicates) = Catalog::of(files, &self.interest);
+        if let Some(earlier) = &self.catalog {
+            let contents = self.files.values().map(|file| &file.contents);
+            catalog.keep_spoiled(earlier, contents.flat_map(|contents| &contents.unusable));
+        }
         for Duplicate { object, kept, dropped } in duplicates.difference(&self.duplicates) {
             tracing::warn!(object, kept, dropped, "object declared twice");
         }
@@ -171,6 +206,14 @@ impl Loader {
         self.catalog = Some(catalog);
         events
     }
+}
+
+fn not_readable(path: &Path, reason: &str) {
+    tracing::error!(
+        path = %path.display(),
+        reason,
+        "manifest not readable, what it held stays; make it readable for this process"
+    );
 }
 
 /// Reads a file, which may have grown since its size was taken.

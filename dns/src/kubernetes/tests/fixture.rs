@@ -5,6 +5,7 @@
 //! ports       "http:tcp:80 :udp:53 any:tcp:"    name, protocol, number; the last one without a number
 //! endpoints   "10.1.0.1 a=10.1.0.2,10.1.0.3 !10.1.0.4 10.1.0.5@pod-0"
 //!             a is a hostname, ! an endpoint that is not ready, pod-0 the pod behind it
+//!             10.1.0.1%eu-1a is in the topology zone eu-1a
 //! name        relative to cluster.local unless it ends with a dot
 //! ```
 
@@ -18,7 +19,9 @@ use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
 use crate::kubernetes::{Answer, Question, Status, Zone, ZoneOptions, answer};
 
-pub(super) use objects::{cluster_ip, external, headless, ips, key, namespace, pod, slice};
+pub(super) use objects::{
+    cluster_ip, external, headless, import, imported, ips, key, namespace, pod, slice,
+};
 
 /// When the last change to the cluster happened: the serial of its SOA records.
 pub(super) const CHANGED_AT: u64 = 1_700_000_000;

@@ -32,6 +32,9 @@ pub(super) const POD_LABELS: [(&str, &str, bool); 9] = [
 const PARTS_OF_ADDRESSES: &str =
     r"^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){1,3}in-addr\.arpa\.$|^([0-9a-f]\.){1,31}ip6\.arpa\.$";
 
+/// A topology zone that no endpoint is in.
+pub(super) const NOWHERE: &str = "nowhere";
+
 /// A record: owner, type, TTL and data, in lower case.
 pub(super) type Line = (String, RecordType, u32, String);
 
@@ -47,6 +50,8 @@ pub(super) struct ZoneFile {
     /// Names of ExternalName Services, also of those whose target is no name.
     aliases: BTreeSet<String>,
     parts_of_addresses: Regex,
+    /// A name of a topology zone: what is before it, the zone, and what is behind.
+    zonal: Regex,
 }
 
 /// What an answer has to be.
@@ -66,6 +71,7 @@ impl ZoneFile {
             serial: cluster.changed_at(),
             lines: BTreeMap::new(),
             parts_of_addresses: Regex::new(PARTS_OF_ADDRESSES).unwrap(),
+            zonal: Regex::new(r"^(.+)(\.(?:pin|prefer)\._zone\.[^.]+\.[^.]+\.svc\..*)$").unwrap(),
             additionals: BTreeMap::new(),
             names: BTreeSet::new(),
             aliases: BTreeSet::new(),
@@ -102,7 +108,7 @@ impl ZoneFile {
             _ if self.has(name, PTR) => return denied_unless_strict,
             _ => {}
         }
-        let owner = self.without_extra_labels(name, apex);
+        let owner = self.of_any_zone(&self.without_extra_labels(name, apex), apex);
         if !self.names.contains(&owner) {
             // Quirk: empty non-terminals do not exist; with `strict` every part of an address does.
             let above = strict
@@ -114,9 +120,33 @@ impl ZoneFile {
             A | AAAA if self.aliases.contains(&owner) => self.follow(name, apex, qtype),
             A | AAAA | SRV | CNAME => self.data_of(&owner, qtype, &[qtype]).owned_by(name, &owner),
             // Quirk: for TXT there are no names without an address.
-            TXT if !has_address && !self.aliases.contains(&owner) => denied_unless_strict,
+            TXT if !has_address
+                && !self.aliases.contains(&owner)
+                && !owner.contains(".pin._zone.") =>
+            {
+                denied_unless_strict
+            }
             _ => Expected::nodata(),
         }
+    }
+
+    /// Topology zones that no endpoint is in are all alike: the file has one of them.
+    fn of_any_zone(&self, name: &str, apex: &str) -> String {
+        let is_zonal = self.options().zonal && !self.is_cluster_set(apex);
+        let below = name.strip_suffix(apex).unwrap_or_default();
+        match self.zonal.captures(name) {
+            // Five labels behind the zone, all below the apex.
+            Some(parts)
+                if is_zonal && !self.names.contains(name) && below.matches('.').count() > 5 =>
+            {
+                format!("{NOWHERE}{}", &parts[2])
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    fn is_cluster_set(&self, apex: &str) -> bool {
+        self.options().multicluster.iter().any(|zone| text(zone) == apex)
     }
 
     /// Quirk: up to two labels before a pod's name are not looked at.

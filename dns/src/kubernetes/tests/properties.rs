@@ -133,11 +133,15 @@ proptest! {
         for kind in listed {
             part.sync(kind);
         }
-        let synced = part.synced().contains_all(part.zone.required());
         for name in names_of(&ZoneFile::of(&full), &full, &soup) {
+            let apex = part.zone.matching(&LowerName::new(&name)).unwrap();
+            let synced = part.synced().contains_all(part.zone.required_in(apex));
             for qtype in TYPES {
                 let (sure, unsure) = (full.ask_name(&name, qtype), part.ask_name(&name, qtype));
-                let may_come = matches!(sure.ruling.rule, Rule::Headless | Rule::Endpoint);
+                let may_come = matches!(
+                    sure.ruling.rule,
+                    Rule::Headless | Rule::Endpoint | Rule::Within | Rule::NoEndpointWithin
+                );
                 let miss = sure.status == Status::NameError
                     || (sure.status == Status::Exists && sure.answers.is_empty() && may_come);
                 let status = if miss && !synced { Status::NotSynced } else { sure.status };

@@ -6,7 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::fixture::{World, cluster_ip, external, headless, ips, namespace, pod, slice};
+use super::fixture::{
+    World, cluster_ip, external, headless, import, imported, ips, namespace, pod, slice,
+};
 use super::oracle::POD_LABELS;
 use crate::kubernetes::{PodMode, ZoneOptions};
 
@@ -58,7 +60,7 @@ const TARGETS: [&str; 14] = [
     "10.0.0.1",
     "a..b",
 ];
-const LABELS: [&str; 30] = [
+const LABELS: [&str; 35] = [
     "web",
     "db",
     "svc",
@@ -85,6 +87,11 @@ const LABELS: [&str; 30] = [
     "blah",
     "*",
     "dns-version",
+    "_zone",
+    "pin",
+    "prefer",
+    "eu-1a",
+    "east",
     "10",
     "0",
     "1",
@@ -121,14 +128,27 @@ fn service() -> impl Strategy<Value = Object> {
 fn endpoint() -> impl Strategy<Value = String> {
     let ready = prop_oneof![3 => Just(""), 1 => Just("!")];
     let addresses = vec(select(&ADDRESSES[..]), 1..3);
-    (ready, select(&HOSTS[..]), addresses, select(&PODS[..]))
-        .prop_map(|(ready, host, ips, pod)| format!("{ready}{host}{}{pod}", ips.join(",")))
+    let zone = select(&["", "", "%eu-1a", "%corp.example"][..]);
+    (ready, select(&HOSTS[..]), addresses, select(&PODS[..]), zone).prop_map(
+        |(ready, host, ips, pod, zone)| format!("{ready}{host}{}{pod}{zone}", ips.join(",")),
+    )
 }
 
 fn endpoint_slice() -> impl Strategy<Value = Object> {
     let service = select(&["web", "web", "db", "svc", "dns", "10-0-0-1", "missing", ""][..]);
     (key(&["s1", "s2", "s3", "s4"]), service, notation(vec(endpoint(), 0..4)), ports(&["any:tcp:"]))
         .prop_map(|(key, service, endpoints, ports)| slice(&key, service, &endpoints, &ports))
+}
+
+fn a_service_import() -> impl Strategy<Value = Object> {
+    (key(&SERVICES), addresses(0..3), ports(&[]))
+        .prop_map(|(key, ips, ports)| import(&key, &ips, &ports))
+}
+
+fn an_imported_slice() -> impl Strategy<Value = Object> {
+    let import = (select(&["web", "db", "svc"][..]), select(&["east", "west"][..]));
+    (key(&["i1", "i2", "i3"]), import, notation(vec(endpoint(), 0..4)), ports(&["any:tcp:"]))
+        .prop_map(|(key, import, endpoints, ports)| imported(&key, import, &endpoints, &ports))
 }
 
 fn a_pod() -> impl Strategy<Value = Object> {
@@ -141,14 +161,16 @@ fn a_pod() -> impl Strategy<Value = Object> {
 pub(super) fn objects() -> impl Strategy<Value = Vec<Object>> {
     let namespaces = proptest::sample::subsequence(&NAMESPACES[..3], 1..=3)
         .prop_map(|names| names.into_iter().map(namespace).collect::<Vec<_>>());
-    (namespaces, vec(service(), 0..9), vec(endpoint_slice(), 0..9), vec(a_pod(), 0..9)).prop_map(
-        |(mut objects, services, slices, pods)| {
+    let imports = (vec(a_service_import(), 0..5), vec(an_imported_slice(), 0..5));
+    (namespaces, vec(service(), 0..9), vec(endpoint_slice(), 0..9), vec(a_pod(), 0..9), imports)
+        .prop_map(|(mut objects, services, slices, pods, (imports, imported))| {
             objects.extend(services);
             objects.extend(slices);
             objects.extend(pods);
+            objects.extend(imports);
+            objects.extend(imported);
             objects
-        },
-    )
+        })
 }
 
 fn options() -> impl Strategy<Value = ZoneOptions> {
@@ -156,7 +178,8 @@ fn options() -> impl Strategy<Value = ZoneOptions> {
     let namespaces = proptest::option::weighted(0.3, vec(select(&NAMESPACES[..]), 0..3));
     let rarely = || prop::bool::weighted(0.3);
     let strict = any::<bool>();
-    (pods, 0u32..=3600, any::<bool>(), rarely(), rarely(), namespaces, strict).prop_map(
+    let flags = (any::<bool>(), any::<bool>());
+    (pods, 0u32..=3600, any::<bool>(), rarely(), rarely(), namespaces, strict, flags).prop_map(
         |(
             pods,
             ttl,
@@ -165,6 +188,7 @@ fn options() -> impl Strategy<Value = ZoneOptions> {
             ignore_empty_service,
             namespaces,
             strict,
+            (zonal, clusterset),
         )| ZoneOptions {
             pods,
             ttl,
@@ -173,6 +197,8 @@ fn options() -> impl Strategy<Value = ZoneOptions> {
             ignore_empty_service,
             namespaces: namespaces.map(|names| names.into_iter().map(str::to_owned).collect()),
             strict,
+            zonal: zonal && !no_endpoints,
+            multicluster: clusterset.then(|| "k8s.test.".parse().unwrap()).into_iter().collect(),
         },
     )
 }

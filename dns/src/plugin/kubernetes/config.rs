@@ -30,6 +30,9 @@ pub struct KubernetesConfig {
     pub namespace_labels: Selector,
     /// `startup_timeout`: how long the start waits for the cluster to be listed.
     pub startup_timeout: Duration,
+    /// The labels of Pods are kept: metadata of the block tells those of the client. Set by what reads the
+    /// whole block; no option of its own.
+    pub keep_pod_labels: bool,
     /// `apiserver_qps`, `apiserver_burst` and `apiserver_max_inflight`.
     pub client_limits: ClientLimits,
 }
@@ -118,6 +121,7 @@ impl KubernetesConfig {
             labels: Selector::default(),
             namespace_labels: Selector::default(),
             startup_timeout: STARTUP_TIMEOUT,
+            keep_pod_labels: false,
             client_limits: ClientLimits::default(),
         }
     }

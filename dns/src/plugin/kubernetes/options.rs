@@ -21,11 +21,19 @@ pub(super) struct Draft {
     origin_word: Option<String>,
     tls: Option<TlsFiles>,
     namespace_labels_set: bool,
+    /// The line `multicluster`, whose zones have to be among those of the block.
+    multicluster: Vec<Token>,
 }
 
 impl Draft {
     pub(super) fn new(config: KubernetesConfig) -> Self {
-        Self { config, origin_word: None, tls: None, namespace_labels_set: false }
+        Self {
+            config,
+            origin_word: None,
+            tls: None,
+            namespace_labels_set: false,
+            multicluster: Vec::new(),
+        }
     }
 
     /// Reads one line.
@@ -46,7 +54,8 @@ impl Draft {
                 Ok(())
             }
             "fallthrough" => self.fallthrough(line),
-            "endpoint_pod_names" | "noendpoints" | "strict" => self.flag(line),
+            "multicluster" => self.multicluster(line),
+            "endpoint_pod_names" | "noendpoints" | "strict" | "zonal" => self.flag(line),
             other => Err(line.error(refusal(other))),
         }
     }
@@ -60,6 +69,21 @@ impl Draft {
             return Err(
                 directive.error("`namespaces` and `namespace_labels` exclude each other; keep one")
             );
+        }
+        if self.config.options.zonal && self.config.options.no_endpoints {
+            return Err(directive.error(
+                "`zonal` needs the endpoints that `noendpoints` leaves out; keep one of the two",
+            ));
+        }
+        for token in &self.multicluster {
+            for zone in zones(std::slice::from_ref(token))? {
+                if !self.config.zones.contains(&zone) {
+                    return Err(token.error(format!(
+                        "'{zone}' is no zone of this block; add it behind `kubernetes`, or take it out of `multicluster`"
+                    )));
+                }
+                self.config.options.multicluster.push(zone);
+            }
         }
         match (&mut self.config.origin, self.tls.take()) {
             (_, None) => {}
@@ -165,11 +189,17 @@ impl Draft {
         Ok(())
     }
 
+    fn multicluster(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        self.multicluster.extend_from_slice(some(line)?);
+        Ok(())
+    }
+
     fn flag(&mut self, line: &Directive) -> Result<(), CorefileError> {
         none(line)?;
         match line.name.text.as_str() {
             "endpoint_pod_names" => self.config.options.endpoint_pod_names = true,
             "noendpoints" => self.config.options.no_endpoints = true,
+            "zonal" => self.config.options.zonal = true,
             _ => self.config.options.strict = true,
         }
         Ok(())
@@ -201,7 +231,6 @@ fn selector(line: &Directive) -> Result<Selector, CorefileError> {
 /// Says why a word is no option of the block.
 fn refusal(word: &str) -> String {
     match word {
-        "multicluster" | "zonal" => format!("`{word}` is not available yet; remove the line"),
         "upstream" => {
             "`upstream` was removed in CoreDNS 1.7; remove the line: names are looked up \
                        through the server itself"

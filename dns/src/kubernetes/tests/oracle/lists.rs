@@ -13,6 +13,7 @@ use super::ZoneFile;
 pub(super) struct Lists {
     pub(super) namespaces: BTreeSet<String>,
     pub(super) services: Vec<Arc<Service>>,
+    pub(super) imports: Vec<Arc<Service>>,
     pub(super) slices: Vec<Arc<EndpointSlice>>,
     pub(super) pods: Vec<Arc<Pod>>,
 }
@@ -30,6 +31,39 @@ impl ZoneFile {
                 && slice.service_name.as_ref() == Some(&service.key.name)
         });
         slices.flat_map(|slice| self.endpoints_in(slice)).collect()
+    }
+
+    /// The endpoints of an import, each with its cluster: `label.cluster`.
+    pub(super) fn endpoints_of_import(&self, import: &Service, lists: &Lists) -> Vec<Behind> {
+        let mut behind = Vec::new();
+        for slice in lists.slices.iter().filter(|slice| slice.key.namespace == import.key.namespace)
+        {
+            let Some(of) = &slice.import else { continue };
+            if of.service_name == import.key.name {
+                let all = self.endpoints_in(slice).into_iter();
+                behind.extend(
+                    all.map(|(label, ip, port)| (format!("{label}.{}", of.cluster), ip, port)),
+                );
+            }
+        }
+        behind
+    }
+
+    /// The endpoints of a Service in a topology zone.
+    pub(super) fn endpoints_within(
+        &self,
+        service: &Service,
+        lists: &Lists,
+        zone: &str,
+    ) -> Vec<Behind> {
+        let mut part = Lists::default();
+        for slice in &lists.slices {
+            let mut slice = EndpointSlice::clone(slice);
+            let all = slice.endpoints.into_iter();
+            slice.endpoints = all.filter(|e| e.zone.as_deref() == Some(zone)).collect();
+            part.slices.push(Arc::new(slice));
+        }
+        self.endpoints_of(service, &part)
     }
 
     pub(super) fn endpoints_in(&self, slice: &EndpointSlice) -> Vec<Behind> {
@@ -67,6 +101,7 @@ impl Lists {
                 Object::Service(service) => lists.services.push(service),
                 Object::EndpointSlice(slice) => lists.slices.push(slice),
                 Object::Pod(pod) => lists.pods.push(pod),
+                Object::ServiceImport(import) => lists.imports.push(import),
                 Object::Node(_) | Object::NetworkPolicy(_) => {}
             }
         }

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use cluster::{Cluster, Phase, Pod, Service, ServiceAddress};
 use hickory_proto::rr::RecordType;
 
-use super::lists::{Lists, Port, service_ports};
+use super::NOWHERE;
+use super::lists::{Behind, Lists, Port, service_ports};
 use super::{POD_LABELS, ZoneFile};
 use crate::kubernetes::PodMode;
 
@@ -89,18 +90,46 @@ impl ZoneFile {
             if self.serves_pods() || self.options().strict {
                 self.names.insert(format!("{namespace}.pod.{apex}"));
             }
-            for service in
-                lists.services.iter().filter(|service| *service.key.namespace == *namespace)
-            {
-                self.write_service(apex, service, lists);
+            let is_set = self.is_cluster_set(apex);
+            let services = if is_set { &lists.imports } else { &lists.services };
+            for service in services.iter().filter(|service| *service.key.namespace == *namespace) {
+                let behind = match is_set {
+                    true => self.endpoints_of_import(service, lists),
+                    false => self.endpoints_of(service, lists),
+                };
+                self.write_service(apex, service, &behind);
+                if self.options().zonal && !is_set && service.is_headless() {
+                    self.write_zones(apex, service, &behind, lists);
+                }
             }
             self.write_pods(apex, &namespace, lists);
         }
     }
 
-    fn write_service(&mut self, apex: &str, service: &Service, lists: &Lists) {
+    /// Names of topology zones: pinned ones always exist, and preferred ones fall back to every zone.
+    fn write_zones(&mut self, apex: &str, service: &Service, all: &[Behind], lists: &Lists) {
         let base = format!("{}.{}.svc", service.key.name, service.key.namespace);
-        let behind = self.endpoints_of(service, lists);
+        for zone in ["eu-1a", "corp.example", NOWHERE] {
+            let within = self.endpoints_within(service, lists, zone);
+            let preferred = if within.is_empty() { all } else { &within };
+            let places = |behind: &[Behind]| -> Vec<Place> {
+                let place = |(label, ip, (name, protocol, port)): &Behind| Place {
+                    port_name: name.clone(),
+                    protocol: protocol.clone(),
+                    target: format!("{label}.{base}"),
+                    ip: Some(*ip),
+                    port: *port,
+                };
+                behind.iter().map(place).collect()
+            };
+            self.names.insert(format!("{zone}.pin._zone.{base}.{apex}"));
+            self.write_places(apex, &format!("{zone}.pin._zone.{base}"), &places(&within));
+            self.write_places(apex, &format!("{zone}.prefer._zone.{base}"), &places(preferred));
+        }
+    }
+
+    fn write_service(&mut self, apex: &str, service: &Service, behind: &[Behind]) {
+        let base = format!("{}.{}.svc", service.key.name, service.key.namespace);
         let place = |(name, protocol, port): &Port, target: &str, ip| Place {
             port_name: name.clone(),
             protocol: protocol.clone(),
@@ -131,7 +160,8 @@ impl ZoneFile {
             let places: Vec<_> =
                 of_label.map(|(_, ip, port)| place(port, &name, Some(*ip))).collect();
             // Quirk: pod names with dots are in SRV and PTR records and nowhere else.
-            if !label.contains('.') {
+            let clusters = usize::from(self.is_cluster_set(apex));
+            if label.matches('.').count() == clusters {
                 self.write_places(apex, &name, &places);
             }
         }
@@ -152,6 +182,10 @@ impl ZoneFile {
         }
         let fits = |form: &str, name: &str| form == "_" || form.trim_start_matches('_') == name;
         for (port, protocol) in forms {
+            // In a set of clusters two labels without an underscore are an endpoint and its cluster.
+            if self.is_cluster_set(apex) && !port.starts_with('_') && !protocol.starts_with('_') {
+                continue;
+            }
             let places =
                 places.iter().filter(|p| fits(&port, &p.port_name) && fits(&protocol, &p.protocol));
             let places: Vec<Place> = places.cloned().collect();

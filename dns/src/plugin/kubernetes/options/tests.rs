@@ -46,6 +46,11 @@ fn each_option_is_read() {
     assert!(options("noendpoints").options.no_endpoints);
     assert!(options("ignore empty_service").options.ignore_empty_service);
     assert!(options("strict").options.strict);
+    assert!(options("zonal").options.zonal);
+    assert_eq!(
+        names(&options("multicluster Cluster.local").options.multicluster),
+        ["cluster.local."]
+    );
     assert_eq!(options("namespaces a b\nnamespaces c").namespaces().unwrap().len(), 3);
     assert_eq!(options("namespace_labels team=a").namespace_labels.to_string(), "team in (a)");
     assert_eq!(options("labels app in (web, hl)").labels.to_string(), "app in (hl,web)");
@@ -104,8 +109,10 @@ fn every_mistake_names_its_line() {
         ("resyncperiod 1m", "removed"),
         ("transfer to *", "plugin of its own"),
         ("federation x", "removed"),
-        ("multicluster x", "not available yet"),
-        ("zonal", "not available yet"),
+        ("multicluster x", "'x.' is no zone of this block"),
+        ("multicluster", "at least one argument"),
+        ("zonal yes", "takes no argument"),
+        ("zonal\nnoendpoints", "keep one of the two"),
         ("nonsense", "unknown property 'nonsense'"),
     ];
     for (line, expected) in cases {
