@@ -110,9 +110,14 @@ impl Engine {
         self.routers.iter().find(|(_, router)| serves(router)).map(|(id, _)| *id)
     }
 
-    fn route(&self, listener: ListenerId, query: &Query) -> Option<&Block> {
+    /// Returns the number of the server block that a query on a listener belongs to.
+    pub(crate) fn block_of(&self, listener: ListenerId, query: &Query) -> Option<usize> {
         let (_, router) = self.routers.iter().find(|(id, _)| *id == listener)?;
-        self.blocks.get(router.block_of(&query.lower, query.qtype)?)
+        router.block_of(&query.lower, query.qtype)
+    }
+
+    fn route(&self, listener: ListenerId, query: &Query) -> Option<&Block> {
+        self.blocks.get(self.block_of(listener, query)?)
     }
 
     /// Asks the server itself, as a client of the same listener would.
