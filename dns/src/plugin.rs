@@ -17,10 +17,13 @@ mod listen_address;
 pub mod loadbalance;
 pub mod log;
 pub(crate) mod mnemonic;
+pub mod multisocket;
 pub mod prometheus;
 pub mod ready;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timeouts;
+pub mod tls;
 pub mod whoami;
 
 use std::fmt::Debug;

@@ -14,10 +14,14 @@
 //! ```text
 //! let changes = ListenerChanges::between(&old.listeners, &new.listeners);
 //! let bound = server.bind(&changes.open)?;        // the kernel keeps what comes in there
+//! let settings = …;                               // Settings::of, for each of `changes.keep`: reads certificates
 //! let ids = listener_ids.of(&new.listeners);      // the ListenerIds of the start
 //! let engine = …;                                 // Engine::of_listeners, with a router for each of `ids`
 //! for listener in &changes.close {
 //!     server.stop(listener_ids.id(listener)).await; // what came in is handed to the engine before
+//! }
+//! for (listener, settings) in changes.keep.iter().zip(&settings) {
+//!     server.configure(listener_ids.id(listener), settings);
 //! }
 //! responder.replace(engine);                      // questions under way keep the engine before
 //! for (listener, sockets) in changes.open.iter().zip(bound) {
@@ -27,10 +31,12 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod any_certificate;
 mod connection;
 mod connections;
 mod datagram;
 mod frames;
+mod key_log;
 mod listener;
 mod metrics;
 mod responder;
@@ -39,6 +45,7 @@ mod stop;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod udp;
 mod waiting;
 
@@ -52,6 +59,7 @@ pub use listener::{BindError, BoundListener, bind};
 pub use metrics::ServerMetrics;
 pub use responder::Responder;
 pub use service::Settings;
+pub use tls::{Tls, TlsError};
 
 use crate::config::ListenerConfig;
 use crate::engine::ListenerId;
@@ -62,7 +70,7 @@ use stop::Stopper;
 /// How much the server does at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Tasks that receive on each UDP socket.
+    /// Tasks that receive on the UDP sockets of a listener; at least 2 on each.
     pub udp_receivers: usize,
     /// Questions over UDP that wait for an upstream, on each listener. More are answered with SERVFAIL.
     pub udp_waiting: usize,
@@ -145,15 +153,23 @@ impl Server {
     /// Serves a listener.
     pub fn serve(&mut self, id: ListenerId, listener: BoundListener) {
         let (stopper, reading) = stop::stopper();
-        let BoundListener { address, udp, tcp } = listener;
+        let BoundListener { address, udp, tcp, settings } = listener;
         let (responder, limits) = (&self.responder, self.limits);
-        let service = Service::new(id, responder, limits, &self.shared, Settings::default());
+        let service = Service::new(id, responder, limits, &self.shared, settings);
+        service.follow_files();
         let mut tasks = JoinSet::new();
-        let udp = Arc::new(udp);
-        for _ in 0..limits.udp_receivers {
-            tasks.spawn(udp::serve(Arc::clone(&udp), Arc::clone(&service), reading.clone()));
+        // Two at least: an answer that takes long must not hold up the others of its socket.
+        let receivers = (limits.udp_receivers / udp.len().max(1)).max(2);
+        for socket in udp.into_iter().map(Arc::new) {
+            for _ in 0..receivers {
+                let (socket, service) = (Arc::clone(&socket), Arc::clone(&service));
+                tasks.spawn(udp::serve(socket, service, reading.clone()));
+            }
         }
-        tasks.spawn(tcp::serve(tcp, Arc::clone(&service), reading));
+        for socket in tcp {
+            tasks.spawn(tcp::serve(socket, Arc::clone(&service), reading.clone()));
+        }
+        drop(reading);
         self.running.push(Running { id, port: address.port(), service, stopper, tasks });
     }
 

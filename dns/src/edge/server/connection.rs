@@ -36,6 +36,8 @@ pub(super) enum Closing {
     Evicted,
     /// It has asked as many questions as it may.
     Queries,
+    /// The TLS handshake failed.
+    Handshake,
 }
 
 impl Closing {
@@ -47,6 +49,7 @@ impl Closing {
             Self::Write => "write",
             Self::Evicted => "evicted",
             Self::Queries => "queries",
+            Self::Handshake => "handshake",
         }
     }
 }

@@ -13,7 +13,7 @@ pub struct ServerMetrics {
     /// How often a connection was not read because of a limit, by `limit`: `tcp_pipelined`, `tcp_unread`,
     /// `tcp_unread_all`.
     pub held: IntCounterVec,
-    /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`.
+    /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`, `handshake`.
     pub closed: IntCounterVec,
     /// Octets of replies that clients of connections have not read.
     pub unread: IntGauge,

@@ -8,9 +8,12 @@ use tokio::sync::Semaphore;
 
 use super::connections::Connections;
 use super::frames::Unread;
+use super::tls::{Tls, TlsError};
 use super::waiting::Waiting;
 use super::{Limits, Responder};
+use crate::config::ListenerConfig;
 use crate::engine::ListenerId;
+use crate::plugin::timeouts::MaxQueries;
 
 /// A listener, as its tasks see it.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) struct Shared {
 }
 
 /// What a configuration sets for the connections of a listener.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a connection may be idle (RFC 7766 §6.2.3).
     pub idle: Duration,
@@ -45,6 +48,28 @@ pub struct Settings {
     pub write: Duration,
     /// How many questions a connection may ask; none for any number.
     pub max_queries: Option<u64>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl Settings {
+    /// Returns what a configuration says, and reads the files that it names.
+    ///
+    /// # Errors
+    /// The certificate cannot be used.
+    pub fn of(listener: &ListenerConfig) -> Result<Self, TlsError> {
+        let (timeouts, default) = (&listener.timeouts, Self::default());
+        Ok(Self {
+            idle: timeouts.idle.unwrap_or(default.idle),
+            read: timeouts.read.unwrap_or(default.read),
+            write: timeouts.write.unwrap_or(default.write),
+            max_queries: match timeouts.max_queries {
+                Some(MaxQueries::Limited(number)) => Some(number.into()),
+                Some(MaxQueries::Unlimited) | None => None,
+            },
+            tls: listener.tls.as_ref().map(Tls::load).transpose()?,
+        })
+    }
 }
 
 impl Default for Settings {
@@ -54,6 +79,7 @@ impl Default for Settings {
             read: Duration::from_secs(3),
             write: Duration::from_secs(5),
             max_queries: None,
+            tls: None,
         }
     }
 }
@@ -79,6 +105,13 @@ impl Service {
         })
     }
 
+    /// Follows the files of the certificate, until another configuration or the end.
+    pub(super) fn follow_files(&self) {
+        if let Some(tls) = &self.settings().tls {
+            tokio::spawn(Tls::follow(Arc::downgrade(tls)));
+        }
+    }
+
     /// Returns what the configuration sets.
     pub(super) fn settings(&self) -> Arc<Settings> {
         self.settings.load_full()
@@ -87,5 +120,6 @@ impl Service {
     /// Sets something else.
     pub(super) fn configure(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
+        self.follow_files();
     }
 }

@@ -1,4 +1,4 @@
-//! DNS over TCP (RFC 1035 §4.2.2, RFC 7766): accepts connections and gives each a task.
+//! DNS over TCP (RFC 1035 §4.2.2, RFC 7766) and over TLS (RFC 7858): accepts connections and gives each a task.
 
 use std::io;
 use std::sync::Arc;
@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::Accept;
+use tokio_rustls::server::TlsStream;
 
-use super::connection;
+use super::connection::{self, Closing};
 use super::connections::{Full, Place};
 use super::service::Service;
 use super::stop::Reading;
@@ -91,9 +93,41 @@ async fn serve_connection(
     place: Place,
     reading: Reading,
 ) {
+    let ended = match service.settings().tls.as_ref().map(|tls| tls.acceptor()) {
+        None => connection::serve(stream, arrival, service, &place, reading).await,
+        Some(acceptor) => {
+            let accepting = acceptor.accept(stream);
+            match handshake(accepting, service, &place, reading.clone()).await {
+                Ok(stream) => connection::serve(stream, arrival, service, &place, reading).await,
+                Err(closing) => Ok(closing),
+            }
+        }
+    };
     // How a client goes away is its own business.
-    let ended = connection::serve(stream, arrival, service, &place, reading).await;
     if let Ok(Some(closing)) = ended {
         service.responder.metrics().closed.with_label_values(&[closing.as_str()]).inc();
+    }
+}
+
+/// Speaks TLS first; an error says why the server closes the connection, none when it stops.
+async fn handshake(
+    accepting: Accept<TcpStream>,
+    service: &Service,
+    place: &Place,
+    mut reading: Reading,
+) -> Result<TlsStream<TcpStream>, Option<Closing>> {
+    let limit = service.settings().read;
+    tokio::select! {
+        biased;
+        () = reading.stopped() => Err(None),
+        () = place.evicted() => Err(Some(Closing::Evicted)),
+        accepted = tokio::time::timeout(limit, accepting) => match accepted {
+            Err(_) => Err(Some(Closing::Read)),
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                Err(Some(Closing::Handshake))
+            }
+        },
     }
 }

@@ -14,8 +14,10 @@ use tokio::sync::oneshot;
 
 use super::connection::Closing;
 use super::*;
+use crate::config::Sockets;
 use crate::corefile::Transport;
 use crate::engine::{Block, Context, Engine, Router};
+use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::{Handling, Outcome, Plugin};
 use crate::{Protocol, Query, Reply, wire};
 
@@ -66,7 +68,15 @@ fn responder(engine: Engine) -> Arc<Responder> {
 
 fn listener(port: u16) -> ListenerConfig {
     let host = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    ListenerConfig { transport: Transport::Dns, host, port, zones: Vec::new() }
+    ListenerConfig {
+        transport: Transport::Dns,
+        host,
+        port,
+        sockets: Sockets::Number(1),
+        timeouts: TimeoutsConfig::default(),
+        tls: None,
+        zones: Vec::new(),
+    }
 }
 
 fn question(name: &str) -> Vec<u8> {
