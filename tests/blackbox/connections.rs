@@ -150,6 +150,8 @@ fn a_burst_that_nobody_reads_delays_no_datagram() {
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     let unread = metric(&mut server, "portolan_dns_tcp_unread_bytes", "");
     assert!(unread < f64::from(48 << 20), "{unread}");
+    let resident = metric(&mut server, "process_resident_memory_bytes", "");
+    assert!(resident < f64::from(200 << 20), "{resident}");
     // Those that read get everything.
     let mut reader = TcpClient { stream: deaf.pop().unwrap() };
     drop(deaf);

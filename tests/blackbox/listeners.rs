@@ -1,7 +1,5 @@
 //! Where the server listens: addresses side by side, several sockets, limits of connections from the Corefile.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -166,6 +166,9 @@ fn conflict(
     key: &ZoneKey,
     host: Option<IpAddr>,
 ) -> Option<String> {
+    if let Some(text) = shared_socket(by_address, key, host) {
+        return Some(text);
+    }
     let serves = |zones: &Vec<(LowerName, usize)>| zones.iter().any(|(other, _)| other == zone);
     let listeners = by_address.iter().filter(|((port, _, transport), zones)| {
         (*port, *transport) == (key.port, key.transport) && serves(zones)
@@ -185,6 +188,32 @@ fn conflict(
         }
     }
     None
+}
+
+/// Refuses a transport where another one has the socket: half of the clients would meet the other one.
+fn shared_socket(by_address: &ByAddress, key: &ZoneKey, host: Option<IpAddr>) -> Option<String> {
+    let (transport, port) = (key.transport, key.port);
+    let mut others = by_address.keys().filter(|(other_port, other_host, other)| {
+        port != 0 && (*other_port, *other_host) == (port, host) && *other != transport
+    });
+    let other =
+        others.find_map(|(_, _, other)| shares_socket(*other, transport).then_some(*other))?;
+    let (scheme, other) = (transport.scheme(), other.scheme());
+    Some(format!(
+        "cannot serve {scheme}://{}:{port} - {other}:// is served at this port; choose another one",
+        key.zone
+    ))
+}
+
+/// Says whether two transports need the same kind of socket: UDP, TCP, or for plain DNS both.
+fn shares_socket(one: Transport, other: Transport) -> bool {
+    let kinds = |transport| match transport {
+        Transport::Dns => (true, true),
+        Transport::Tls | Transport::Grpc | Transport::Https => (false, true),
+        Transport::Quic | Transport::Https3 => (true, false),
+    };
+    let ((udp, tcp), (other_udp, other_tcp)) = (kinds(one), kinds(other));
+    udp && other_udp || tcp && other_tcp
 }
 
 impl BlockConfig {

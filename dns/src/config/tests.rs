@@ -142,3 +142,16 @@ fn blocks_at_one_address_agree_on_its_sockets_and_timeouts() {
     let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
     assert_eq!((listeners[0].timeouts.read, listeners[0].timeouts.idle), (seconds(6), seconds(7)));
 }
+
+#[test]
+fn a_port_has_one_transport() {
+    let text = |port| format!("a.org:853 {{\nwhoami\n}}\ntls://b.org{port} {{\ntls c k\n}}\n");
+    let both = config(&text("")).unwrap_err();
+    assert!(both[0].starts_with("Corefile:4 - "), "{both:?}");
+    let expected = "cannot serve tls://b.org.:853 - dns:// is served at this port";
+    assert!(both[0].contains(expected), "{both:?}");
+    assert_eq!(config(&text(":854")).unwrap().listeners.len(), 2);
+    // Each gets a free port of its own.
+    let free = "a.org:0 {\nwhoami\n}\ntls://b.org:0 {\ntls c k\n}\n";
+    assert_eq!(config(free).unwrap().listeners.len(), 2);
+}

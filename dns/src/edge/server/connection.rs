@@ -64,6 +64,8 @@ struct Connection<'a, S> {
     writer: WriteHalf<S>,
     input: Input,
     output: Output,
+    /// Something written may still be held back: TLS gathers records.
+    is_unflushed: bool,
     waiting: FuturesUnordered<Answering>,
     /// How many questions it may still ask.
     left: u64,
@@ -105,6 +107,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         writer,
         input: Input::default(),
         output: Output::new(&service.shared.unread),
+        is_unflushed: false,
         waiting: FuturesUnordered::new(),
         left: service.settings().max_queries.unwrap_or(u64::MAX),
         is_over: false,
@@ -145,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
             }
             let is_through = self.is_over || self.left == 0;
             let has_work = self.input.has_message() && self.left > 0;
-            if is_through && !has_work && self.waiting.is_empty() && self.output.is_empty() {
+            if is_through && !has_work && self.waiting.is_empty() && self.has_written() {
                 return Ok((self.left == 0).then_some(Closing::Queries));
             }
             expecting = self.expect(expecting);
@@ -219,9 +222,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
             drop(slices);
             self.wrote(written?)?;
         }
-        if self.output.is_empty() {
-            // TLS keeps records back until it is told.
-            let _ = self.writer.flush().now_or_never();
+        if self.is_unflushed
+            && self.output.is_empty()
+            && let Some(flushed) = self.writer.flush().now_or_never()
+        {
+            flushed?;
+            self.is_unflushed = false;
         }
         Ok(())
     }
@@ -230,10 +236,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         if octets == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.is_unflushed = true;
         if self.output.wrote(octets) {
             self.since = Instant::now();
         }
         Ok(())
+    }
+
+    fn has_written(&self) -> bool {
+        self.output.is_empty() && !self.is_unflushed
     }
 
     fn wants_input(&self) -> bool {
@@ -242,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
 
     /// Returns what the connection waits for, from when on if that is something else than before.
     fn expect(&mut self, before: Expecting) -> Expecting {
-        let expecting = if !self.output.is_empty() {
+        let expecting = if !self.has_written() {
             Expecting::Reading
         } else if self.wants_input() && self.input.has_octets() {
             Expecting::Rest
@@ -283,14 +294,17 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         let limit = self.time_limit(expecting);
         let deadline = limit.map(|(limit, closing)| (self.since + limit, closing));
         let (wants_input, is_over) = (self.wants_input(), self.is_over);
+        let has_written = self.has_written();
         let Self { reader, writer, input, output, waiting, place, .. } = self;
         tokio::select! {
             biased;
             () = stop(reading), if !is_over => Ok(Event::Stop),
             () = place.evicted() => Ok(Event::Over(Closing::Evicted)),
-            written = write(writer, output), if !output.is_empty() => {
-                let written = written?;
-                self.wrote(written)?;
+            written = write_or_flush(writer, output), if !has_written => {
+                match written? {
+                    Some(octets) => self.wrote(octets)?,
+                    None => self.is_unflushed = false,
+                }
                 Ok(Event::Progress)
             }
             Some(reply) = waiting.next(), if !waiting.is_empty() => {
@@ -335,9 +349,17 @@ async fn stop(reading: Option<&mut Reading>) {
     }
 }
 
-async fn write<S: AsyncWrite>(writer: &mut WriteHalf<S>, output: &Output) -> io::Result<usize> {
+/// Writes what the client takes and says how much that was; none after the last octet has left.
+async fn write_or_flush<S: AsyncWrite>(
+    writer: &mut WriteHalf<S>,
+    output: &Output,
+) -> io::Result<Option<usize>> {
+    if output.is_empty() {
+        writer.flush().await?;
+        return Ok(None);
+    }
     let slices = output.slices();
-    writer.write_vectored(&slices).await
+    writer.write_vectored(&slices).await.map(Some)
 }
 
 async fn expire(deadline: Option<(Instant, Closing)>) -> Closing {

@@ -271,3 +271,38 @@ async fn a_client_that_reads_nothing_is_not_asked_for_more_and_goes() {
     assert_eq!(responder.metrics().held.with_label_values(&["tcp_unread"]).get(), 1);
     assert_eq!(responder.metrics().unread.get(), 0);
 }
+
+#[tokio::test]
+async fn a_block_that_waits_leaves_places_to_others() {
+    let id = ListenerId(0);
+    let (release, gate) = oneshot::channel::<()>();
+    let gate = gate.map(|_| ()).boxed().shared();
+    let block = || {
+        let answer = Answer { rcode: ResponseCode::NoError, gate: gate.clone() };
+        Block { position: "Corefile:1".into(), plugins: vec![Box::new(answer)] }
+    };
+    let mut router = Router::default();
+    router.add("silent.".parse().unwrap(), 0);
+    router.add("late.other.".parse().unwrap(), 1);
+    router.add("late.silent.".parse().unwrap(), 0);
+    let responder = responder(Engine::of_listeners(vec![block(), block()], vec![(id, router)]));
+    let limits = Limits { udp_waiting: 8, ..Limits::default() };
+    let mut server = Server::new(&responder, limits);
+    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let address = bound.address;
+    server.serve(id, bound);
+    let client = udp_client(address).await;
+    // The silent one has half of the places; what is more is answered at once.
+    for _ in 0..4 {
+        client.send(&question("late.silent.")).await.unwrap();
+    }
+    assert_eq!(udp_ask(&client, "late.silent.").await, ResponseCode::ServFail);
+    let other = udp_client(address).await;
+    other.send(&question("late.other.")).await.unwrap();
+    assert_eq!(udp_ask(&client, "late.silent.").await, ResponseCode::ServFail);
+    assert_eq!(responder.metrics().udp_waiting.get(), 5);
+    release.send(()).unwrap();
+    assert_eq!(udp_reply(&other).await, ResponseCode::NoError);
+    server.drain(Duration::from_secs(5)).await;
+    assert_eq!(responder.metrics().udp_waiting.get(), 0);
+}
