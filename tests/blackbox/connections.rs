@@ -129,8 +129,8 @@ fn a_client_has_a_part_of_all_places() {
 fn a_burst_that_nobody_reads_delays_no_datagram() {
     let directory = tempfile::tempdir().unwrap();
     let mut server = Server::start(&corefile(&big(directory.path(), 5000), ""));
-    let burst = framed(BIG, "SRV").repeat(40);
-    let mut deaf: Vec<TcpStream> = (0..100)
+    let burst = framed(BIG, "SRV").repeat(20);
+    let mut deaf: Vec<TcpStream> = (0..60)
         .map(|_| {
             let mut stream = TcpStream::connect(server.address()).unwrap();
             stream.write_all(&burst).unwrap();
@@ -156,7 +156,7 @@ fn a_burst_that_nobody_reads_delays_no_datagram() {
     let mut reader = TcpClient { stream: deaf.pop().unwrap() };
     drop(deaf);
     reader.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    for number in 0..40 {
+    for number in 0..20 {
         assert!(!reader.receive().answers.is_empty(), "{number}");
     }
     until("no connection", || connections(&mut server), |n| *n < 1.5);

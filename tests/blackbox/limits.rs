@@ -199,6 +199,24 @@ fn a_flood_of_equal_questions_takes_one_socket() {
 }
 
 #[test]
+fn datagrams_that_the_kernel_drops_are_counted() {
+    let mut server = Server::start(&corefile(""));
+    let mut client = UdpClient::new(server.address());
+    assert_eq!(client.ask(NAME, "A", 0).answers.len(), 1);
+    server.signal("STOP");
+    // More than the 8 MiB that the kernel keeps at most, with what it adds to each.
+    let padding = vec![0; 1000];
+    for _ in 0..20_000 {
+        client.send(&padding);
+    }
+    server.signal("CONT");
+    let mut other = UdpClient::new(server.address());
+    assert_eq!(other.ask(NAME, "A", 0).answers.len(), 1);
+    let dropped = metric(&mut server, "portolan_dns_udp_dropped_total", "");
+    assert!(dropped > 1000.0, "{dropped}");
+}
+
+#[test]
 fn questions_under_way_are_answered_after_sigterm() {
     let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
     upstream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -19,6 +19,8 @@ pub struct ServerMetrics {
     pub unread: IntGauge,
     /// Questions over UDP that wait for an upstream.
     pub udp_waiting: IntGauge,
+    /// Datagrams that the kernel dropped because they were not received in time.
+    pub udp_dropped: IntCounter,
     /// Open TCP connections.
     pub tcp_connections: IntGauge,
     /// Panics while a question was answered; each is a defect.
@@ -41,7 +43,13 @@ impl ServerMetrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let udp_dropped = IntCounter::new(
+            "portolan_dns_udp_dropped_total",
+            "UDP datagrams that the kernel dropped because they were not received in time.",
+        )?;
+        registry.register(Box::new(udp_dropped.clone()))?;
         Ok(Self {
+            udp_dropped,
             rejected: counters(
                 "portolan_dns_rejected_total",
                 "Messages that are no query, by reason.",

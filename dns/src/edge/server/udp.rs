@@ -80,6 +80,9 @@ async fn handle(
         protocol: Protocol::Udp,
     };
     let responder = &service.responder;
+    if datagram.dropped > 0 {
+        responder.metrics().udp_dropped.inc_by(datagram.dropped.into());
+    }
     let question = match responder.receive(message, arrival) {
         Received::Reply(reply) => return send(socket, &datagram, reply).await,
         Received::Question(question) => question,
