@@ -12,7 +12,7 @@ use crate::plugin::bind::Interface;
 
 pub use block::{BlockConfig, PluginConfig};
 pub use listener_changes::{ListenerChanges, ListenerIds};
-pub use listeners::{ListenerConfig, ListenerKey};
+pub use listeners::{ListenerConfig, ListenerKey, Sockets};
 pub use registry::{PLUGINS, Support};
 
 /// A configured server.

@@ -122,6 +122,11 @@ impl Engine {
         self.0.routers.iter().find(|(_, router)| serves(router)).map(|(id, _)| *id)
     }
 
+    /// Returns the number of the server block that a query on a listener belongs to.
+    pub(crate) fn block_of(&self, listener: ListenerId, query: &Query) -> Option<usize> {
+        self.route(listener, query).map(|(index, _)| index)
+    }
+
     /// Returns the first block for the name that takes the query, with its index.
     fn route(&self, listener: ListenerId, query: &Query) -> Option<(usize, &Block)> {
         let (_, router) = self.0.routers.iter().find(|(id, _)| *id == listener)?;

@@ -20,6 +20,7 @@ pub mod loadbalance;
 pub mod log;
 pub mod metadata;
 pub(crate) mod mnemonic;
+pub mod multisocket;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
@@ -27,6 +28,8 @@ pub mod reload;
 mod setup;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timeouts;
+pub mod tls;
 pub mod whoami;
 
 use std::fmt::Debug;

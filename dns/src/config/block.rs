@@ -21,9 +21,12 @@ use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
+use crate::plugin::multisocket::MultisocketConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
+use crate::plugin::timeouts::TimeoutsConfig;
+use crate::plugin::tls::TlsConfig;
 use crate::plugin::whoami::WhoamiConfig;
 use crate::plugin::{Filter, Setup};
 
@@ -38,6 +41,12 @@ pub struct BlockConfig {
     pub zones: Vec<LowerName>,
     /// The addresses of `bind`; none means every address.
     pub bind: Option<Vec<IpAddr>>,
+    /// `multisocket`.
+    pub multisocket: Option<MultisocketConfig>,
+    /// `timeouts`.
+    pub timeouts: TimeoutsConfig,
+    /// `tls`.
+    pub tls: Option<TlsConfig>,
     /// `health`.
     pub health: Option<HealthConfig>,
     /// `ready`.
@@ -94,6 +103,9 @@ impl BlockConfig {
             zones: zones_of(&keys),
             keys,
             bind: None,
+            multisocket: None,
+            timeouts: TimeoutsConfig::default(),
+            tls: None,
             health: None,
             ready: None,
             reload: None,
@@ -113,6 +125,11 @@ impl BlockConfig {
                 "k8s_external reads the cluster of the plugin kubernetes in the same server block; add one",
             ));
         }
+        if errors.is_empty() && config.tls.is_none() && config.is_encrypted() {
+            let text = "DoT requires TLS to be configured, see the tls plugin; add 'tls CERT KEY'";
+            let position = block.position.clone();
+            errors.push(CorefileError::Syntax { position, text: text.into() });
+        }
         errors.sort_by_key(|error| error.position().line);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
@@ -131,6 +148,18 @@ impl BlockConfig {
         let plugin = match name {
             "bind" => {
                 self.bind = Some(BindConfig::parse(directives)?.resolve(around.interfaces)?);
+                return Ok(());
+            }
+            "multisocket" => {
+                self.multisocket = Some(MultisocketConfig::parse(directives)?);
+                return Ok(());
+            }
+            "timeouts" => {
+                self.timeouts = TimeoutsConfig::parse(directives)?;
+                return Ok(());
+            }
+            "tls" => {
+                self.tls = TlsConfig::parse(directives)?;
                 return Ok(());
             }
             "ready" => {
@@ -172,6 +201,10 @@ impl BlockConfig {
 }
 
 impl BlockConfig {
+    fn is_encrypted(&self) -> bool {
+        self.keys.iter().any(|key| key.transport == Transport::Tls)
+    }
+
     fn add_forwards(
         &mut self,
         directives: &[&Directive],
@@ -195,9 +228,11 @@ fn keys_of(tokens: &[Token], default_port: u16) -> Result<Vec<ZoneKey>, Corefile
     for token in tokens {
         let expanded = zone_keys(&token.text, default_port);
         let expanded = expanded.map_err(|error| token.error(error.to_string()))?;
-        if let Some(key) = expanded.iter().find(|key| key.transport != Transport::Dns) {
+        let served = |key: &&ZoneKey| matches!(key.transport, Transport::Dns | Transport::Tls);
+        if let Some(key) = expanded.iter().find(|key| !served(key)) {
             let scheme = key.transport.scheme();
-            return Err(token.error(format!("{scheme}:// is not available yet; use dns://")));
+            let text = format!("{scheme}:// is not available yet; use dns:// or tls://");
+            return Err(token.error(text));
         }
         keys.extend(expanded);
     }

@@ -54,13 +54,15 @@ impl ListenerChanges {
 }
 
 fn has_same_sockets(a: &ListenerConfig, b: &ListenerConfig) -> bool {
-    a.key() == b.key()
+    a.key() == b.key() && a.sockets == b.sockets
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sockets;
     use crate::corefile::Transport;
+    use crate::plugin::timeouts::TimeoutsConfig;
 
     fn listener(text: &str) -> ListenerConfig {
         let (host, rest) = text.split_once('#').unwrap();
@@ -69,6 +71,9 @@ mod tests {
             transport: Transport::Dns,
             host: Some(host).filter(|host| !host.is_empty()).map(|host| host.parse().unwrap()),
             port: port.parse().unwrap(),
+            sockets: Sockets::Number(1),
+            timeouts: TimeoutsConfig::default(),
+            tls: None,
             zones: vec![(zone.parse().unwrap(), 0)],
         }
     }
@@ -99,6 +104,14 @@ mod tests {
             };
             assert_eq!(changes, expected, "{old:?} to {new:?}");
         }
+    }
+
+    #[test]
+    fn another_number_of_sockets_opens_and_closes() {
+        let old = listeners(&["#53 a."]);
+        let new = vec![ListenerConfig { sockets: Sockets::Processors, ..listener("#53 a.") }];
+        let changes = ListenerChanges::between(&old, &new);
+        assert_eq!(changes, ListenerChanges { keep: Vec::new(), open: new, close: old });
     }
 
     #[test]

@@ -7,6 +7,8 @@ use hickory_proto::rr::LowerName;
 
 use super::BlockConfig;
 use crate::corefile::{CorefileError, Transport, ZoneKey};
+use crate::plugin::timeouts::TimeoutsConfig;
+use crate::plugin::tls::TlsConfig;
 
 /// A listen address and what is served there.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,8 +19,33 @@ pub struct ListenerConfig {
     pub host: Option<IpAddr>,
     /// The port, 0 for a free one.
     pub port: u16,
+    /// How many sockets share the address: what the first block says with `multisocket`.
+    pub sockets: Sockets,
+    /// What the blocks say with `timeouts`, the last of them first.
+    pub timeouts: TimeoutsConfig,
+    /// The certificate of an encrypted listener.
+    pub tls: Option<TlsConfig>,
     /// Each zone with the index of its block.
     pub zones: Vec<(LowerName, usize)>,
+}
+
+/// How many sockets share an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sockets {
+    /// This many.
+    Number(usize),
+    /// As many as there are processors.
+    Processors,
+}
+
+impl Sockets {
+    /// Returns how many those are on this machine, at least 1.
+    pub fn number(self) -> usize {
+        match self {
+            Self::Number(number) => number.max(1),
+            Self::Processors => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
 }
 
 /// What makes a listener the same one in another configuration.
@@ -81,9 +108,48 @@ pub(super) fn of(blocks: &[BlockConfig]) -> Result<Vec<ListenerConfig>, Vec<Core
         return Err(errors);
     }
     let listeners = by_address.into_iter();
-    let listener =
-        |((port, host, transport), zones)| ListenerConfig { transport, host, port, zones };
-    Ok(listeners.map(listener).collect())
+    let (found, errors): (Vec<_>, Vec<_>) = listeners
+        .map(|((port, host, transport), zones)| {
+            let key = ListenerKey { transport, host, port };
+            ListenerConfig::of(key, zones, blocks)
+        })
+        .partition(Result::is_ok);
+    if errors.is_empty() {
+        Ok(found.into_iter().flatten().collect())
+    } else {
+        Err(errors.into_iter().filter_map(Result::err).collect())
+    }
+}
+
+impl ListenerConfig {
+    fn of(
+        key: ListenerKey,
+        zones: Vec<(LowerName, usize)>,
+        blocks: &[BlockConfig],
+    ) -> Result<Self, CorefileError> {
+        let ListenerKey { transport, host, port } = key;
+        let served = || zones.iter().filter_map(|(_, block)| blocks.get(*block));
+        let multisocket = served().next().and_then(|block| block.multisocket);
+        let sockets = multisocket.map_or(Sockets::Number(1), |multisocket| {
+            multisocket.sockets.map_or(Sockets::Processors, Sockets::Number)
+        });
+        let timeouts = served().fold(TimeoutsConfig::default(), |timeouts, block| {
+            timeouts.overridden_by(&block.timeouts)
+        });
+        let tls = if transport == Transport::Dns {
+            None
+        } else {
+            served().next().and_then(|block| block.tls.clone())
+        };
+        if let Some(other) = served().find(|block| tls.is_some() && block.tls != tls) {
+            return Err(other.error(format!(
+                "'tls' differs from that of another server block on {}://:{port}; a port has one \
+                 certificate, so give both the same",
+                transport.scheme()
+            )));
+        }
+        Ok(Self { transport, host, port, sockets, timeouts, tls, zones })
+    }
 }
 
 fn hosts(block: &BlockConfig) -> Vec<Option<IpAddr>> {
@@ -102,6 +168,9 @@ fn conflict(
     key: &ZoneKey,
     host: Option<IpAddr>,
 ) -> Option<String> {
+    if let Some(text) = shared_socket(by_address, key, host) {
+        return Some(text);
+    }
     let takes_all = |block: &usize| blocks.get(*block).is_some_and(|block| block.view.is_none());
     let serves = |zones: &Vec<(LowerName, usize)>| {
         zones.iter().any(|(other, block)| other == zone && takes_all(block))
@@ -124,6 +193,32 @@ fn conflict(
         }
     }
     None
+}
+
+/// Refuses a transport where another one has the socket: half of the clients would meet the other one.
+fn shared_socket(by_address: &ByAddress, key: &ZoneKey, host: Option<IpAddr>) -> Option<String> {
+    let (transport, port) = (key.transport, key.port);
+    let mut others = by_address.keys().filter(|(other_port, other_host, other)| {
+        port != 0 && (*other_port, *other_host) == (port, host) && *other != transport
+    });
+    let other =
+        others.find_map(|(_, _, other)| shares_socket(*other, transport).then_some(*other))?;
+    let (scheme, other) = (transport.scheme(), other.scheme());
+    Some(format!(
+        "cannot serve {scheme}://{}:{port} - {other}:// is served at this port; choose another one",
+        key.zone
+    ))
+}
+
+/// Says whether two transports need the same kind of socket: UDP, TCP, or for plain DNS both.
+fn shares_socket(one: Transport, other: Transport) -> bool {
+    let kinds = |transport| match transport {
+        Transport::Dns => (true, true),
+        Transport::Tls | Transport::Grpc | Transport::Https => (false, true),
+        Transport::Quic | Transport::Https3 => (true, false),
+    };
+    let ((udp, tcp), (other_udp, other_tcp)) = (kinds(one), kinds(other));
+    udp && other_udp || tcp && other_tcp
 }
 
 impl BlockConfig {

@@ -67,13 +67,13 @@ fn plugins_stand_in_their_own_order() {
 #[test]
 fn every_mistake_of_a_corefile_is_found_at_once() {
     let text = "example.org {\nrewrite name a b\nfrobnicate\nkuberntes\n}\n\
-                tls://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
+                quic://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
     let errors = config(text).unwrap_err();
     let expected = [
         (2, "the plugin 'rewrite' is not available in this version"),
         (3, "Unknown directive 'frobnicate'"),
         (4, "did you mean 'kubernetes'?"),
-        (6, "tls:// is not available yet"),
+        (6, "quic:// is not available yet; use dns:// or tls://"),
         (8, "maybe"),
         (10, "the plugin 'nomad' is not part of Portolan; use `forward`"),
     ];
@@ -126,4 +126,42 @@ fn a_zone_is_served_once_at_an_address() {
     assert!(overlap[0].contains("zone overlap listener capacity"), "{overlap:?}");
     let apart = "a.org {\nbind 10.0.0.1\nwhoami\n}\na.org {\nbind 10.0.0.2\nwhoami\n}\n";
     assert_eq!(config(apart).unwrap().listeners.len(), 2);
+}
+
+#[test]
+fn encrypted_listeners_have_one_certificate() {
+    let text = "tls://a.org a.org {\ntls c k\nwhoami\n}\ntls://b.org {\ntls c k\n}\n";
+    let listeners = config(text).unwrap().listeners;
+    let labels: Vec<_> = listeners.iter().map(|l| (l.label(), l.tls.is_some())).collect();
+    assert_eq!(labels, [("dns://:53".into(), false), ("tls://:853".into(), true)]);
+    let differs = config("tls://a.org {\ntls c k\n}\ntls://b.org {\ntls d k\n}\n").unwrap_err();
+    assert!(differs[0].starts_with("Corefile:4 - ") && differs[0].contains("'tls' differs"));
+    let none = config("tls://a.org {\nwhoami\n}\n").unwrap_err();
+    assert!(none[0].starts_with("Corefile:1 - ") && none[0].contains("add 'tls CERT KEY'"));
+}
+
+#[test]
+fn blocks_at_one_address_agree_on_its_sockets_and_timeouts() {
+    let text = "a.org {\nmultisocket 3\ntimeouts {\nread 5s\nidle 7s\n}\n}\n\
+                b.org {\nmultisocket 9\ntimeouts {\nread 6s\n}\n}\nc.org:54 {\nmultisocket\n}\n";
+    let listeners = config(text).unwrap().listeners;
+    assert_eq!(
+        (listeners[0].sockets, listeners[1].sockets),
+        (Sockets::Number(3), Sockets::Processors)
+    );
+    let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
+    assert_eq!((listeners[0].timeouts.read, listeners[0].timeouts.idle), (seconds(6), seconds(7)));
+}
+
+#[test]
+fn a_port_has_one_transport() {
+    let text = |port| format!("a.org:853 {{\nwhoami\n}}\ntls://b.org{port} {{\ntls c k\n}}\n");
+    let both = config(&text("")).unwrap_err();
+    assert!(both[0].starts_with("Corefile:4 - "), "{both:?}");
+    let expected = "cannot serve tls://b.org.:853 - dns:// is served at this port";
+    assert!(both[0].contains(expected), "{both:?}");
+    assert_eq!(config(&text(":854")).unwrap().listeners.len(), 2);
+    // Each gets a free port of its own.
+    let free = "a.org:0 {\nwhoami\n}\ntls://b.org:0 {\ntls c k\n}\n";
+    assert_eq!(config(free).unwrap().listeners.len(), 2);
 }

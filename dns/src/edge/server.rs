@@ -1,8 +1,8 @@
 //! Serves DNS on sockets.
 //!
 //! ```text
-//! bind every socket ─▶ Server::serve ─▶ UDP: a task a socket; what waits goes to a task of its own
-//!                                      TCP: a task a connection, a task a question
+//! bind every socket ─▶ Server::serve ─▶ UDP: some tasks a socket; what waits goes to a task of its own
+//!                                      TCP: a task a connection
 //! ```
 //!
 //! Every number of tasks has a limit, named in [`Limits`].
@@ -14,10 +14,14 @@
 //! ```text
 //! let changes = ListenerChanges::between(&old.listeners, &new.listeners);
 //! let bound = server.bind(&changes.open)?;        // the kernel keeps what comes in there
+//! let settings = …;                               // Settings::of, for each of `changes.keep`: reads certificates
 //! let ids = listener_ids.of(&new.listeners);      // the ListenerIds of the start
 //! let engine = …;                                 // Engine::of_listeners, with a router for each of `ids`
 //! for listener in &changes.close {
 //!     server.stop(listener_ids.id(listener)).await; // what came in is handed to the engine before
+//! }
+//! for (listener, settings) in changes.keep.iter().zip(&settings) {
+//!     server.configure(listener_ids.id(listener), settings);
 //! }
 //! responder.replace(engine);                      // questions under way keep the engine before
 //! for (listener, sockets) in changes.open.iter().zip(bound) {
@@ -27,55 +31,82 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod any_certificate;
+mod connection;
+mod connections;
 mod datagram;
+mod frames;
+mod key_log;
 mod listener;
 mod metrics;
 mod responder;
+mod service;
 mod stop;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod udp;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use listener::{BindError, BoundListener, bind};
 pub use metrics::ServerMetrics;
 pub use responder::Responder;
+pub use service::Settings;
+pub use tls::{Tls, TlsError};
 
 use crate::config::ListenerConfig;
 use crate::engine::ListenerId;
+use frames::Unread;
+use service::{Service, Shared};
 use stop::Stopper;
 
 /// How much the server does at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Questions over UDP that wait for an upstream, on each socket. More are answered with SERVFAIL.
+    /// Tasks that receive on the UDP sockets of a listener; at least 2 on each.
+    pub udp_receivers: usize,
+    /// Questions over UDP that wait for an upstream, on each listener. More are answered with SERVFAIL.
     pub udp_waiting: usize,
-    /// Connections to each TCP listener. More are closed at once.
+    /// Connections to each TCP listener. For more, the one idle longest goes; when all are in use, the newest.
     pub tcp_connections: usize,
+    /// Those of one client address that is not on this host.
+    pub tcp_per_client: usize,
     /// Questions under way on one connection. The connection is not read while there are as many.
     pub tcp_pipelined: usize,
-    /// How long a connection may be idle (RFC 7766 §6.2.3).
-    pub tcp_idle: Duration,
-    /// How long the rest of a message may take once its length is there.
-    pub tcp_read: Duration,
-    /// How long a client may take to accept a reply.
-    pub tcp_write: Duration,
+    /// Connections whose questions are answered from memory at the same moment.
+    pub tcp_turns: usize,
+    /// Octets of replies that the client of one connection has not read. As for `tcp_pipelined`.
+    pub tcp_unread: usize,
+    /// Those of all connections. Then a connection is read only when its client has read everything.
+    pub tcp_unread_all: usize,
 }
+
+/// How long the readers of a listener may take to stop.
+const STOP: Duration = Duration::from_secs(1);
+
+/// How many tasks receive on a UDP socket at most.
+const MOST_UDP_RECEIVERS: usize = 8;
 
 impl Default for Limits {
     fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
+            udp_receivers: processors.clamp(2, MOST_UDP_RECEIVERS),
             udp_waiting: 4096,
             tcp_connections: 1024,
+            tcp_per_client: 256,
             tcp_pipelined: 64,
-            tcp_idle: Duration::from_secs(10),
-            tcp_read: Duration::from_secs(3),
-            tcp_write: Duration::from_secs(5),
+            // One processor is left for datagrams.
+            tcp_turns: (processors - 1).max(1),
+            tcp_unread: 128 << 10,
+            tcp_unread_all: 32 << 20,
         }
     }
 }
@@ -85,6 +116,7 @@ impl Default for Limits {
 pub struct Server {
     responder: Arc<Responder>,
     limits: Limits,
+    shared: Shared,
     running: Vec<Running>,
     /// What is under way on listeners that have been stopped.
     draining: JoinSet<()>,
@@ -95,6 +127,7 @@ pub struct Server {
 struct Running {
     id: ListenerId,
     port: u16,
+    service: Arc<Service>,
     stopper: Stopper,
     tasks: JoinSet<()>,
 }
@@ -102,8 +135,10 @@ struct Running {
 impl Server {
     /// Returns a server without listeners.
     pub fn new(responder: &Arc<Responder>, limits: Limits) -> Self {
-        let responder = Arc::clone(responder);
-        Self { responder, limits, running: Vec::new(), draining: JoinSet::new() }
+        let unread = Unread::new(responder.metrics().unread.clone());
+        let shared = Shared { unread, turns: Arc::new(Semaphore::new(limits.tcp_turns)) };
+        let (running, draining) = (Vec::new(), JoinSet::new());
+        Self { responder: Arc::clone(responder), limits, shared, running, draining }
     }
 
     /// Binds the sockets of more listeners and does not serve them yet: the kernel keeps what comes in.
@@ -118,12 +153,31 @@ impl Server {
     /// Serves a listener.
     pub fn serve(&mut self, id: ListenerId, listener: BoundListener) {
         let (stopper, reading) = stop::stopper();
-        let BoundListener { address, udp, tcp } = listener;
+        let BoundListener { address, udp, tcp, settings } = listener;
         let (responder, limits) = (&self.responder, self.limits);
+        let service = Service::new(id, responder, limits, &self.shared, settings);
+        service.follow_files();
         let mut tasks = JoinSet::new();
-        tasks.spawn(udp::serve(udp, id, Arc::clone(responder), limits, reading.clone()));
-        tasks.spawn(tcp::serve(tcp, id, Arc::clone(responder), limits, reading));
-        self.running.push(Running { id, port: address.port(), stopper, tasks });
+        // Two at least: an answer that takes long must not hold up the others of its socket.
+        let receivers = (limits.udp_receivers / udp.len().max(1)).max(2);
+        for socket in udp.into_iter().map(Arc::new) {
+            for _ in 0..receivers {
+                let (socket, service) = (Arc::clone(&socket), Arc::clone(&service));
+                tasks.spawn(udp::serve(socket, service, reading.clone()));
+            }
+        }
+        for socket in tcp {
+            tasks.spawn(tcp::serve(socket, Arc::clone(&service), reading.clone()));
+        }
+        drop(reading);
+        self.running.push(Running { id, port: address.port(), service, stopper, tasks });
+    }
+
+    /// Sets something else for the connections of a listener, those that are open too.
+    pub fn configure(&self, id: ListenerId, settings: &Settings) {
+        for running in self.running.iter().filter(|running| running.id == id) {
+            running.service.configure(settings.clone());
+        }
     }
 
     /// Takes no more questions on a listener, and returns when its sockets are closed. Those that had come in
@@ -139,7 +193,8 @@ impl Server {
         let stopping: Vec<Running> = stopping;
         for mut running in stopping {
             running.stopper.stop();
-            running.stopper.wait().await;
+            // A client that reads no replies may be slow to take what it has asked.
+            let _ = tokio::time::timeout(STOP, running.stopper.wait()).await;
             self.draining.spawn(async move { while running.tasks.join_next().await.is_some() {} });
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use dns::config::{Config, PLUGINS, Support};
+use dns::corefile::Transport;
 
 use crate::cli::DnsArguments;
 
@@ -32,10 +33,14 @@ pub(crate) fn zones(config: &Config, addresses: &[SocketAddr]) -> String {
     let mut text = String::new();
     for (listener, address) in config.listeners.iter().zip(addresses) {
         for (zone, _) in &listener.zones {
+            let scheme = match listener.transport {
+                Transport::Dns => String::new(),
+                other => format!("{}://", other.scheme()),
+            };
             // Writing to a String cannot fail.
             let _ = match listener.host {
-                None => writeln!(text, "{zone}:{}", address.port()),
-                Some(_) => writeln!(text, "{zone}:{} on {}", address.port(), address.ip()),
+                None => writeln!(text, "{scheme}{zone}:{}", address.port()),
+                Some(_) => writeln!(text, "{scheme}{zone}:{} on {}", address.port(), address.ip()),
             };
         }
     }

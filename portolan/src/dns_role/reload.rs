@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dns::config::{ListenerChanges, ListenerConfig, ListenerIds};
 use dns::corefile::Corefile;
-use dns::edge::server::{BoundListener, Server};
+use dns::edge::server::{BoundListener, Server, Settings};
 use dns::plugin::reload::ReloadConfig;
 use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
 use sha2::{Digest, Sha512};
@@ -65,6 +65,7 @@ pub(crate) struct Prepared {
     loaded: Loaded,
     changes: ListenerChanges,
     bound: Vec<BoundListener>,
+    settings: Vec<Settings>,
     endpoints: EndpointChanges,
     assembly: Assembly,
 }
@@ -175,6 +176,8 @@ impl Reloader {
         let changes =
             ListenerChanges::between(&self.loaded.config.listeners, &loaded.config.listeners);
         let bound = self.server.bind(&changes.open)?;
+        let settings =
+            changes.keep.iter().map(Settings::of).collect::<std::result::Result<Vec<_>, _>>()?;
         let endpoints = self.http.prepare(&loaded.config).await?;
         let ids = self.listener_ids.of(&loaded.config.listeners);
         let assembly = self.built.assemble(&loaded.config, &ids).await?;
@@ -184,13 +187,16 @@ impl Reloader {
                 "reloading before the cluster is listed: unknown names are answered with SERVFAIL"
             );
         }
-        Ok(Prepared { loaded, changes, bound, endpoints, assembly })
+        Ok(Prepared { loaded, changes, bound, settings, endpoints, assembly })
     }
 
     /// Takes over what was prepared. Not to be given up on the way: questions under way would be, too.
     pub(crate) async fn take_over(&mut self, prepared: Prepared) {
-        let Prepared { loaded, changes, bound, endpoints, assembly } = prepared;
+        let Prepared { loaded, changes, bound, settings, endpoints, assembly } = prepared;
         self.stop(&changes.close).await;
+        for (listener, settings) in changes.keep.iter().zip(&settings) {
+            self.server.configure(self.listener_ids.id(listener), settings);
+        }
         self.built.adopt(assembly);
         for (listener, sockets) in changes.open.iter().zip(bound) {
             let id = self.listener_ids.id(listener);

@@ -7,6 +7,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
@@ -21,6 +22,8 @@ use tokio::net::UdpSocket;
 pub(super) struct DatagramSocket {
     socket: UdpSocket,
     local: SocketAddr,
+    /// How many datagrams the kernel had dropped when the last one came in.
+    dropped: AtomicU32,
 }
 
 /// A datagram that came in.
@@ -31,6 +34,8 @@ pub(super) struct Datagram {
     pub(super) from: SocketAddr,
     /// Which of the host's addresses it was sent to.
     pub(super) to: SocketAddr,
+    /// How many datagrams the kernel has dropped since the one before, because none were received.
+    pub(super) dropped: u32,
 }
 
 impl DatagramSocket {
@@ -43,7 +48,8 @@ impl DatagramSocket {
         } else {
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
-        Ok(Self { socket, local })
+        setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        Ok(Self { socket, local, dropped: AtomicU32::new(0) })
     }
 
     /// Waits for a datagram. What does not fit into the buffer is cut off.
@@ -71,7 +77,7 @@ impl DatagramSocket {
     }
 
     fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
-        let mut control = nix::cmsg_space!(nix::libc::in6_pktinfo);
+        let mut control = nix::cmsg_space!(nix::libc::in6_pktinfo, u32);
         let mut parts = [IoSliceMut::new(buffer)];
         let message = recvmsg::<SockaddrStorage>(
             self.socket.as_raw_fd(),
@@ -81,9 +87,20 @@ impl DatagramSocket {
         )?;
         let from = message.address.as_ref().and_then(socket_address);
         let from = from.ok_or(io::ErrorKind::InvalidData)?;
-        let to = message.cmsgs()?.find_map(|control| destination(&control));
-        let to = to.map_or(self.local, |ip| SocketAddr::new(ip, self.local.port()));
-        Ok(Datagram { length: message.bytes, from, to })
+        let (mut to, mut dropped) = (self.local, 0);
+        for control in message.cmsgs()? {
+            if let Some(ip) = destination(&control) {
+                to.set_ip(ip);
+            } else if let ControlMessageOwned::RxqOvfl(all) = control {
+                dropped = self.dropped_since(all);
+            }
+        }
+        Ok(Datagram { length: message.bytes, from, to, dropped })
+    }
+
+    /// Returns how many more were dropped than was known; several may receive at once.
+    fn dropped_since(&self, all: u32) -> u32 {
+        all.saturating_sub(self.dropped.fetch_max(all, Ordering::Relaxed))
     }
 
     fn reply_now(&self, datagram: &Datagram, message: &[u8]) -> io::Result<()> {

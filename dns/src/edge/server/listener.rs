@@ -8,7 +8,10 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use super::datagram::DatagramSocket;
+use super::service::Settings;
+use super::tls::TlsError;
 use crate::config::ListenerConfig;
+use crate::corefile::Transport;
 
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -16,13 +19,14 @@ const BACKLOG: i32 = 1024;
 /// Room for datagrams that arrive while the server is busy; the kernel may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// The sockets of one listen address: UDP and TCP on the same port.
+/// The sockets of one listen address: UDP and TCP on the same port, TCP alone where TLS is spoken.
 #[derive(Debug)]
 pub struct BoundListener {
     /// The address, with the port that was given when 0 was asked for.
     pub address: SocketAddr,
-    pub(super) udp: DatagramSocket,
-    pub(super) tcp: TcpListener,
+    pub(super) udp: Vec<DatagramSocket>,
+    pub(super) tcp: Vec<TcpListener>,
+    pub(super) settings: Settings,
 }
 
 /// Why a listen address cannot be used.
@@ -50,6 +54,9 @@ pub enum BindError {
         /// `udp` or `tcp`.
         protocol: &'static str,
     },
+    /// The certificate of an encrypted listener cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Anything else.
     #[error("cannot listen on {address} ({protocol}): {source}")]
     Other {
@@ -81,8 +88,18 @@ pub(super) fn bind_beside(
             with_either_family(address, look_for_others)?;
         }
     }
-    let addresses = listeners.iter().map(ListenerConfig::address);
-    addresses.map(|address| with_either_family(address, bind_to)).collect()
+    listeners.iter().map(bind_one).collect()
+}
+
+fn bind_one(listener: &ListenerConfig) -> Result<BoundListener, BindError> {
+    let settings = Settings::of(listener)?;
+    let mut bound = with_either_family(listener.address(), |address| bind_to(address, listener))?;
+    for _ in 1..listener.sockets.number() {
+        let more = bind_to(bound.address, listener)?;
+        bound.udp.extend(more.udp);
+        bound.tcp.extend(more.tcp);
+    }
+    Ok(BoundListener { settings, ..bound })
 }
 
 fn with_either_family<T>(
@@ -108,14 +125,21 @@ fn look_for_others(address: SocketAddr) -> Result<(), BindError> {
 /// How often another free port is tried when the one that TCP got is taken for UDP.
 const FREE_PORT_ATTEMPTS: usize = 16;
 
-fn bind_to(address: SocketAddr) -> Result<BoundListener, BindError> {
+fn bind_to(address: SocketAddr, listener: &ListenerConfig) -> Result<BoundListener, BindError> {
+    let settings = Settings::default();
     let mut attempts = FREE_PORT_ATTEMPTS;
     loop {
         let tcp = tcp_listener(address).map_err(|e| BindError::new(address, "tcp", e))?;
         let local = tcp.local_addr().map_err(|e| BindError::new(address, "tcp", e))?;
+        let tcp = vec![tcp];
+        if listener.transport != Transport::Dns {
+            return Ok(BoundListener { address: local, udp: Vec::new(), tcp, settings });
+        }
         attempts -= 1;
         match udp_socket(local) {
-            Ok(udp) => return Ok(BoundListener { address: local, udp, tcp }),
+            Ok(udp) => {
+                return Ok(BoundListener { address: local, udp: vec![udp], tcp, settings });
+            }
             Err(error) if attempts > 0 && address.port() == 0 && is_in_use(&error) => {}
             Err(error) => return Err(BindError::new(address, "udp", error)),
         }

@@ -7,10 +7,20 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 pub struct ServerMetrics {
     /// Messages that are no query, by `reason`: `silent`, `formerr`, `notimp`, `badvers`.
     pub rejected: IntCounterVec,
-    /// Questions that a limit kept from being answered, by `limit`: `udp_waiting`, `tcp_connections`.
+    /// Questions and connections that a limit kept out, by `limit`: `udp_waiting`, `tcp_connections`,
+    /// `tcp_per_client`.
     pub refused: IntCounterVec,
+    /// How often a connection was not read because of a limit, by `limit`: `tcp_pipelined`, `tcp_unread`,
+    /// `tcp_unread_all`.
+    pub held: IntCounterVec,
+    /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`, `handshake`.
+    pub closed: IntCounterVec,
+    /// Octets of replies that clients of connections have not read.
+    pub unread: IntGauge,
     /// Questions over UDP that wait for an upstream.
     pub udp_waiting: IntGauge,
+    /// Datagrams that the kernel dropped because they were not received in time.
+    pub udp_dropped: IntCounter,
     /// Open TCP connections.
     pub tcp_connections: IntGauge,
     /// Panics while a question was answered; each is a defect.
@@ -23,22 +33,56 @@ impl ServerMetrics {
     /// # Errors
     /// The registry has metrics of these names already.
     pub fn register(registry: &Registry, panics: IntCounter) -> Result<Self, prometheus::Error> {
-        let rejected = IntCounterVec::new(
-            Opts::new("portolan_dns_rejected_total", "Messages that are no query, by reason."),
-            &["reason"],
+        let counters = |name, help, label| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let gauge = |name, help| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let udp_dropped = IntCounter::new(
+            "portolan_dns_udp_dropped_total",
+            "UDP datagrams that the kernel dropped because they were not received in time.",
         )?;
-        let refused = IntCounterVec::new(
-            Opts::new("portolan_dns_refused_total", "Questions refused by a limit of the server."),
-            &["limit"],
-        )?;
-        let udp_waiting =
-            IntGauge::new("portolan_dns_udp_waiting", "UDP questions that wait for an upstream.")?;
-        let tcp_connections =
-            IntGauge::new("portolan_dns_tcp_connections", "Open TCP connections of clients.")?;
-        registry.register(Box::new(rejected.clone()))?;
-        registry.register(Box::new(refused.clone()))?;
-        registry.register(Box::new(udp_waiting.clone()))?;
-        registry.register(Box::new(tcp_connections.clone()))?;
-        Ok(Self { rejected, refused, udp_waiting, tcp_connections, panics })
+        registry.register(Box::new(udp_dropped.clone()))?;
+        Ok(Self {
+            udp_dropped,
+            rejected: counters(
+                "portolan_dns_rejected_total",
+                "Messages that are no query, by reason.",
+                "reason",
+            )?,
+            refused: counters(
+                "portolan_dns_refused_total",
+                "Questions and connections refused by a limit of the server.",
+                "limit",
+            )?,
+            held: counters(
+                "portolan_dns_held_total",
+                "How often a connection was not read because of a limit.",
+                "limit",
+            )?,
+            closed: counters(
+                "portolan_dns_closed_total",
+                "Connections that the server closed, by reason.",
+                "reason",
+            )?,
+            unread: gauge(
+                "portolan_dns_tcp_unread_bytes",
+                "Octets of replies that TCP clients have not read.",
+            )?,
+            udp_waiting: gauge(
+                "portolan_dns_udp_waiting",
+                "UDP questions that wait for an upstream.",
+            )?,
+            tcp_connections: gauge(
+                "portolan_dns_tcp_connections",
+                "Open TCP connections of clients.",
+            )?,
+            panics,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! From the octets of a question to those of its reply.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use futures_util::FutureExt;
 use hickory_proto::op::ResponseCode;
 
 use super::ServerMetrics;
+use super::waiting::Whose;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::wire::{self, Arrival, Rejection};
@@ -22,6 +24,21 @@ pub struct Responder {
     engine: ArcSwap<Engine>,
     metrics: ServerMetrics,
     unserved: UnservedHook,
+}
+
+/// A message that has been read.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+pub(super) enum Received {
+    /// It asks something.
+    Question(Question),
+    /// It is answered without being asked about; none when nothing is to be sent.
+    Reply(Option<Vec<u8>>),
+}
+
+/// A question and when it came.
+pub(super) struct Question {
+    query: Query,
+    start: Instant,
 }
 
 /// The response code that a defect of the server shows as.
@@ -48,25 +65,42 @@ impl Responder {
         &self.metrics
     }
 
-    /// Answers a message; none when nothing is to be sent. A panic on the way is counted and becomes a
-    /// SERVFAIL, so that one bad question harms no other.
-    pub async fn respond(
-        &self,
+    /// Reads a message. A panic on the way is counted and becomes a SERVFAIL, so that one bad question harms no
+    /// other.
+    pub(super) fn receive(&self, message: &[u8], arrival: Arrival) -> Received {
+        let received = AssertUnwindSafe(|| self.read(message, arrival));
+        std::panic::catch_unwind(received).unwrap_or_else(|_| {
+            let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
+            Received::Reply(self.panicked(id, arrival.client))
+        })
+    }
+
+    /// Answers a question; none when nothing is to be sent. A panic is handled as in [`Self::receive`].
+    pub(super) async fn answer(
+        self: Arc<Self>,
         listener: ListenerId,
-        message: &[u8],
-        arrival: Arrival,
+        question: Question,
     ) -> Option<Vec<u8>> {
-        let answer = AssertUnwindSafe(self.respond_to(listener, message, arrival));
+        let (id, client) = (question.query.id, question.query.client);
+        let answer = AssertUnwindSafe(self.answer_with_engine(listener, question));
         match answer.catch_unwind().await {
             Ok(reply) => reply,
-            Err(_) => {
-                self.metrics.panics.inc();
-                tracing::error!(client = %arrival.client, "a question made the server panic; please report it");
-                let id = u16::from_be_bytes([*message.first()?, *message.get(1)?]);
-                let failure = Rejection::Answered { id, flags: 0, rcode: SERVER_FAILURE };
-                wire::encode_rejection(failure)
-            }
+            Err(_) => self.panicked(id, client),
         }
+    }
+
+    fn panicked(&self, id: u16, client: SocketAddr) -> Option<Vec<u8>> {
+        self.metrics.panics.inc();
+        tracing::error!(%client, "a question made the server panic; please report it");
+        wire::encode_rejection(Rejection::Answered { id, flags: 0, rcode: SERVER_FAILURE })
+    }
+
+    /// Returns whose question a message holds.
+    pub(super) fn whose(&self, listener: ListenerId, message: &[u8], arrival: Arrival) -> Whose {
+        let engine = self.engine.load();
+        let query = wire::parse(message, arrival).ok();
+        let block = query.and_then(|query| engine.block_of(listener, &query));
+        Whose { block, blocks: engine.blocks().len() }
     }
 
     /// Returns the reply to a question that a limit keeps from being answered.
@@ -77,26 +111,31 @@ impl Responder {
         Some(wire::encode(&query, &reply).message)
     }
 
-    async fn respond_to(
-        &self,
-        listener: ListenerId,
-        message: &[u8],
-        arrival: Arrival,
-    ) -> Option<Vec<u8>> {
+    fn read(&self, message: &[u8], arrival: Arrival) -> Received {
         let start = Instant::now();
-        let mut query = match wire::parse(message, arrival) {
+        let query = match wire::parse(message, arrival) {
             Ok(query) => query,
             Err(rejection) => {
                 self.metrics.rejected.with_label_values(&[reason(rejection)]).inc();
-                return wire::encode_rejection(rejection);
+                return Received::Reply(wire::encode_rejection(rejection));
             }
         };
         if query.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
             // RFC 6891 §6.1.3.
             self.metrics.rejected.with_label_values(&["badvers"]).inc();
-            return Some(wire::encode(&query, &Reply::new(ResponseCode::BADVERS)).message);
+            let reply = Reply::new(ResponseCode::BADVERS);
+            return Received::Reply(Some(wire::encode(&query, &reply).message));
         }
-        let asked = query.clone();
+        Received::Question(Question { query, start })
+    }
+
+    async fn answer_with_engine(
+        &self,
+        listener: ListenerId,
+        question: Question,
+    ) -> Option<Vec<u8>> {
+        let Question { query: asked, start } = question;
+        let mut query = asked.clone();
         // One engine for the whole life of the question.
         let engine = self.engine.load();
         let answered = engine.answer(listener, &mut query, None).await;

@@ -12,11 +12,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 
+use super::connection::Closing;
 use super::*;
+use crate::config::Sockets;
 use crate::corefile::Transport;
 use crate::engine::{Block, Context, Engine, Router};
+use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::{Handling, Outcome, Plugin};
-use crate::{Query, Reply};
+use crate::{Protocol, Query, Reply, wire};
 
 /// Answers with an rcode once it is let to.
 #[derive(Debug)]
@@ -65,7 +68,15 @@ fn responder(engine: Engine) -> Arc<Responder> {
 
 fn listener(port: u16) -> ListenerConfig {
     let host = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    ListenerConfig { transport: Transport::Dns, host, port, zones: Vec::new() }
+    ListenerConfig {
+        transport: Transport::Dns,
+        host,
+        port,
+        sockets: Sockets::Number(1),
+        timeouts: TimeoutsConfig::default(),
+        tls: None,
+        zones: Vec::new(),
+    }
 }
 
 fn question(name: &str) -> Vec<u8> {
@@ -157,9 +168,12 @@ async fn a_stopped_listener_answers_what_came_in_and_gives_its_port_away() {
     let client = udp_client(address).await;
     client.send(&question("late.")).await.unwrap();
     client.send(&question("now.")).await.unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    tcp_send(&mut connection, "now.").await;
     server.serve(id, bound);
     server.stop(id).await;
     assert_eq!(udp_reply(&client).await, ResponseCode::NoError);
+    assert_eq!(tcp_reply(&mut connection).await, ResponseCode::NoError);
 
     // A socket at the same address gets everything that comes now, though the first still has to reply.
     responder.replace(open(ResponseCode::NXDomain, &[id]));
@@ -172,4 +186,123 @@ async fn a_stopped_listener_answers_what_came_in_and_gives_its_port_away() {
     release.send(()).unwrap();
     assert_eq!(udp_reply(&client).await, ResponseCode::NoError);
     server.drain(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn connections_in_use_stay_and_the_newest_is_refused() {
+    let (release, gate) = oneshot::channel::<()>();
+    let gate = Box::pin(gate.map(|_| ()));
+    let id = ListenerId(0);
+    let responder = responder(engine(ResponseCode::NoError, &[id], gate));
+    let limits = Limits { tcp_connections: 3, ..Limits::default() };
+    let mut server = Server::new(&responder, limits);
+    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let address = bound.address;
+    server.serve(id, bound);
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        tcp_send(&mut client, "late.").await;
+        tcp_send(&mut client, "now.").await;
+        assert_eq!(tcp_reply(&mut client).await, ResponseCode::NoError);
+        open.push(client);
+    }
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
+    let count = responder.metrics().refused.with_label_values(&["tcp_connections"]).get();
+    assert_eq!((count, responder.metrics().tcp_connections.get()), (1, 3));
+    release.send(()).unwrap();
+    for client in &mut open {
+        assert_eq!(tcp_reply(client).await, ResponseCode::NoError);
+    }
+    server.drain(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_connection_asks_as_much_as_it_may() {
+    let id = ListenerId(0);
+    let responder = responder(open(ResponseCode::NoError, &[id]));
+    let mut server = Server::new(&responder, Limits::default());
+    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let address = bound.address;
+    server.serve(id, bound);
+    server.configure(id, &Settings { max_queries: Some(2), ..Settings::default() });
+    let mut client = TcpStream::connect(address).await.unwrap();
+    for _ in 0..3 {
+        tcp_send(&mut client, "late.").await;
+    }
+    let mut replies = Vec::new();
+    client.read_to_end(&mut replies).await.unwrap();
+    assert_eq!(replies.len(), 2 * (2 + question("late.").len()), "two replies and no third");
+    assert_eq!(responder.metrics().closed.with_label_values(&["queries"]).get(), 1);
+    server.drain(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_not_asked_for_more_and_goes() {
+    let id = ListenerId(0);
+    let responder = responder(open(ResponseCode::NoError, &[id]));
+    let unread = Unread::new(responder.metrics().unread.clone());
+    let shared = service::Shared { unread, turns: Arc::new(Semaphore::new(1)) };
+    let limits = Limits { tcp_unread: 1000, ..Limits::default() };
+    let service = Service::new(id, &responder, limits, &shared, Settings::default());
+    let client = "192.0.2.7:40000".parse().unwrap();
+    let arrival = wire::Arrival { client, local: client, protocol: Protocol::Tcp };
+    let (place, _) =
+        service.connections.admit(client.ip(), client.ip(), std::time::Instant::now()).unwrap();
+    let (_stopper, reading) = stop::stopper();
+    // The kernel of this client takes 64 octets.
+    let (near, mut far) = tokio::io::duplex(64);
+    let served = connection::serve(near, arrival, &service, &place, reading);
+    let asking = async {
+        let question = question("now.");
+        let framed =
+            [&u16::try_from(question.len()).unwrap().to_be_bytes()[..], &question].concat();
+        // Ends when the connection is closed.
+        while far.write_all(&framed).await.is_ok() {
+            let unread = responder.metrics().unread.get();
+            assert!(unread <= 1000 + 2 + i64::try_from(question.len()).unwrap(), "{unread}");
+        }
+    };
+    let start = tokio::time::Instant::now();
+    let (closing, ()) = tokio::join!(async { served.await.unwrap() }, asking);
+    assert_eq!(closing, Some(Closing::Write));
+    assert_eq!(start.elapsed(), Settings::default().write);
+    assert_eq!(responder.metrics().held.with_label_values(&["tcp_unread"]).get(), 1);
+    assert_eq!(responder.metrics().unread.get(), 0);
+}
+
+#[tokio::test]
+async fn a_block_that_waits_leaves_places_to_others() {
+    let id = ListenerId(0);
+    let (release, gate) = oneshot::channel::<()>();
+    let gate = gate.map(|_| ()).boxed().shared();
+    let block = || {
+        let answer = Answer { rcode: ResponseCode::NoError, gate: gate.clone() };
+        Block::new("Corefile:1", vec![Box::new(answer)])
+    };
+    let mut router = Router::default();
+    router.add("silent.".parse().unwrap(), 0);
+    router.add("late.other.".parse().unwrap(), 1);
+    router.add("late.silent.".parse().unwrap(), 0);
+    let responder = responder(Engine::of_listeners(vec![block(), block()], vec![(id, router)]));
+    let limits = Limits { udp_waiting: 8, ..Limits::default() };
+    let mut server = Server::new(&responder, limits);
+    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let address = bound.address;
+    server.serve(id, bound);
+    let client = udp_client(address).await;
+    // The silent one has half of the places; what is more is answered at once.
+    for _ in 0..4 {
+        client.send(&question("late.silent.")).await.unwrap();
+    }
+    assert_eq!(udp_ask(&client, "late.silent.").await, ResponseCode::ServFail);
+    let other = udp_client(address).await;
+    other.send(&question("late.other.")).await.unwrap();
+    assert_eq!(udp_ask(&client, "late.silent.").await, ResponseCode::ServFail);
+    assert_eq!(responder.metrics().udp_waiting.get(), 5);
+    release.send(()).unwrap();
+    assert_eq!(udp_reply(&other).await, ResponseCode::NoError);
+    server.drain(Duration::from_secs(5)).await;
+    assert_eq!(responder.metrics().udp_waiting.get(), 0);
 }

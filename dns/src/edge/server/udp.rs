@@ -4,32 +4,39 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use super::datagram::{Datagram, DatagramSocket};
+use super::responder::Received;
+use super::service::Service;
 use super::stop::Reading;
-use super::{Limits, Responder};
+use super::waiting::WaitingPlace;
 use crate::Protocol;
-use crate::engine::ListenerId;
 use crate::wire::Arrival;
 
 /// The longest datagram.
 const MAX_DATAGRAM: usize = 65_535;
 
+/// An answer that took longer gives its thread to others before the next one.
+const LONG: Duration = Duration::from_micros(200);
+
+/// How many datagrams are answered that came in before the stop signal, by each receiver.
+const MOST_QUEUED: usize = 16_384;
+
 type Answering = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
 
-/// Serves a socket until the stop signal, then waits for the questions under way.
+/// Receives on a socket until the stop signal, as one of several, then waits for the questions under way.
+///
+/// Several receive on one socket so that an answer that takes long holds up none of the others.
 pub(super) async fn serve(
-    socket: DatagramSocket,
-    listener: ListenerId,
-    responder: Arc<Responder>,
-    limits: Limits,
+    socket: Arc<DatagramSocket>,
+    service: Arc<Service>,
     mut reading: Reading,
 ) {
-    let socket = Arc::new(socket);
-    let waiting = Arc::new(Semaphore::new(limits.udp_waiting));
     let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut waiting = JoinSet::new();
     loop {
         let received = tokio::select! {
             biased;
@@ -39,7 +46,7 @@ pub(super) async fn serve(
         match received {
             Ok(datagram) => {
                 let message = &buffer[..datagram.length];
-                handle(&socket, datagram, message, listener, &responder, &waiting).await;
+                handle(&socket, datagram, message, &service, &mut waiting).await;
             }
             // An ICMP error for an earlier reply, or no memory for a moment: neither ends the service.
             Err(error) => {
@@ -49,14 +56,13 @@ pub(super) async fn serve(
         }
     }
     socket.receive_no_more().await;
-    while let Ok(datagram) = socket.receive_queued(&mut buffer) {
+    for _ in 0..MOST_QUEUED {
+        let Ok(datagram) = socket.receive_queued(&mut buffer) else { break };
         let message = &buffer[..datagram.length];
-        handle(&socket, datagram, message, listener, &responder, &waiting).await;
+        handle(&socket, datagram, message, &service, &mut waiting).await;
     }
     drop(reading);
-    // Every permit comes back when its question is answered.
-    let all = u32::try_from(limits.udp_waiting).unwrap_or(u32::MAX);
-    let _ = waiting.acquire_many(all).await;
+    while waiting.join_next().await.is_some() {}
 }
 
 /// Answers at once what can be answered from memory; the rest moves to a task of its own.
@@ -64,47 +70,55 @@ async fn handle(
     socket: &Arc<DatagramSocket>,
     datagram: Datagram,
     message: &[u8],
-    listener: ListenerId,
-    responder: &Arc<Responder>,
-    waiting: &Arc<Semaphore>,
+    service: &Arc<Service>,
+    waiting: &mut JoinSet<()>,
 ) {
+    let start = Instant::now();
     let arrival = Arrival {
         client: canonical(datagram.from),
         local: canonical(datagram.to),
         protocol: Protocol::Udp,
     };
-    let mut answering: Answering = {
-        let (responder, message) = (Arc::clone(responder), message.to_vec());
-        Box::pin(async move { responder.respond(listener, &message, arrival).await })
+    let responder = &service.responder;
+    if datagram.dropped > 0 {
+        responder.metrics().udp_dropped.inc_by(datagram.dropped.into());
+    }
+    let question = match responder.receive(message, arrival) {
+        Received::Reply(reply) => return send(socket, &datagram, reply).await,
+        Received::Question(question) => question,
     };
+    let mut answering: Answering = Box::pin(Arc::clone(responder).answer(service.id, question));
     match futures_util::poll!(answering.as_mut()) {
         Poll::Ready(reply) => send(socket, &datagram, reply).await,
-        Poll::Pending => match Arc::clone(waiting).try_acquire_owned() {
-            Ok(permit) => {
-                wait(Arc::clone(socket), datagram, answering, permit, Arc::clone(responder))
+        Poll::Pending => {
+            let whose = responder.whose(service.id, message, arrival);
+            match service.waiting.enter(whose) {
+                Some(place) => {
+                    // Forgets those that are through.
+                    while waiting.try_join_next().is_some() {}
+                    waiting.spawn(wait(Arc::clone(socket), datagram, answering, place));
+                }
+                None => {
+                    responder.metrics().refused.with_label_values(&["udp_waiting"]).inc();
+                    send(socket, &datagram, responder.overloaded(message, arrival)).await;
+                }
             }
-            Err(_) => {
-                responder.metrics().refused.with_label_values(&["udp_waiting"]).inc();
-                send(socket, &datagram, responder.overloaded(message, arrival)).await;
-            }
-        },
+        }
+    }
+    if start.elapsed() > LONG {
+        tokio::task::yield_now().await;
     }
 }
 
-fn wait(
+async fn wait(
     socket: Arc<DatagramSocket>,
     datagram: Datagram,
     answering: Answering,
-    permit: OwnedSemaphorePermit,
-    responder: Arc<Responder>,
+    place: WaitingPlace,
 ) {
-    tokio::spawn(async move {
-        responder.metrics().udp_waiting.inc();
-        let reply = answering.await;
-        send(&socket, &datagram, reply).await;
-        responder.metrics().udp_waiting.dec();
-        drop(permit);
-    });
+    let reply = answering.await;
+    send(&socket, &datagram, reply).await;
+    drop(place);
 }
 
 async fn send(socket: &DatagramSocket, datagram: &Datagram, reply: Option<Vec<u8>>) {

@@ -1,0 +1,369 @@
+//! A connection that carries questions and replies: many at a time, each reply as soon as it is there
+//! (RFC 7766 §6.2.1.1, §7).
+//!
+//! What is answered from memory is answered here, one question after the other, so that a client that asks much at
+//! once waits for itself and not for others; what needs I/O waits beside it. No question is taken while the client
+//! does not read the replies that it has.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use super::connections::Place;
+use super::frames::{Input, Output};
+use super::responder::Received;
+use super::service::Service;
+use super::stop::Reading;
+use crate::wire::Arrival;
+
+/// Why a connection is closed by the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Closing {
+    /// Nothing was asked for a while.
+    Idle,
+    /// The rest of a message, or of a TLS handshake, did not come.
+    Read,
+    /// Replies were not read.
+    Write,
+    /// Another connection got its place.
+    Evicted,
+    /// It has asked as many questions as it may.
+    Queries,
+    /// The TLS handshake failed.
+    Handshake,
+}
+
+impl Closing {
+    /// Returns the name as metrics spell it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Evicted => "evicted",
+            Self::Queries => "queries",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+struct Connection<'a, S> {
+    service: &'a Service,
+    arrival: Arrival,
+    place: &'a Place,
+    reader: ReadHalf<S>,
+    writer: WriteHalf<S>,
+    input: Input,
+    output: Output,
+    /// Something written may still be held back: TLS gathers records.
+    is_unflushed: bool,
+    waiting: FuturesUnordered<Answering>,
+    /// How many questions it may still ask.
+    left: u64,
+    /// Nothing more is read: the client has closed its side, or the server stops.
+    is_over: bool,
+    /// Since when the connection waits for what it waits for.
+    since: Instant,
+    /// Held back by a limit, to be counted once.
+    held: Option<&'static str>,
+}
+
+/// What a connection waits for its client to do, which has a time limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Expecting {
+    /// To ask.
+    Question,
+    /// To send the rest of a message.
+    Rest,
+    /// To read a reply.
+    Reading,
+    /// Nothing: an upstream has to answer.
+    Nothing,
+}
+
+/// Serves a connection until one side ends it; says why, when that was the server.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    arrival: Arrival,
+    service: &Service,
+    place: &Place,
+    reading: Reading,
+) -> io::Result<Option<Closing>> {
+    let (reader, writer) = tokio::io::split(stream);
+    let mut connection = Connection {
+        service,
+        arrival,
+        place,
+        reader,
+        writer,
+        input: Input::default(),
+        output: Output::new(&service.shared.unread),
+        is_unflushed: false,
+        waiting: FuturesUnordered::new(),
+        left: service.settings().max_queries.unwrap_or(u64::MAX),
+        is_over: false,
+        since: Instant::now(),
+        held: None,
+    };
+    let closing = connection.run(reading).await?;
+    if closing.is_none_or(|closing| closing == Closing::Queries) {
+        let limit = service.settings().write;
+        let _ = tokio::time::timeout(limit, connection.writer.shutdown()).await;
+    }
+    Ok(closing)
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
+    async fn run(&mut self, reading: Reading) -> io::Result<Option<Closing>> {
+        // Dropped when nothing more can come, so that who waits for that does not wait for the replies.
+        let mut reading = Some(reading);
+        let mut expecting = Expecting::Question;
+        loop {
+            while let Some(Some(reply)) = self.waiting.next().now_or_never() {
+                self.give(reply);
+            }
+            if self.may_take() && self.input.has_message() {
+                let turn = self.service.shared.turns.acquire().await;
+                self.take_next();
+                drop(turn);
+                if !self.input.has_message() || self.output.octets() >= WRITE_AT {
+                    self.write_now().await?;
+                }
+                // Others are served between two questions of one client.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            self.write_now().await?;
+            if self.is_over && !(self.input.has_message() && self.left > 0) {
+                reading = None;
+            }
+            let is_through = self.is_over || self.left == 0;
+            let has_work = self.input.has_message() && self.left > 0;
+            if is_through && !has_work && self.waiting.is_empty() && self.has_written() {
+                return Ok((self.left == 0).then_some(Closing::Queries));
+            }
+            expecting = self.expect(expecting);
+            match self.wait(expecting, reading.as_mut()).await? {
+                Event::Stop => self.look_once_more().await,
+                Event::Over(closing) => return Ok(Some(closing)),
+                Event::Progress => {}
+            }
+        }
+    }
+
+    /// Says whether the next question may be taken, and counts the limit that keeps it back.
+    fn may_take(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        let limits = &self.service.limits;
+        // A client that has read everything may always ask: its own reading sets it free, whatever others do.
+        let held = if self.waiting.len() >= limits.tcp_pipelined {
+            Some("tcp_pipelined")
+        } else if self.output.is_empty() {
+            None
+        } else if self.output.octets() >= limits.tcp_unread {
+            Some("tcp_unread")
+        } else if self.service.shared.unread.octets() >= limits.tcp_unread_all {
+            Some("tcp_unread_all")
+        } else {
+            None
+        };
+        if let Some(limit) = held.filter(|_| self.held != held) {
+            self.service.responder.metrics().held.with_label_values(&[limit]).inc();
+        }
+        self.held = held;
+        held.is_none()
+    }
+
+    /// Answers the next question when it can be, or lets it wait.
+    fn take_next(&mut self) {
+        let Some(message) = self.input.next() else { return };
+        self.left -= 1;
+        let responder = &self.service.responder;
+        match responder.receive(&message, self.arrival) {
+            Received::Reply(reply) => self.give(reply),
+            Received::Question(question) => {
+                let answer = Arc::clone(responder).answer(self.service.id, question);
+                let mut answering: Answering = Box::pin(answer);
+                match answering.as_mut().now_or_never() {
+                    Some(reply) => self.give(reply),
+                    None => self.waiting.push(answering),
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, reply: Option<Vec<u8>>) {
+        if let Some(reply) = reply {
+            if self.output.is_empty() {
+                self.since = Instant::now();
+            }
+            self.output.push(&reply);
+        }
+    }
+
+    /// Writes what the client takes at once.
+    async fn write_now(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            let Self { writer, output, .. } = self;
+            let slices = output.slices();
+            let written = writer.write_vectored(&slices).now_or_never();
+            let Some(written) = written else { break };
+            drop(slices);
+            self.wrote(written?)?;
+        }
+        if self.is_unflushed
+            && self.output.is_empty()
+            && let Some(flushed) = self.writer.flush().now_or_never()
+        {
+            flushed?;
+            self.is_unflushed = false;
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, octets: usize) -> io::Result<()> {
+        if octets == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.is_unflushed = true;
+        if self.output.wrote(octets) {
+            self.since = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn has_written(&self) -> bool {
+        self.output.is_empty() && !self.is_unflushed
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.is_over && self.left > 0 && !self.input.has_message() && self.held.is_none()
+    }
+
+    /// Returns what the connection waits for, from when on if that is something else than before.
+    fn expect(&mut self, before: Expecting) -> Expecting {
+        let expecting = if !self.has_written() {
+            Expecting::Reading
+        } else if self.wants_input() && self.input.has_octets() {
+            Expecting::Rest
+        } else if self.waiting.is_empty() {
+            Expecting::Question
+        } else {
+            Expecting::Nothing
+        };
+        // When a reply is read is seen where it is written.
+        if expecting != before && expecting != Expecting::Reading {
+            self.since = Instant::now();
+        }
+        match expecting {
+            Expecting::Reading | Expecting::Nothing => self.place.is_in_use(),
+            // The first octets of a message are cheap to send.
+            Expecting::Question | Expecting::Rest => {
+                self.place.is_idle_since(self.since.into_std());
+            }
+        }
+        expecting
+    }
+
+    fn time_limit(&self, expecting: Expecting) -> Option<(Duration, Closing)> {
+        let settings = self.service.settings();
+        match expecting {
+            Expecting::Question => Some((settings.idle, Closing::Idle)),
+            Expecting::Rest => Some((settings.read, Closing::Read)),
+            Expecting::Reading => Some((settings.write, Closing::Write)),
+            Expecting::Nothing => None,
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        expecting: Expecting,
+        reading: Option<&mut Reading>,
+    ) -> io::Result<Event> {
+        let limit = self.time_limit(expecting);
+        let deadline = limit.map(|(limit, closing)| (self.since + limit, closing));
+        let (wants_input, is_over) = (self.wants_input(), self.is_over);
+        let has_written = self.has_written();
+        let Self { reader, writer, input, output, waiting, place, .. } = self;
+        tokio::select! {
+            biased;
+            () = stop(reading), if !is_over => Ok(Event::Stop),
+            () = place.evicted() => Ok(Event::Over(Closing::Evicted)),
+            written = write_or_flush(writer, output), if !has_written => {
+                match written? {
+                    Some(octets) => self.wrote(octets)?,
+                    None => self.is_unflushed = false,
+                }
+                Ok(Event::Progress)
+            }
+            Some(reply) = waiting.next(), if !waiting.is_empty() => {
+                self.give(reply);
+                Ok(Event::Progress)
+            }
+            read = reader.read_buf(input.room()), if wants_input => {
+                self.is_over |= read? == 0;
+                Ok(Event::Progress)
+            }
+            closing = expire(deadline) => Ok(Event::Over(closing)),
+        }
+    }
+
+    /// Reads what the client has sent already, and then no more.
+    async fn look_once_more(&mut self) {
+        self.is_over = true;
+        for _ in 0..LAST_READS {
+            let Some(Ok(1..)) = self.reader.read_buf(self.input.room()).now_or_never() else {
+                return;
+            };
+        }
+    }
+}
+
+enum Event {
+    Stop,
+    Over(Closing),
+    Progress,
+}
+
+/// How many octets of replies are gathered before they are written.
+const WRITE_AT: usize = 16 << 10;
+
+/// How often a connection is read after the server was told to stop.
+const LAST_READS: usize = 16;
+
+async fn stop(reading: Option<&mut Reading>) {
+    match reading {
+        Some(reading) => reading.stopped().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes what the client takes and says how much that was; none after the last octet has left.
+async fn write_or_flush<S: AsyncWrite>(
+    writer: &mut WriteHalf<S>,
+    output: &Output,
+) -> io::Result<Option<usize>> {
+    if output.is_empty() {
+        writer.flush().await?;
+        return Ok(None);
+    }
+    let slices = output.slices();
+    writer.write_vectored(&slices).await.map(Some)
+}
+
+async fn expire(deadline: Option<(Instant, Closing)>) -> Closing {
+    let Some((moment, closing)) = deadline else { return std::future::pending().await };
+    tokio::time::sleep_until(moment).await;
+    closing
+}

@@ -1,0 +1,221 @@
+//! Which connections are open, and which one goes when there are too many.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+/// The open connections of a listener.
+///
+/// A connection is in use while a question is under way or a reply has not been written. Those that are not are
+/// kept as long as there is room: when there is none, the one idle longest goes for the newest. A client has a part
+/// of all places, so that one alone cannot send the others away; it gives up its own.
+#[derive(Debug)]
+pub(super) struct Connections {
+    limit: usize,
+    per_client: usize,
+    start: Instant,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, Arc<Slot>>,
+    by_client: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    client: IpAddr,
+    /// Since when it is idle, in microseconds from the start; [`IN_USE`] while it is not.
+    idle_since: AtomicU64,
+    evicted: Notify,
+}
+
+const IN_USE: u64 = u64::MAX;
+
+/// The limit that keeps a connection out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Full {
+    /// All places of the listener are in use.
+    Listener,
+    /// All places of the client are in use.
+    Client,
+}
+
+/// The place of an open connection; dropping it makes room.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    slot: Arc<Slot>,
+}
+
+impl Connections {
+    /// Returns no connections, of which there may be as many, and as many from one client.
+    pub(super) fn new(limit: usize, per_client: usize) -> Arc<Self> {
+        let (start, table) = (Instant::now(), Mutex::default());
+        Arc::new(Self { limit, per_client, start, table })
+    }
+
+    /// Gives a connection a place, another one's if need be; says whether another one went.
+    ///
+    /// A client on this host, which may be a proxy for many, may have all places.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        client: IpAddr,
+        local: IpAddr,
+        now: Instant,
+    ) -> Result<(Place, bool), Full> {
+        let is_own = client.is_loopback() || client == local;
+        let mut table = self.table();
+        let of_client = table.by_client.get(&client).copied().unwrap_or_default();
+        let (victim, full) = if !is_own && of_client >= self.per_client {
+            (table.idle_longest(|slot| slot.client == client), Full::Client)
+        } else if table.open.len() >= self.limit {
+            (table.idle_longest(|_| true), Full::Listener)
+        } else {
+            return Ok((self.place(&mut table, client, now), false));
+        };
+        let victim = table.remove(victim.ok_or(full)?);
+        if let Some(slot) = victim {
+            slot.evicted.notify_one();
+        }
+        Ok((self.place(&mut table, client, now), true))
+    }
+
+    fn place(self: &Arc<Self>, table: &mut Table, client: IpAddr, now: Instant) -> Place {
+        let (idle_since, evicted) = (AtomicU64::new(self.stamp(now)), Notify::new());
+        let slot = Arc::new(Slot { client, idle_since, evicted });
+        let number = table.next;
+        table.next += 1;
+        table.open.insert(number, Arc::clone(&slot));
+        *table.by_client.entry(client).or_default() += 1;
+        Place { connections: Arc::clone(self), number, slot }
+    }
+
+    fn stamp(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.start);
+        u64::try_from(since.as_micros()).unwrap_or(IN_USE - 1)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing panics while it is held, and every state of it is a valid one.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn idle_longest(&self, is_candidate: impl Fn(&Slot) -> bool) -> Option<u64> {
+        let candidates = self.open.iter().filter(|(_, slot)| is_candidate(slot));
+        let idle = candidates.filter_map(|(number, slot)| {
+            let since = slot.idle_since.load(Ordering::Relaxed);
+            (since != IN_USE).then_some((since, *number))
+        });
+        idle.min().map(|(_, number)| number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Arc<Slot>> {
+        let slot = self.open.remove(&number)?;
+        if let Some(count) = self.by_client.get_mut(&slot.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_client.remove(&slot.client);
+            }
+        }
+        Some(slot)
+    }
+}
+
+impl Place {
+    /// Says that the connection is in use.
+    pub(super) fn is_in_use(&self) {
+        self.slot.idle_since.store(IN_USE, Ordering::Relaxed);
+    }
+
+    /// Says that the connection is idle since a moment.
+    pub(super) fn is_idle_since(&self, moment: Instant) {
+        self.slot.idle_since.store(self.connections.stamp(moment), Ordering::Relaxed);
+    }
+
+    /// Waits until another connection gets the place.
+    pub(super) async fn evicted(&self) {
+        self.slot.evicted.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.table().remove(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 96, 0, 10));
+
+    fn client(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    fn is_evicted(place: &Place) -> bool {
+        place.evicted().now_or_never().is_some()
+    }
+
+    #[test]
+    fn the_one_idle_longest_goes_and_none_in_use() {
+        let connections = Connections::new(3, 3);
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let admit = |last, seconds| connections.admit(client(last), LOCAL, at(seconds));
+        let (first, evicted) = admit(1, 0).unwrap();
+        assert!(!evicted);
+        let (second, _) = admit(2, 1).unwrap();
+        let (third, _) = admit(3, 2).unwrap();
+        first.is_in_use();
+        second.is_idle_since(at(9));
+        let (fourth, evicted) = admit(4, 10).unwrap();
+        assert!(evicted && is_evicted(&third) && !is_evicted(&first) && !is_evicted(&second));
+        // The one that went has no place to give back.
+        drop(third);
+        second.is_in_use();
+        fourth.is_in_use();
+        assert_eq!(admit(5, 11).unwrap_err(), Full::Listener);
+        drop(first);
+        assert!(!admit(5, 12).unwrap().1);
+    }
+
+    #[test]
+    fn a_client_gives_up_its_own_and_a_proxy_on_the_host_has_all() {
+        let connections = Connections::new(10, 2);
+        let now = Instant::now();
+        let admit = |client| connections.admit(client, LOCAL, now);
+        let (other, _) = admit(client(9)).unwrap();
+        let (first, _) = admit(client(1)).unwrap();
+        let (second, _) = admit(client(1)).unwrap();
+        first.is_in_use();
+        let (third, evicted) = admit(client(1)).unwrap();
+        assert!(evicted && is_evicted(&second) && !is_evicted(&other));
+        third.is_in_use();
+        assert_eq!(admit(client(1)).unwrap_err(), Full::Client);
+        let own = [[127, 0, 0, 1].into(), LOCAL].map(|own| {
+            [admit(own).unwrap(), admit(own).unwrap(), admit(own).unwrap()].map(|(place, _)| place)
+        });
+        drop(own);
+        assert_eq!(connections.table().by_client.len(), 2);
+        drop((other, first, third));
+        // The place of the second went to the third.
+        drop(second);
+        let table = connections.table();
+        assert!(table.open.is_empty() && table.by_client.is_empty());
+    }
+}

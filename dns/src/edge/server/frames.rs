@@ -1,0 +1,198 @@
+//! Messages with a length before each, as a connection carries them (RFC 1035 §4.2.2).
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use prometheus::IntGauge;
+
+/// How many octets are read at once.
+const CHUNK: usize = 4096;
+
+/// How many replies go into one write.
+const MOST_SLICES: usize = 32;
+
+/// What has been read of a connection and not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    octets: Vec<u8>,
+    taken: usize,
+}
+
+impl Input {
+    /// Returns the next message when all of it is there.
+    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+        let message = complete(&self.octets[self.taken..])?.to_vec();
+        self.taken += 2 + message.len();
+        if self.taken == self.octets.len() {
+            self.octets.clear();
+            self.taken = 0;
+        }
+        Some(message)
+    }
+
+    /// Says whether a whole message is there.
+    pub(super) fn has_message(&self) -> bool {
+        complete(&self.octets[self.taken..]).is_some()
+    }
+
+    /// Says whether the first octets of a message are there.
+    pub(super) fn has_octets(&self) -> bool {
+        self.taken < self.octets.len()
+    }
+
+    /// Returns where to read on into. Only what has been taken is forgotten.
+    pub(super) fn room(&mut self) -> &mut Vec<u8> {
+        self.octets.drain(..self.taken);
+        self.taken = 0;
+        if self.octets.is_empty() {
+            // A long message does not keep its room.
+            self.octets.shrink_to(CHUNK);
+        }
+        self.octets.reserve(CHUNK);
+        &mut self.octets
+    }
+}
+
+fn complete(octets: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = octets.split_first_chunk::<2>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
+}
+
+/// Replies that a client has not read yet.
+#[derive(Debug)]
+pub(super) struct Output {
+    frames: VecDeque<Vec<u8>>,
+    /// How much of the first is written.
+    written: usize,
+    octets: usize,
+    /// Those of all connections.
+    all: Arc<Unread>,
+}
+
+/// The octets that the clients of all connections have not read yet.
+#[derive(Debug)]
+pub(super) struct Unread(IntGauge);
+
+impl Unread {
+    /// Counts with a metric.
+    pub(super) fn new(gauge: IntGauge) -> Arc<Self> {
+        Arc::new(Self(gauge))
+    }
+
+    /// Returns their number.
+    pub(super) fn octets(&self) -> usize {
+        usize::try_from(self.0.get()).unwrap_or_default()
+    }
+
+    fn add(&self, octets: usize) {
+        self.0.add(i64::try_from(octets).unwrap_or(i64::MAX));
+    }
+
+    fn subtract(&self, octets: usize) {
+        self.0.sub(i64::try_from(octets).unwrap_or(i64::MAX));
+    }
+}
+
+impl Output {
+    /// Returns no replies.
+    pub(super) fn new(all: &Arc<Unread>) -> Self {
+        Self { frames: VecDeque::new(), written: 0, octets: 0, all: Arc::clone(all) }
+    }
+
+    /// Adds a reply; one that no length can be given is left out.
+    pub(super) fn push(&mut self, reply: &[u8]) {
+        let Ok(length) = u16::try_from(reply.len()) else { return };
+        // One piece: a length that travels alone costs the client a packet (RFC 7766 §8).
+        let mut frame = Vec::with_capacity(2 + reply.len());
+        frame.extend(length.to_be_bytes());
+        frame.extend(reply);
+        self.octets += frame.len();
+        self.all.add(frame.len());
+        self.frames.push_back(frame);
+    }
+
+    /// Returns how many octets are left.
+    pub(super) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Says whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.octets == 0
+    }
+
+    /// Returns the next pieces to write.
+    pub(super) fn slices(&self) -> Vec<IoSlice<'_>> {
+        let mut skip = self.written;
+        let frames = self.frames.iter().take(MOST_SLICES);
+        frames.map(|frame| IoSlice::new(&frame[std::mem::take(&mut skip)..])).collect()
+    }
+
+    /// Forgets what has been written; says whether that was the end of a reply.
+    pub(super) fn wrote(&mut self, octets: usize) -> bool {
+        self.octets -= octets;
+        self.all.subtract(octets);
+        self.written += octets;
+        let mut is_end = false;
+        while let Some(frame) = self.frames.front() {
+            if self.written < frame.len() {
+                break;
+            }
+            self.written -= frame.len();
+            self.frames.pop_front();
+            is_end = true;
+        }
+        is_end
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.all.subtract(self.octets);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_out_whole_however_they_came_in() {
+        let octets = [0, 3, 1, 2, 3, 0, 0, 0, 1, 9, 0, 2, 7];
+        for step in 1..=octets.len() {
+            let (mut input, mut messages) = (Input::default(), Vec::new());
+            for chunk in octets.chunks(step) {
+                input.room().extend_from_slice(chunk);
+                while input.has_message() {
+                    messages.push(input.next().unwrap());
+                }
+            }
+            assert_eq!(messages, [vec![1, 2, 3], vec![], vec![9]], "{step} at a time");
+            assert!(input.has_octets() && input.next().is_none());
+            input.room().push(8);
+            assert_eq!(input.next(), Some(vec![7, 8]));
+            assert!(!input.has_octets());
+        }
+    }
+
+    #[test]
+    fn replies_are_counted_until_they_are_written() {
+        let unread = Unread::new(IntGauge::new("unread", "Unread.").unwrap());
+        let mut output = Output::new(&unread);
+        output.push(&[1, 2]);
+        output.push(&[3]);
+        output.push(&[0; 65_536]);
+        assert_eq!((output.octets(), unread.octets()), (7, 7));
+        let pieces =
+            |output: &Output| output.slices().iter().map(|s| s.to_vec()).collect::<Vec<_>>();
+        assert_eq!(pieces(&output), [vec![0, 2, 1, 2], vec![0, 1, 3]]);
+        assert!(!output.wrote(3), "the first reply is not through");
+        assert_eq!(pieces(&output), [vec![2], vec![0, 1, 3]]);
+        assert!(output.wrote(2), "the first is");
+        assert_eq!((pieces(&output), unread.octets()), (vec![vec![1, 3]], 2));
+        let other = Output::new(&unread);
+        drop(output);
+        assert!(other.is_empty() && unread.octets() == 0);
+    }
+}

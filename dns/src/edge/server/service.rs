@@ -1,0 +1,125 @@
+//! What the tasks of a listener share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+
+use super::connections::Connections;
+use super::frames::Unread;
+use super::tls::{Tls, TlsError};
+use super::waiting::Waiting;
+use super::{Limits, Responder};
+use crate::config::ListenerConfig;
+use crate::engine::ListenerId;
+use crate::plugin::timeouts::MaxQueries;
+
+/// A listener, as its tasks see it.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) id: ListenerId,
+    pub(super) responder: Arc<Responder>,
+    pub(super) limits: Limits,
+    pub(super) connections: Arc<Connections>,
+    pub(super) shared: Shared,
+    pub(super) waiting: Arc<Waiting>,
+    settings: ArcSwap<Settings>,
+}
+
+/// What all listeners share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// What clients of connections have not read.
+    pub(super) unread: Arc<Unread>,
+    /// Taken while the question of a connection is answered. Tasks take turns, so that without it a datagram would
+    /// wait for an answer of each connection that asks much.
+    pub(super) turns: Arc<Semaphore>,
+}
+
+/// What a configuration sets for the connections of a listener.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a connection may be idle (RFC 7766 §6.2.3).
+    pub idle: Duration,
+    /// How long the rest of a message, or of a TLS handshake, may take.
+    pub read: Duration,
+    /// How long a client may take to read a reply.
+    pub write: Duration,
+    /// How many questions a connection may ask; none for any number.
+    pub max_queries: Option<u64>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl Settings {
+    /// Returns what a configuration says, and reads the files that it names.
+    ///
+    /// # Errors
+    /// The certificate cannot be used.
+    pub fn of(listener: &ListenerConfig) -> Result<Self, TlsError> {
+        let (timeouts, default) = (&listener.timeouts, Self::default());
+        Ok(Self {
+            idle: timeouts.idle.unwrap_or(default.idle),
+            read: timeouts.read.unwrap_or(default.read),
+            write: timeouts.write.unwrap_or(default.write),
+            max_queries: match timeouts.max_queries {
+                Some(MaxQueries::Limited(number)) => Some(number.into()),
+                Some(MaxQueries::Unlimited) | None => None,
+            },
+            tls: listener.tls.as_ref().map(Tls::load).transpose()?,
+        })
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(10),
+            read: Duration::from_secs(3),
+            write: Duration::from_secs(5),
+            max_queries: None,
+            tls: None,
+        }
+    }
+}
+
+impl Service {
+    /// Returns a listener without connections.
+    pub(super) fn new(
+        id: ListenerId,
+        responder: &Arc<Responder>,
+        limits: Limits,
+        shared: &Shared,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let waiting = Waiting::new(limits.udp_waiting, responder.metrics().udp_waiting.clone());
+        Arc::new(Self {
+            id,
+            responder: Arc::clone(responder),
+            limits,
+            connections: Connections::new(limits.tcp_connections, limits.tcp_per_client),
+            shared: shared.clone(),
+            waiting,
+            settings: ArcSwap::from_pointee(settings),
+        })
+    }
+
+    /// Follows the files of the certificate, until another configuration or the end.
+    pub(super) fn follow_files(&self) {
+        if let Some(tls) = &self.settings().tls {
+            tokio::spawn(Tls::follow(Arc::downgrade(tls)));
+        }
+    }
+
+    /// Returns what the configuration sets.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Sets something else.
+    pub(super) fn configure(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+        self.follow_files();
+    }
+}

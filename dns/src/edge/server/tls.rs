@@ -1,0 +1,190 @@
+//! The certificate of an encrypted listener, as files say it at the moment (RFC 7858, RFC 8310).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use thiserror::Error;
+use tokio_rustls::TlsAcceptor;
+
+use super::any_certificate::AnyCertificate;
+use super::key_log::KeyLogFile;
+use crate::plugin::tls::{ClientAuth, TlsConfig};
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A certificate and its key that follow their files; when those cannot be used the last good ones stay.
+#[derive(Debug)]
+pub struct Tls {
+    config: TlsConfig,
+    current: ArcSwap<ServerConfig>,
+}
+
+/// Why a certificate cannot be used.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file is not readable.
+    #[error("tls: cannot read {}: {source}; check its path and mode", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file has not what it should have.
+    #[error("tls: {} has no {what} in PEM form", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// `certificate` or `private key`.
+        what: &'static str,
+    },
+    /// What the files have does not fit.
+    #[error("tls: {} cannot be used: {source}; check that the key is that of the certificate", path.display())]
+    Unusable {
+        /// The certificate, or the authorities.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// What shows that a file is another one than before; none while it cannot be seen.
+type Fingerprint = Option<(u64, u64, u64, i64, i64)>;
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// They cannot be used.
+    pub fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
+        let current = ArcSwap::from_pointee(read(config)?);
+        Ok(Arc::new(Self { config: config.clone(), current }))
+    }
+
+    /// Returns what accepts connections with the certificate of the moment.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Reads the files again whenever they change; ends when nobody uses them any more.
+    pub(super) async fn follow(tls: Weak<Self>) {
+        let Some(config) = tls.upgrade().map(|tls| tls.config.clone()) else { return };
+        let mut last = fingerprints(&config);
+        let mut ticks = tokio::time::interval(INTERVAL);
+        loop {
+            ticks.tick().await;
+            let Some(tls) = tls.upgrade() else { return };
+            let files = fingerprints(&config);
+            if files == last {
+                continue;
+            }
+            last = files;
+            let path = config.certificate.display();
+            match read(&config) {
+                Ok(current) => {
+                    tls.current.store(Arc::new(current));
+                    tracing::info!(%path, "certificate read again");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "certificate not read again; the last good one stays");
+                }
+            }
+        }
+    }
+}
+
+fn fingerprints(config: &TlsConfig) -> Vec<Fingerprint> {
+    let files = [Some(&config.certificate), Some(&config.key), config.authorities.as_ref()];
+    files.into_iter().flatten().map(|path| fingerprint(path)).collect()
+}
+
+/// A mounted Secret is a link that moves, so what it leads to is looked at.
+fn fingerprint(path: &Path) -> Fingerprint {
+    let file = fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
+}
+
+fn read(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let chain = certificates(&config.certificate)?;
+    let key = private_key(&config.key)?;
+    let verifier = verifier(config, &provider)?;
+    let unusable = |source| TlsError::Unusable { path: config.certificate.clone(), source };
+    let builder = ServerConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut server = builder.with_single_cert(chain, key).map_err(unusable)?;
+    if let Some(path) = &config.keylog {
+        let keylog = KeyLogFile::open(path);
+        let keylog = keylog.map_err(|source| TlsError::Read { path: path.clone(), source })?;
+        server.key_log = Arc::new(keylog);
+    }
+    Ok(server)
+}
+
+fn verifier(
+    config: &TlsConfig,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    let any = |is_required| {
+        let verifier = AnyCertificate::new(provider, is_required);
+        Ok(Some(Arc::new(verifier) as Arc<dyn ClientCertVerifier>))
+    };
+    match config.client_auth {
+        ClientAuth::NoCertificate => return Ok(None),
+        ClientAuth::Request => return any(false),
+        ClientAuth::Require => return any(true),
+        ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => {}
+    }
+    // The Corefile is refused when it names no authorities to verify with.
+    let path = config.authorities.clone().unwrap_or_default();
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(&path)? {
+        let unusable = |source| TlsError::Unusable { path: path.clone(), source };
+        roots.add(authority).map_err(unusable)?;
+    }
+    let mut builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    if config.client_auth == ClientAuth::VerifyIfGiven {
+        builder = builder.allow_unauthenticated();
+    }
+    let verifier = builder.build().map_err(|error| {
+        let source = rustls::Error::General(error.to_string());
+        TlsError::Unusable { path: path.clone(), source }
+    })?;
+    Ok(Some(verifier))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let octets = contents(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&octets).collect();
+    let certificates = certificates.unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(TlsError::Missing { path: path.to_owned(), what: "certificate" });
+    }
+    Ok(certificates)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let key = PrivateKeyDer::from_pem_slice(&contents(path)?);
+    key.map_err(|_| TlsError::Missing { path: path.to_owned(), what: "private key" })
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}
