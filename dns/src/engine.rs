@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName};
 
-pub use context::{Context, Step, Trace};
+pub use context::{Asked, Context, Step, Trace};
 pub use metadata::Metadata;
 pub use router::Router;
 
@@ -84,7 +84,8 @@ impl Engine {
         query: &mut Query,
         trace: Option<&Trace>,
     ) -> Answered<'a> {
-        let context = Context::new(self, listener, trace);
+        let asked = Asked::of(query);
+        let context = Context::new(self, listener, trace, &asked);
         self.answer_in(query, &context).await
     }
 
@@ -104,8 +105,8 @@ impl Engine {
             return Answered { block: Some(block), passed: 0, reply: Some(reply) };
         }
         let context = context.at(Place { block: index, plugin: 0 });
-        let (passed, reply) = block.run(query, &context).await;
-        Answered { block: Some(block), passed, reply }
+        let reply = block.run(query, &context).await;
+        Answered { block: Some(block), passed: context.asked().passed(), reply }
     }
 
     /// Returns the first listener where a server block serves the query's name.
@@ -134,7 +135,10 @@ impl Engine {
         mut query: Query,
         context: Context<'a>,
     ) -> BoxFuture<'a, Option<Reply>> {
-        Box::pin(async move { self.answer_in(&mut query, &context).await.reply })
+        Box::pin(async move {
+            let asked = Asked::of(&query);
+            self.answer_in(&mut query, &context.asking(&asked)).await.reply
+        })
     }
 }
 
@@ -163,22 +167,28 @@ impl Block {
     }
 
     /// Sends a query through the plugins from the context's place on, and the reply back through those that
-    /// let it pass. Also returns the index of the plugin that answered.
-    async fn run(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
+    /// let it pass.
+    async fn run(&self, query: &mut Query, context: &Context<'_>) -> Option<Reply> {
         let (passed, reply) = self.run_in(query, context).await;
-        let Some(mut reply) = reply else { return (passed, None) };
+        context.note_passed(passed);
+        let mut reply = reply?;
         for at in (context.first_plugin()..passed).rev() {
             self.plugins[at].reply(query, &mut reply, &context.before(at));
         }
-        (passed, Some(reply))
+        Some(reply)
     }
 
+    /// Sends a query on its way in. Also returns the index of the plugin that answered.
     async fn run_in(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
         for (at, plugin) in self.plugins.iter().enumerate().skip(context.first_plugin()) {
             let context = context.before(at);
             let outcome = match plugin.query(query, &context) {
                 Handling::Now(outcome) => outcome,
-                Handling::Later(future) => future.await,
+                Handling::Later(future) => {
+                    // Who waits may give up, and then has to know how far the query came.
+                    context.note_passed(at);
+                    future.await
+                }
             };
             match outcome {
                 Outcome::Next => {}
