@@ -4,6 +4,7 @@
 //! Corefile). Each looks at it on the way in, and either answers or lets it pass; those that let
 //! it pass see the reply on the way out, last one first.
 
+pub mod acl;
 pub(crate) mod arguments;
 pub mod bind;
 mod directive;

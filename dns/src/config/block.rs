@@ -11,6 +11,7 @@ use super::registry::{self, Support};
 use crate::corefile::{
     CorefileError, Directive, Position, ServerBlock, Token, Transport, ZoneKey, zone_keys,
 };
+use crate::plugin::acl::AclConfig;
 use crate::plugin::bind::BindConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
@@ -131,6 +132,7 @@ impl BlockConfig {
                 self.metadata = MetadataConfig::parse(directives, &self.zones)?.zones;
                 return Ok(());
             }
+            "acl" => PluginConfig::Plain(Box::new(AclConfig::parse(directives, &self.zones)?)),
             "forward" => {
                 return self.add_forwards(directives, around);
             }

@@ -52,7 +52,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("tsig", Support::Unsupported("restrict clients with `acl`")),
     ("rewrite", Support::Planned),
     ("autopath", Support::Planned),
-    ("acl", Support::Planned),
+    ("acl", Support::Available),
     ("cache", Support::Planned),
     ("header", Support::Planned),
     ("dnssec", Support::Unsupported("sign the zone on its primary server")),
@@ -131,6 +131,13 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), PLUGINS.len());
+    }
+
+    /// CVE-2026-26017: rules hold for the names that other plugins make, and cached answers are not for everyone.
+    #[test]
+    fn acl_sees_what_others_make_of_a_name_and_comes_before_the_cache() {
+        let at = |name| find(name).unwrap().0;
+        assert!(at("rewrite") < at("acl") && at("autopath") < at("acl") && at("acl") < at("cache"));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The metrics of the plugins that have some of their own.
 
+use super::acl::AclMetrics;
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
-pub struct PluginMetrics {}
+pub struct PluginMetrics {
+    /// `acl`.
+    pub acl: AclMetrics,
+}
 
 /// Makes families that a registry knows.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +21,8 @@ impl PluginMetrics {
     /// # Errors
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
-        let _families = Families(registry);
-        Ok(Self {})
+        let families = Families(registry);
+        Ok(Self { acl: AclMetrics::register(families)? })
     }
 }
 
