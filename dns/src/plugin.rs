@@ -7,6 +7,8 @@
 pub mod acl;
 pub(crate) mod arguments;
 pub mod bind;
+pub mod bufsize;
+pub mod chaos;
 mod directive;
 pub mod errors;
 mod fallthrough;
@@ -19,6 +21,7 @@ pub mod loadbalance;
 pub mod log;
 pub mod metadata;
 pub(crate) mod mnemonic;
+pub mod nsid;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;

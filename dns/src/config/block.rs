@@ -13,6 +13,8 @@ use crate::corefile::{
 };
 use crate::plugin::acl::AclConfig;
 use crate::plugin::bind::BindConfig;
+use crate::plugin::bufsize::BufsizeConfig;
+use crate::plugin::chaos::ChaosConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
@@ -20,6 +22,7 @@ use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
+use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::whoami::WhoamiConfig;
@@ -133,6 +136,9 @@ impl BlockConfig {
                 return Ok(());
             }
             "acl" => PluginConfig::Plain(Box::new(AclConfig::parse(directives, &self.zones)?)),
+            "bufsize" => PluginConfig::Plain(Box::new(BufsizeConfig::parse(directives)?)),
+            "chaos" => PluginConfig::Plain(Box::new(ChaosConfig::parse(directives)?)),
+            "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
             "forward" => {
                 return self.add_forwards(directives, around);
             }
