@@ -90,7 +90,7 @@ impl Engine {
     }
 
     async fn answer_in<'a>(&'a self, query: &mut Query, context: &Context<'_>) -> Answered<'a> {
-        let Some((index, block)) = self.route(context.listener(), query) else {
+        let Some((index, block)) = self.route(query, context) else {
             let reply = Reply::refused(
                 ExtendedErrorCode::NotAuthoritative,
                 "no server block serves this name",
@@ -116,12 +116,19 @@ impl Engine {
     }
 
     /// Returns the first block for the name that takes the query, with its index.
-    fn route(&self, listener: ListenerId, query: &Query) -> Option<(usize, &Block)> {
-        let router = self.0.routers.get(listener.0)?;
+    fn route(&self, query: &Query, context: &Context<'_>) -> Option<(usize, &Block)> {
+        let router = self.0.routers.get(context.listener().0)?;
         let mut blocks = router.blocks_of(&query.lower, query.qtype);
         blocks.find_map(|index| {
             let block = self.0.blocks.get(index)?;
-            block.takes(query).then_some((index, block))
+            let takes = block.takes(query);
+            if let Some(view) = &block.view {
+                let verb = if takes { "takes" } else { "does not take" };
+                context.note("view", || {
+                    format!("the view {} of {} {verb} the query", view.name(), block.position)
+                });
+            }
+            takes.then_some((index, block))
         })
     }
 

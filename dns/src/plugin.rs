@@ -28,6 +28,7 @@ pub mod ready;
 mod setup;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod view;
 pub mod whoami;
 
 use std::fmt::Debug;

@@ -25,6 +25,7 @@ use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
+use crate::plugin::view::View;
 use crate::plugin::whoami::WhoamiConfig;
 use crate::plugin::{Filter, Setup};
 
@@ -129,6 +130,10 @@ impl BlockConfig {
             }
             "health" => {
                 self.health = Some(HealthConfig::parse(directives)?);
+                return Ok(());
+            }
+            "view" => {
+                self.view = Some(Arc::new(View::parse(directives)?));
                 return Ok(());
             }
             "metadata" => {

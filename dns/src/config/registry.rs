@@ -80,7 +80,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("whoami", Support::Available),
     ("on", Support::Unsupported("run the command from the service manager")),
     ("sign", Support::Unsupported("sign the zone on its primary server")),
-    ("view", Support::Planned),
+    ("view", Support::Available),
     ("nomad", Support::Unsupported("use `forward` to Nomad's own name server")),
 ];
 
