@@ -5,14 +5,18 @@
 //! it pass see the reply on the way out, last one first.
 
 pub mod acl;
+pub mod any;
 pub(crate) mod arguments;
 pub mod bind;
 pub mod bufsize;
+pub mod cancel;
 pub mod chaos;
 mod directive;
+pub mod erratic;
 pub mod errors;
 mod fallthrough;
 pub mod forward;
+pub mod header;
 pub mod health;
 pub mod kubernetes;
 mod line_sink;
@@ -20,6 +24,7 @@ mod listen_address;
 pub mod loadbalance;
 pub mod log;
 pub mod metadata;
+pub mod minimal;
 pub(crate) mod mnemonic;
 pub mod nsid;
 mod plugin_metrics;

@@ -12,16 +12,21 @@ use crate::corefile::{
     CorefileError, Directive, Position, ServerBlock, Token, Transport, ZoneKey, zone_keys,
 };
 use crate::plugin::acl::AclConfig;
+use crate::plugin::any::AnyConfig;
 use crate::plugin::bind::BindConfig;
 use crate::plugin::bufsize::BufsizeConfig;
+use crate::plugin::cancel::CancelConfig;
 use crate::plugin::chaos::ChaosConfig;
+use crate::plugin::erratic::ErraticConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
+use crate::plugin::header::HeaderConfig;
 use crate::plugin::health::HealthConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
+use crate::plugin::minimal::MinimalConfig;
 use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
@@ -141,8 +146,13 @@ impl BlockConfig {
                 return Ok(());
             }
             "acl" => PluginConfig::Plain(Box::new(AclConfig::parse(directives, &self.zones)?)),
+            "any" => PluginConfig::Plain(Box::new(AnyConfig::parse(directives)?)),
             "bufsize" => PluginConfig::Plain(Box::new(BufsizeConfig::parse(directives)?)),
+            "cancel" => PluginConfig::Plain(Box::new(CancelConfig::parse(directives)?)),
             "chaos" => PluginConfig::Plain(Box::new(ChaosConfig::parse(directives)?)),
+            "erratic" => PluginConfig::Plain(Box::new(ErraticConfig::parse(directives)?)),
+            "header" => PluginConfig::Plain(Box::new(HeaderConfig::parse(directives)?)),
+            "minimal" => PluginConfig::Plain(Box::new(MinimalConfig::parse(directives)?)),
             "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
             "forward" => {
                 return self.add_forwards(directives, around);
