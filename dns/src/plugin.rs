@@ -11,6 +11,7 @@ pub mod bind;
 pub mod bufsize;
 pub mod cancel;
 pub mod chaos;
+pub(crate) mod debug;
 mod directive;
 pub mod erratic;
 pub mod errors;

@@ -38,14 +38,18 @@ pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
         banner::print_facts(&arguments);
         return Ok(());
     }
-    let output = logging::start();
+    let (output, verbosity) = logging::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(arguments, &output));
+    let result = runtime.block_on(serve(arguments, &output, &verbosity));
     output.flush();
     result
 }
 
-async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
+async fn serve(
+    arguments: DnsArguments,
+    output: &Output,
+    verbosity: &logging::Verbosity,
+) -> Result<()> {
     let mut signals = life::Signals::listen()?;
     life::outlive_other_signals()?;
     if let Err(error) = raise_limit() {
@@ -53,6 +57,9 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     }
     let loaded = corefile::load(&Choice::of_dns(&arguments))?;
     logging::log_panics(loaded.wants_stacktraces());
+    if loaded.config.blocks.iter().any(|block| block.debug) {
+        verbosity.log_every_decision();
+    }
     let mut listeners = Vec::new();
     for listener in &loaded.config.listeners {
         listeners.push(server::bind(listener_address(listener))?);

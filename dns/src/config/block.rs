@@ -32,7 +32,7 @@ use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::view::View;
 use crate::plugin::whoami::WhoamiConfig;
-use crate::plugin::{Filter, Setup};
+use crate::plugin::{Filter, Setup, debug};
 
 /// A server block: the zones it serves, where, and with which plugins.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct BlockConfig {
     pub health: Option<HealthConfig>,
     /// `ready`.
     pub ready: Option<ReadyConfig>,
+    /// `debug`: what is done to each query is logged.
+    pub debug: bool,
     /// `metadata`: the zones in whose names queries have metadata.
     pub metadata: Vec<LowerName>,
     /// `view`: which queries the block takes.
@@ -99,6 +101,7 @@ impl BlockConfig {
             bind: None,
             health: None,
             ready: None,
+            debug: false,
             metadata: Vec::new(),
             view: None,
             plugins: Vec::new(),
@@ -127,6 +130,10 @@ impl BlockConfig {
         let plugin = match name {
             "bind" => {
                 self.bind = Some(BindConfig::parse(directives)?.resolve(around.interfaces)?);
+                return Ok(());
+            }
+            "debug" => {
+                self.debug = debug::parse(directives)?;
                 return Ok(());
             }
             "ready" => {

@@ -34,7 +34,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("nsid", Support::Available),
     ("bufsize", Support::Available),
     ("bind", Support::Available),
-    ("debug", Support::Planned),
+    ("debug", Support::Available),
     ("trace", Support::Unsupported("use `portolan explain dns` to see what happens to a query")),
     ("ready", Support::Available),
     ("health", Support::Available),

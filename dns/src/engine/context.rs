@@ -164,19 +164,30 @@ impl<'a> Context<'a> {
         self.block().map_or_else(Metadata::default, |block| Metadata::of(block, query))
     }
 
-    /// Notes what a plugin did, when somebody asked for an explanation.
+    /// Notes what a plugin did, when somebody asked for an explanation; logs it when `debug` wants every decision.
     pub fn note(&self, plugin: &'static str, text: impl FnOnce() -> String) {
-        let Some(trace) = self.trace else { return };
+        let Some(trace) = self.trace else {
+            if is_debugging() {
+                let plugin = if plugin.is_empty() { "server" } else { plugin };
+                tracing::debug!(name = %self.asked.name, plugin, step = text(), "decided");
+            }
+            return;
+        };
         let step = Step { depth: self.depth, plugin, text: text(), after: trace.start.elapsed() };
         if let Ok(mut steps) = trace.steps.lock() {
             steps.push(step);
         }
     }
 
-    /// Says whether somebody asked for an explanation, so that it is worth its price.
+    /// Says whether somebody wants an explanation, so that it is worth its price.
     pub fn is_explaining(&self) -> bool {
-        self.trace.is_some()
+        self.trace.is_some() || is_debugging()
     }
+}
+
+/// Says whether decisions are logged; costs a load from memory when they are not.
+fn is_debugging() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
 }
 
 impl Asked {
