@@ -57,14 +57,14 @@ struct Server {
     registry: Registry,
 }
 
-fn server(corefile: &str, before: Option<Rewrite>) -> Server {
+fn server(corefile: &str, before: Option<Box<dyn Plugin>>) -> Server {
     let zones = ["example.".parse().unwrap()];
     let config = configure(corefile, |directives| AclConfig::parse(directives, &zones)).unwrap();
     let registry = Registry::new();
     let metrics = PluginMetrics::register(&registry).unwrap();
     let site = Site { server: "dns://:53", view: "", zones: &zones, metrics: &metrics };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
-    plugins.extend(before.map(|plugin| Box::new(plugin) as Box<dyn Plugin>));
+    plugins.extend(before);
     plugins.push(config.set_up(&site).unwrap());
     plugins.push(Box::new(Answers));
     let mut router = Router::default();
@@ -96,9 +96,8 @@ impl Server {
         let counts = families.iter().flat_map(|family| {
             family.get_metric().iter().map(move |metric| {
                 let labels: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
-                let name = family.name().trim_start_matches("coredns_acl_");
-                let name = name.trim_end_matches("_requests_total");
-                format!("{name} {} {}", labels.join(","), metric.get_counter().get_value())
+                let action = family.name().split('_').nth(2).unwrap_or_default();
+                format!("{action} {} {}", labels.join(","), metric.get_counter().get_value())
             })
         });
         counts.collect()
@@ -174,7 +173,7 @@ async fn a_name_that_another_plugin_made_is_checked_as_well() {
     for rewrite in
         [Rewrite::Rest("a.secret.example.", RecordType::A), Rewrite::InPlace("a.secret.example.")]
     {
-        let server = server(corefile, Some(rewrite));
+        let server = server(corefile, Some(Box::new(rewrite)));
         assert_eq!(server.outcome("open.example.", RecordType::A, "10.0.0.1").await, "block");
     }
 }
@@ -185,11 +184,37 @@ async fn the_name_and_the_type_as_asked_are_checked_as_well() {
     for rewrite in
         [Rewrite::Rest("open.example.", RecordType::A), Rewrite::InPlace("open.example.")]
     {
-        let server = server(corefile, Some(rewrite));
+        let server = server(corefile, Some(Box::new(rewrite)));
         assert_eq!(server.outcome("a.secret.example.", RecordType::A, "10.0.0.1").await, "block");
         assert_eq!(server.outcome("x.example.", RecordType::A, "10.0.0.1").await, "allow");
         assert_eq!(server.outcome("x.example.", RecordType::ANY, "10.0.0.1").await, "filter");
     }
+}
+
+/// Follows an alias through the server, as `kubernetes` does for ExternalName.
+#[derive(Debug)]
+struct Alias;
+
+impl Plugin for Alias {
+    fn name(&self) -> &'static str {
+        "alias"
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
+        if query.lower != "alias.example.".parse().unwrap() {
+            return Handling::NEXT;
+        }
+        let target = query.for_question("a.secret.example.".parse().unwrap(), query.qtype);
+        let found = context.lookup(target);
+        Handling::Later(Box::pin(async move { found.await.map_or(Outcome::Drop, Outcome::Reply) }))
+    }
+}
+
+#[tokio::test]
+async fn the_target_of_an_alias_is_checked_as_a_question_of_its_own() {
+    let server = server("acl secret.example {\nblock type A\n}", Some(Box::new(Alias)));
+    assert_eq!(server.outcome("alias.example.", RecordType::A, "10.0.0.1").await, "block");
+    assert_eq!(server.outcome("alias.example.", RecordType::MX, "10.0.0.1").await, "allow");
 }
 
 #[tokio::test]
