@@ -58,7 +58,8 @@ pub struct ListenerId(pub usize);
 pub struct Answered<'a> {
     /// The block; none when no zone matches.
     pub block: Option<&'a Block>,
-    /// How many plugins of the block saw the query and let it pass: those that see what was sent.
+    /// How many plugins of the block saw the query, or what was sent on for it, and let it pass: those that see
+    /// what was sent.
     pub passed: usize,
     /// The reply; none when the query is dropped.
     pub reply: Option<Reply>,

@@ -65,7 +65,8 @@ pub trait Plugin: Send + Sync + Debug {
     /// Looks at a reply on its way out, when the plugin let the query pass.
     fn reply(&self, _query: &Query, _reply: &mut Reply, _context: &Context<'_>) {}
 
-    /// Learns what was sent to the client, when the plugin let the query pass.
+    /// Learns what was sent to the client, when the plugin let the query pass, or what another plugin sent on for
+    /// it with [`Context::rest`].
     fn sent(&self, _query: &Query, _sent: &Sent<'_>) {}
 
     /// Returns what the plugin knows about a query under a label such as `kubernetes/service`.

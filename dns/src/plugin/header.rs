@@ -21,6 +21,16 @@ enum Flag {
     RecursionDesired,
 }
 
+impl Flag {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Authoritative => "AA",
+            Self::RecursionAvailable => "RA",
+            Self::RecursionDesired => "RD",
+        }
+    }
+}
+
 impl HeaderConfig {
     /// Reads the `header` directives of a server block: lines of `query|response set|clear FLAGS...`; without the
     /// first word a line is about responses.
@@ -130,7 +140,7 @@ impl Plugin for Header {
                 Flag::RecursionDesired => reply.recursion_desired = Some(*state),
             }
             context.note(self.name(), || {
-                format!("{flag:?} of the reply becomes {}", u8::from(*state))
+                format!("{} of the reply becomes {}", flag.name(), u8::from(*state))
             });
         }
     }
