@@ -2,6 +2,7 @@
 
 pub mod error_flush;
 pub mod health_probe;
+pub mod hostname;
 pub mod http;
 pub mod interfaces;
 pub mod open_files;

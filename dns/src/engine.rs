@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName};
 
-pub use context::{Context, Step, Trace};
+pub use context::{Asked, Context, Step, Trace};
 pub use metadata::Metadata;
 pub use router::Router;
 
@@ -59,7 +59,8 @@ pub struct ListenerId(pub usize);
 pub struct Answered<'a> {
     /// The block; none when no zone matches.
     pub block: Option<&'a Block>,
-    /// How many plugins of the block saw the query and let it pass: those that see what was sent.
+    /// How many plugins of the block saw the query, or what was sent on for it, and let it pass: those that see
+    /// what was sent.
     pub passed: usize,
     /// The reply; none when the query is dropped.
     pub reply: Option<Reply>,
@@ -92,12 +93,13 @@ impl Engine {
         query: &mut Query,
         trace: Option<&Trace>,
     ) -> Answered<'a> {
-        let context = Context::new(self, listener, trace);
+        let asked = Asked::of(query);
+        let context = Context::new(self, listener, trace, &asked);
         self.answer_in(query, &context).await
     }
 
     async fn answer_in<'a>(&'a self, query: &mut Query, context: &Context<'_>) -> Answered<'a> {
-        let Some((index, block)) = self.route(context.listener(), query) else {
+        let Some((index, block)) = self.route(query, context) else {
             let reply = Reply::refused(
                 ExtendedErrorCode::NotAuthoritative,
                 "no server block serves this name",
@@ -112,8 +114,8 @@ impl Engine {
             return Answered { block: Some(block), passed: 0, reply: Some(reply) };
         }
         let context = context.at(Place { block: index, plugin: 0 });
-        let (passed, reply) = block.run(query, &context).await;
-        Answered { block: Some(block), passed, reply }
+        let reply = block.run(query, &context).await;
+        Answered { block: Some(block), passed: context.asked().passed(), reply }
     }
 
     /// Returns the first listener where a server block serves the query's name.
@@ -124,16 +126,26 @@ impl Engine {
 
     /// Returns the number of the server block that a query on a listener belongs to.
     pub(crate) fn block_of(&self, listener: ListenerId, query: &Query) -> Option<usize> {
-        self.route(listener, query).map(|(index, _)| index)
+        let asked = Asked::of(query);
+        let context = Context::new(self, listener, None, &asked);
+        self.route(query, &context).map(|(index, _)| index)
     }
 
     /// Returns the first block for the name that takes the query, with its index.
-    fn route(&self, listener: ListenerId, query: &Query) -> Option<(usize, &Block)> {
+    fn route(&self, query: &Query, context: &Context<'_>) -> Option<(usize, &Block)> {
+        let listener = context.listener();
         let (_, router) = self.0.routers.iter().find(|(id, _)| *id == listener)?;
         let mut blocks = router.blocks_of(&query.lower, query.qtype);
         blocks.find_map(|index| {
             let block = self.0.blocks.get(index)?;
-            block.takes(query).then_some((index, block))
+            let takes = block.takes(query);
+            if let Some(view) = &block.view {
+                let verb = if takes { "takes" } else { "does not take" };
+                context.note("view", || {
+                    format!("the view {} of {} {verb} the query", view.name(), block.position)
+                });
+            }
+            takes.then_some((index, block))
         })
     }
 
@@ -147,7 +159,10 @@ impl Engine {
         mut query: Query,
         context: Context<'a>,
     ) -> BoxFuture<'a, Option<Reply>> {
-        Box::pin(async move { self.answer_in(&mut query, &context).await.reply })
+        Box::pin(async move {
+            let asked = Asked::of(&query);
+            self.answer_in(&mut query, &context.asking(&asked)).await.reply
+        })
     }
 }
 
@@ -176,22 +191,28 @@ impl Block {
     }
 
     /// Sends a query through the plugins from the context's place on, and the reply back through those that
-    /// let it pass. Also returns the index of the plugin that answered.
-    async fn run(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
+    /// let it pass.
+    async fn run(&self, query: &mut Query, context: &Context<'_>) -> Option<Reply> {
         let (passed, reply) = self.run_in(query, context).await;
-        let Some(mut reply) = reply else { return (passed, None) };
+        context.note_passed(passed);
+        let mut reply = reply?;
         for at in (context.first_plugin()..passed).rev() {
             self.plugins[at].reply(query, &mut reply, &context.before(at));
         }
-        (passed, Some(reply))
+        Some(reply)
     }
 
+    /// Sends a query on its way in. Also returns the index of the plugin that answered.
     async fn run_in(&self, query: &mut Query, context: &Context<'_>) -> (usize, Option<Reply>) {
         for (at, plugin) in self.plugins.iter().enumerate().skip(context.first_plugin()) {
             let context = context.before(at);
             let outcome = match plugin.query(query, &context) {
                 Handling::Now(outcome) => outcome,
-                Handling::Later(future) => future.await,
+                Handling::Later(future) => {
+                    // Who waits may give up, and then has to know how far the query came.
+                    context.note_passed(at);
+                    future.await
+                }
             };
             match outcome {
                 Outcome::Next => {}

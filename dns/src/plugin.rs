@@ -4,13 +4,21 @@
 //! Corefile). Each looks at it on the way in, and either answers or lets it pass; those that let
 //! it pass see the reply on the way out, last one first.
 
+pub mod acl;
+pub mod any;
 pub(crate) mod arguments;
 pub mod bind;
+pub mod bufsize;
 pub mod cache;
+pub mod cancel;
+pub mod chaos;
+pub(crate) mod debug;
 mod directive;
+pub mod erratic;
 pub mod errors;
 mod fallthrough;
 pub mod forward;
+pub mod header;
 pub mod health;
 pub mod k8s_external;
 pub mod kubernetes;
@@ -19,8 +27,10 @@ mod listen_address;
 pub mod loadbalance;
 pub mod log;
 pub mod metadata;
+pub mod minimal;
 pub(crate) mod mnemonic;
 pub mod multisocket;
+pub mod nsid;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
@@ -30,6 +40,7 @@ mod setup;
 pub(crate) mod testing;
 pub mod timeouts;
 pub mod tls;
+pub mod view;
 pub mod whoami;
 
 use std::fmt::Debug;
@@ -60,7 +71,8 @@ pub trait Plugin: Send + Sync + Debug {
     /// Looks at a reply on its way out, when the plugin let the query pass.
     fn reply(&self, _query: &Query, _reply: &mut Reply, _context: &Context<'_>) {}
 
-    /// Learns what was sent to the client, when the plugin let the query pass.
+    /// Learns what was sent to the client, when the plugin let the query pass, or what another plugin sent on for
+    /// it with [`Context::rest`].
     fn sent(&self, _query: &Query, _sent: &Sent<'_>) {}
 
     /// Returns what the plugin knows about a query under a label such as `kubernetes/service`.

@@ -58,6 +58,10 @@ pub enum ExtendedErrorCode {
     Other = 0,
     /// 14: Not Ready.
     NotReady = 14,
+    /// 15: Blocked.
+    Blocked = 15,
+    /// 17: Filtered.
+    Filtered = 17,
     /// 18: Prohibited.
     Prohibited = 18,
     /// 20: Not Authoritative.

@@ -44,16 +44,20 @@ pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
         banner::print_facts(&arguments);
         return Ok(());
     }
-    let output = logging::start();
+    let (output, verbosity) = logging::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(arguments, &output));
+    let result = runtime.block_on(serve(arguments, &output, verbosity));
     // What is still being read must not keep the process.
     runtime.shutdown_background();
     output.flush();
     result
 }
 
-async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
+async fn serve(
+    arguments: DnsArguments,
+    output: &Output,
+    verbosity: logging::Verbosity,
+) -> Result<()> {
     let mut signals = life::Signals::listen()?;
     life::handle_other_signals(output)?;
     if let Err(error) = raise_limit() {
@@ -66,6 +70,7 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     };
     let loaded = Arc::new(corefile::load(&choice)?);
     logging::log_panics(loaded.wants_stacktraces());
+    verbosity.set(loaded.wants_every_decision());
     let mut listener_ids = ListenerIds::default();
     let ids = listener_ids.of(&loaded.config.listeners);
     let listeners = server::bind(&loaded.config.listeners)?;
@@ -94,7 +99,7 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
     }
-    let started = Started { choice, loaded, listener_ids, built, server, http };
+    let started = Started { choice, loaded, listener_ids, built, server, http, verbosity };
     life::live(Reloader::new(started, output)?, signals).await;
     Ok(())
 }

@@ -16,16 +16,46 @@ use crate::output::Output;
 /// cause; `cluster-source` logs the cause, once.
 const LEVELS: &str = "info,kube_client=off";
 
+/// What is logged once a Corefile has the plugin `debug`, unless `PORTOLAN_LOG` says otherwise.
+const DEBUG_LEVELS: &str = "info,portolan=debug,portolan_dns=debug,kube_client=off";
+
+/// Chooses what is logged while the process runs.
+pub(crate) struct Verbosity(Option<Box<dyn Fn(EnvFilter) + Send + Sync>>);
+
+impl Verbosity {
+    /// From here on logs what is done to each query, or no longer. An explicit `PORTOLAN_LOG` stays.
+    pub(crate) fn set(&self, every_decision: bool) {
+        let levels = if every_decision { DEBUG_LEVELS } else { LEVELS };
+        if let Some(choose) = &self.0 {
+            choose(EnvFilter::new(levels));
+        }
+    }
+}
+
+impl fmt::Debug for Verbosity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verbosity").field(&self.0.is_some()).finish()
+    }
+}
+
 /// Sends the events of all crates to the output. `PORTOLAN_LOG` chooses levels (`debug`,
 /// `portolan_dns=debug`); `info` otherwise.
-pub(crate) fn start() -> Output {
+pub(crate) fn start() -> (Output, Verbosity) {
     let output = Output::start();
-    let filter = EnvFilter::try_from_env("PORTOLAN_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
+    let from_environment = EnvFilter::try_from_env("PORTOLAN_LOG").ok();
+    let is_fixed = from_environment.is_some();
+    let filter = from_environment.unwrap_or_else(|| EnvFilter::new(LEVELS));
     let lines = output.clone();
     let events = subscriber().with_env_filter(filter).event_format(Lines);
+    let events = events.with_writer(move || lines.line()).with_filter_reloading();
+    let filter = events.reload_handle();
     // Fails only when a subscriber is there already, which then gets the events.
-    let _ = events.with_writer(move || lines.line()).try_init();
-    output
+    let _ = events.try_init();
+    let choose = move |levels| {
+        // Fails only when the subscriber is gone.
+        let _ = filter.reload(levels);
+    };
+    (output, Verbosity((!is_fixed).then(|| Box::new(choose) as _)))
 }
 
 /// Returns the sink of plugins that write lines.

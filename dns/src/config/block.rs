@@ -11,24 +11,34 @@ use super::registry::{self, Support};
 use crate::corefile::{
     CorefileError, Directive, Position, ServerBlock, Token, Transport, ZoneKey, zone_keys,
 };
+use crate::plugin::acl::AclConfig;
+use crate::plugin::any::AnyConfig;
 use crate::plugin::bind::BindConfig;
+use crate::plugin::bufsize::BufsizeConfig;
 use crate::plugin::cache::CacheConfig;
+use crate::plugin::cancel::CancelConfig;
+use crate::plugin::chaos::ChaosConfig;
+use crate::plugin::erratic::ErraticConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
+use crate::plugin::header::HeaderConfig;
 use crate::plugin::health::HealthConfig;
 use crate::plugin::k8s_external::K8sExternalConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
+use crate::plugin::minimal::MinimalConfig;
 use crate::plugin::multisocket::MultisocketConfig;
+use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
+use crate::plugin::view::View;
 use crate::plugin::whoami::WhoamiConfig;
-use crate::plugin::{Filter, Setup};
+use crate::plugin::{Filter, Setup, debug};
 
 /// A server block: the zones it serves, where, and with which plugins.
 #[derive(Debug)]
@@ -53,6 +63,8 @@ pub struct BlockConfig {
     pub ready: Option<ReadyConfig>,
     /// `reload`.
     pub reload: Option<ReloadConfig>,
+    /// `debug`: what is done to each query is logged.
+    pub debug: bool,
     /// `metadata`: the zones in whose names queries have metadata.
     pub metadata: Vec<LowerName>,
     /// `view`: which queries the block takes.
@@ -109,6 +121,7 @@ impl BlockConfig {
             health: None,
             ready: None,
             reload: None,
+            debug: false,
             metadata: Vec::new(),
             view: None,
             plugins: Vec::new(),
@@ -162,6 +175,10 @@ impl BlockConfig {
                 self.tls = TlsConfig::parse(directives)?;
                 return Ok(());
             }
+            "debug" => {
+                self.debug = debug::parse(directives)?;
+                return Ok(());
+            }
             "ready" => {
                 self.ready = Some(ReadyConfig::parse(directives)?);
                 return Ok(());
@@ -174,10 +191,23 @@ impl BlockConfig {
                 self.health = Some(HealthConfig::parse(directives)?);
                 return Ok(());
             }
+            "view" => {
+                self.view = Some(Arc::new(View::parse(directives)?));
+                return Ok(());
+            }
             "metadata" => {
                 self.metadata = MetadataConfig::parse(directives, &self.zones)?.zones;
                 return Ok(());
             }
+            "acl" => PluginConfig::Plain(Box::new(AclConfig::parse(directives, &self.zones)?)),
+            "any" => PluginConfig::Plain(Box::new(AnyConfig::parse(directives)?)),
+            "bufsize" => PluginConfig::Plain(Box::new(BufsizeConfig::parse(directives)?)),
+            "cancel" => PluginConfig::Plain(Box::new(CancelConfig::parse(directives)?)),
+            "chaos" => PluginConfig::Plain(Box::new(ChaosConfig::parse(directives)?)),
+            "erratic" => PluginConfig::Plain(Box::new(ErraticConfig::parse(directives)?)),
+            "header" => PluginConfig::Plain(Box::new(HeaderConfig::parse(directives)?)),
+            "minimal" => PluginConfig::Plain(Box::new(MinimalConfig::parse(directives)?)),
+            "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
             "forward" => {
                 return self.add_forwards(directives, around);
             }

@@ -1,9 +1,11 @@
 //! What a plugin may ask of the server around it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use hickory_proto::rr::{LowerName, RecordType};
 use serde::Serialize;
 
 use super::{Block, Engine, ListenerId, MAX_LOOKUP_DEPTH, Metadata};
@@ -17,6 +19,18 @@ pub struct Context<'a> {
     place: Place,
     depth: u8,
     trace: Option<&'a Trace>,
+    asked: &'a Asked,
+}
+
+/// A question as it came to the server, whatever plugins make of it, and how far it has come.
+#[derive(Debug)]
+pub struct Asked {
+    /// The qname.
+    pub name: LowerName,
+    /// The qtype.
+    pub qtype: RecordType,
+    /// How many plugins of the block let it, or what [`Context::rest`] sent on for it, pass.
+    passed: AtomicUsize,
 }
 
 /// A plugin of a block, as indexes.
@@ -47,8 +61,26 @@ pub struct Step {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(engine: &'a Engine, listener: ListenerId, trace: Option<&'a Trace>) -> Self {
-        Self { engine, listener, place: Place::default(), depth: 0, trace }
+    pub(super) fn new(
+        engine: &'a Engine,
+        listener: ListenerId,
+        trace: Option<&'a Trace>,
+        asked: &'a Asked,
+    ) -> Self {
+        Self { engine, listener, place: Place::default(), depth: 0, trace, asked }
+    }
+
+    /// Returns the same context for a question that the server asks itself.
+    pub(super) fn asking<'b>(self, asked: &'b Asked) -> Context<'b>
+    where
+        'a: 'b,
+    {
+        Context { asked, ..self }
+    }
+
+    /// Notes that the query, or what was sent on for it, passed the first plugins of its block.
+    pub(super) fn note_passed(&self, plugins: usize) {
+        self.asked.passed.fetch_max(plugins, Ordering::Relaxed);
     }
 
     pub(super) fn listener(&self) -> ListenerId {
@@ -68,6 +100,12 @@ impl<'a> Context<'a> {
     /// Returns the index of the plugin that is asked first.
     pub(super) fn first_plugin(&self) -> usize {
         self.place.plugin
+    }
+
+    /// Returns the question as the client, or the server itself in [`Context::lookup`], asked it: policy has to
+    /// hold for it as well as for what earlier plugins made of it.
+    pub fn asked(&self) -> &'a Asked {
+        self.asked
     }
 
     fn block(&self) -> Option<&'a Block> {
@@ -92,7 +130,17 @@ impl<'a> Context<'a> {
     pub fn rest(&self, mut query: Query) -> BoxFuture<'a, Option<Reply>> {
         let Some(block) = self.block() else { return Box::pin(std::future::ready(None)) };
         let after = self.before(self.place.plugin + 1);
-        Box::pin(async move { block.run(&mut query, &after).await.1 })
+        Box::pin(async move { block.run(&mut query, &after).await })
+    }
+
+    /// Sends a reply of its own back through the plugins after the one that asks, as far as they let the query
+    /// pass: when it gave up waiting for [`Context::rest`].
+    pub fn send_back(&self, query: &Query, reply: &mut Reply) {
+        let Some(block) = self.block() else { return };
+        let passed = self.asked.passed().min(block.plugins.len());
+        for at in (self.place.plugin + 1..passed).rev() {
+            block.plugins[at].reply(query, reply, &self.before(at));
+        }
     }
 
     /// Like [`Context::rest`], for a task that goes on when the client has its answer: to fill a cache.
@@ -100,8 +148,10 @@ impl<'a> Context<'a> {
     pub fn detached_rest(&self, query: Query) -> BoxFuture<'static, Option<Reply>> {
         let (engine, listener, place, depth) =
             (self.engine.clone(), self.listener, self.place, self.depth);
+        let asked = Asked::new(self.asked.name.clone(), self.asked.qtype);
         Box::pin(async move {
-            let context = Context { engine: &engine, listener, place, depth, trace: None };
+            let asked = &asked;
+            let context = Context { engine: &engine, listener, place, depth, trace: None, asked };
             context.rest(query).await
         })
     }
@@ -114,18 +164,49 @@ impl<'a> Context<'a> {
         self.block().map_or_else(Metadata::default, |block| Metadata::of(block, query))
     }
 
-    /// Notes what a plugin did, when somebody asked for an explanation.
+    /// Notes what a plugin did, when somebody asked for an explanation; logs it when `debug` wants every decision.
     pub fn note(&self, plugin: &'static str, text: impl FnOnce() -> String) {
-        let Some(trace) = self.trace else { return };
+        let Some(trace) = self.trace else {
+            if is_debugging() {
+                let plugin = if plugin.is_empty() { "server" } else { plugin };
+                tracing::debug!(name = %self.asked.name, plugin, step = text(), "decided");
+            }
+            return;
+        };
         let step = Step { depth: self.depth, plugin, text: text(), after: trace.start.elapsed() };
         if let Ok(mut steps) = trace.steps.lock() {
             steps.push(step);
         }
     }
 
-    /// Says whether somebody asked for an explanation, so that it is worth its price.
+    /// Says whether somebody wants an explanation, so that it is worth its price.
     pub fn is_explaining(&self) -> bool {
-        self.trace.is_some()
+        self.trace.is_some() || is_debugging()
+    }
+}
+
+/// Says whether decisions are logged; costs a load from memory when they are not.
+fn is_debugging() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
+}
+
+impl Asked {
+    pub(super) fn new(name: LowerName, qtype: RecordType) -> Self {
+        Self { name, qtype, passed: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn of(query: &Query) -> Self {
+        Self::new(query.lower.clone(), query.qtype)
+    }
+
+    /// Returns how many plugins of the block let the question pass.
+    pub(super) fn passed(&self) -> usize {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    /// Says whether this is the question of a query.
+    pub fn is(&self, query: &Query) -> bool {
+        self.qtype == query.qtype && self.name == query.lower
     }
 }
 

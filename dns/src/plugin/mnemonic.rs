@@ -15,6 +15,54 @@ pub(crate) fn record_type(record_type: RecordType) -> Cow<'static, str> {
     }
 }
 
+/// The types of IANA's registry that hickory has no name for, as CoreDNS spells them.
+const MORE_TYPES: [(&str, u16); 28] = [
+    ("MD", 3),
+    ("MF", 4),
+    ("MB", 7),
+    ("MG", 8),
+    ("MR", 9),
+    ("MINFO", 14),
+    ("RP", 17),
+    ("AFSDB", 18),
+    ("X25", 19),
+    ("ISDN", 20),
+    ("RT", 21),
+    ("PX", 26),
+    ("GPOS", 27),
+    ("LOC", 29),
+    ("KX", 36),
+    ("APL", 42),
+    ("DHCID", 49),
+    ("HIP", 55),
+    ("TALINK", 58),
+    ("ZONEMD", 63),
+    ("SPF", 99),
+    ("NID", 104),
+    ("L32", 105),
+    ("L64", 106),
+    ("LP", 107),
+    ("EUI48", 108),
+    ("EUI64", 109),
+    ("URI", 256),
+];
+
+/// Reads the mnemonic of a type in any letter case, or `TYPE1234` (RFC 3597 §5); none of what is neither.
+pub(crate) fn parse_record_type(text: &str) -> Option<RecordType> {
+    let text = text.to_ascii_uppercase();
+    if text == "IXFR" {
+        return Some(RecordType::IXFR);
+    }
+    if let Some((_, code)) = MORE_TYPES.iter().find(|(name, _)| *name == text) {
+        return Some(RecordType::from(*code));
+    }
+    if let Some(code) = text.strip_prefix("TYPE") {
+        let is_number = code.bytes().all(|byte| byte.is_ascii_digit());
+        return code.parse().ok().filter(|_| is_number).map(|code: u16| RecordType::from(code));
+    }
+    text.parse().ok().filter(|_| text != "*")
+}
+
 /// Returns the mnemonic of a class; `CLASS1234` without one (RFC 3597 §5).
 pub(crate) fn class(class: DNSClass) -> Cow<'static, str> {
     match class {
@@ -34,6 +82,20 @@ pub(crate) fn response_code(code: ResponseCode) -> Cow<'static, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_from_text() {
+        let cases = [("A", 1), ("aaaa", 28), ("ANY", 255), ("IXFR", 251), ("AXFR", 252)];
+        for (text, code) in cases.into_iter().chain([("Loc", 29), ("TYPE65280", 65280)]) {
+            assert_eq!(parse_record_type(text).map(u16::from), Some(code), "{text}");
+        }
+        for text in ["", "*", "TYPE", "TYPE65536", "TYPE+1", "NOPE"] {
+            assert_eq!(parse_record_type(text), None, "{text}");
+        }
+        for (name, code) in MORE_TYPES {
+            assert!(matches!(RecordType::from(code), RecordType::Unknown(_)), "{name}");
+        }
+    }
 
     #[test]
     fn names_and_numbers() {

@@ -1,5 +1,6 @@
 //! The metrics of the plugins that have some of their own.
 
+use super::acl::AclMetrics;
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -9,6 +10,8 @@ use super::cache::CacheFamilies;
 #[derive(Clone, Debug)]
 pub struct PluginMetrics {
     pub(crate) cache: CacheFamilies,
+    /// `acl`.
+    pub acl: AclMetrics,
 }
 
 /// Makes families that a registry knows.
@@ -22,7 +25,7 @@ impl PluginMetrics {
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let families = Families(registry);
-        Ok(Self { cache: CacheFamilies::register(families)? })
+        Ok(Self { acl: AclMetrics::register(families)?, cache: CacheFamilies::register(families)? })
     }
 }
 

@@ -121,3 +121,29 @@ pub(crate) async fn answer(plugin: impl Plugin + 'static, query: Query, reply: R
     let mut query = query;
     engine.answer(ListenerId(0), &mut query, None).await.reply.unwrap()
 }
+
+/// Keeps the query that comes to it.
+#[derive(Clone, Default, Debug)]
+struct Seen(Arc<Mutex<Option<Query>>>);
+
+impl Plugin for Seen {
+    fn name(&self) -> &'static str {
+        "seen"
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
+        *self.0.lock().unwrap() = Some(query.clone());
+        Handling::reply(Reply::default())
+    }
+}
+
+/// Sends a query through a plugin and returns it as the next one sees it; none when it does not come there.
+pub(crate) async fn passed_on(plugin: impl Plugin + 'static, mut query: Query) -> Option<Query> {
+    let seen = Seen::default();
+    let plugins: Vec<Box<dyn Plugin>> = vec![Box::new(plugin), Box::new(seen.clone())];
+    let mut router = Router::default();
+    router.add(Name::root().into(), 0);
+    let engine = Engine::new(vec![Block::new("Corefile:1", plugins)], vec![router]);
+    engine.answer(ListenerId(0), &mut query, None).await;
+    seen.0.lock().unwrap().take()
+}

@@ -26,6 +26,9 @@ const MAX_EXTRA_TEXT: usize = 128;
 /// The most octets of options in a reply, so that the question always fits beside them.
 const MAX_OPTIONS: usize = 192;
 
+/// Octets of an option before its data.
+const OPTION_HEADER: usize = 4;
+
 /// Octets of an OPT record without options.
 const EMPTY_OPT: usize = 11;
 
@@ -93,14 +96,18 @@ fn flags_of(query: &Query, reply: &Reply, truncated: bool) -> u16 {
 /// Returns the OPT record of a reply; empty for clients without EDNS.
 fn opt_record(query: &Query, reply: &Reply) -> Vec<u8> {
     let Some(edns) = &query.edns else { return Vec::new() };
-    let mut options = reply.extended_error.as_ref().map(extended_error).unwrap_or_default();
+    let mut options = Vec::new();
     for (code, data) in &reply.options {
         push_option(&mut options, *code, data);
+    }
+    if let Some(error) = &reply.extended_error {
+        push_extended_error(&mut options, error);
     }
     let mut opt = Vec::with_capacity(EMPTY_OPT + options.len());
     opt.push(0);
     opt.extend(TYPE_OPT.to_be_bytes());
-    opt.extend(edns.max_payload().max(MIN_PAYLOAD).to_be_bytes());
+    let payload = edns.max_payload().min(reply.size_limit.unwrap_or(u16::MAX));
+    opt.extend(payload.max(MIN_PAYLOAD).to_be_bytes());
     let dnssec_ok = if query.dnssec_ok() { 0x80 } else { 0 };
     opt.extend([reply.rcode.high(), 0, dnssec_ok, 0]);
     opt.extend(u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
@@ -110,13 +117,25 @@ fn opt_record(query: &Query, reply: &Reply) -> Vec<u8> {
 
 /// Appends an option; one that leaves no room for a question and an answer is left out.
 fn push_option(options: &mut Vec<u8>, code: u16, data: &[u8]) {
-    if options.len() + data.len() > MAX_OPTIONS {
+    if options.len() + OPTION_HEADER + data.len() > MAX_OPTIONS {
         return;
     }
     let Ok(length) = u16::try_from(data.len()) else { return };
     options.extend(code.to_be_bytes());
     options.extend(length.to_be_bytes());
     options.extend_from_slice(data);
+}
+
+/// Appends an Extended DNS Error (RFC 8914 §2), its text cut to the room that is left.
+fn push_extended_error(options: &mut Vec<u8>, error: &ExtendedError) {
+    let room = MAX_OPTIONS.saturating_sub(options.len() + OPTION_HEADER + 2);
+    let mut end = error.text.len().min(MAX_EXTRA_TEXT).min(room);
+    while !error.text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut data = (error.code as u16).to_be_bytes().to_vec();
+    data.extend_from_slice(&error.text.as_bytes()[..end]);
+    push_option(options, OPTION_EXTENDED_ERROR, &data);
 }
 
 /// Returns the most octets that the reply's message may have.
@@ -126,19 +145,6 @@ fn limit_of(query: &Query, reply: &Reply) -> u16 {
         (Protocol::Udp, Some(cap)) => limit.min(cap).max(MIN_PAYLOAD),
         _ => limit,
     }
-}
-
-fn extended_error(error: &ExtendedError) -> Vec<u8> {
-    let mut end = error.text.len().min(MAX_EXTRA_TEXT);
-    while !error.text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &error.text.as_bytes()[..end];
-    let length = u16::try_from(2 + text.len()).unwrap_or(2);
-    let words = [OPTION_EXTENDED_ERROR, length, error.code as u16];
-    let mut option: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-    option.extend_from_slice(text);
-    option
 }
 
 struct Writer {

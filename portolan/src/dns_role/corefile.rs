@@ -184,6 +184,11 @@ impl Loaded {
         plugins.any(|plugin| matches!(plugin, PluginConfig::Errors(errors) if errors.stacktrace))
     }
 
+    /// Says whether a `debug` asks for what is done to each query.
+    pub(crate) fn wants_every_decision(&self) -> bool {
+        self.config.blocks.iter().any(|block| block.debug)
+    }
+
     /// Returns how long the server goes on after it was told to stop: the longest `lameduck`.
     pub(crate) fn lameduck(&self) -> Duration {
         let health = self.config.blocks.iter().filter_map(|block| block.health.as_ref());

@@ -25,7 +25,7 @@ use super::Built;
 use super::build::Assembly;
 use super::corefile::{self, Choice, Loaded};
 use super::endpoints::{EndpointChanges, Serving};
-use crate::logging::in_words;
+use crate::logging::{Verbosity, in_words};
 use crate::output::Output;
 
 /// How often a server looks for a change that no Corefile asks it to look for: never. SIGUSR1 still works.
@@ -45,6 +45,7 @@ pub(crate) struct Reloader {
     /// The HTTP endpoints.
     pub http: Serving,
     metrics: ReloadMetrics,
+    verbosity: Verbosity,
     output: Output,
 }
 
@@ -57,6 +58,7 @@ pub(crate) struct Started {
     pub built: Arc<Built>,
     pub server: Server,
     pub http: Serving,
+    pub verbosity: Verbosity,
 }
 
 /// A changed Corefile with everything that it needs: only the swap is left.
@@ -106,11 +108,22 @@ impl Reloader {
     /// # Errors
     /// The registry has the metrics of reloads already.
     pub(crate) fn new(started: Started, output: &Output) -> Result<Self> {
-        let Started { choice, loaded, listener_ids, built, server, http } = started;
+        let Started { choice, loaded, listener_ids, built, server, http, verbosity } = started;
         let metrics = ReloadMetrics::register(&built.registry)?;
         metrics.set_version(&loaded.text);
         let (refused, output) = (None, output.clone());
-        Ok(Self { choice, loaded, refused, listener_ids, built, server, http, metrics, output })
+        Ok(Self {
+            choice,
+            loaded,
+            refused,
+            listener_ids,
+            built,
+            server,
+            http,
+            metrics,
+            verbosity,
+            output,
+        })
     }
 
     /// Returns how long the server goes on after it was told to stop.
@@ -204,6 +217,7 @@ impl Reloader {
         }
         self.http.apply(endpoints).await;
         crate::logging::log_panics(loaded.wants_stacktraces());
+        self.verbosity.set(loaded.wants_every_decision());
         self.refused = None;
         self.metrics.set_version(&loaded.text);
         self.loaded = Arc::new(loaded);
