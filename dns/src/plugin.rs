@@ -7,6 +7,7 @@
 pub(crate) mod arguments;
 pub mod bind;
 mod directive;
+pub mod dns64;
 pub mod errors;
 mod fallthrough;
 pub mod forward;
@@ -21,6 +22,8 @@ pub(crate) mod mnemonic;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod setup;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -12,6 +12,7 @@ use crate::corefile::{
     CorefileError, Directive, Position, ServerBlock, Token, Transport, ZoneKey, zone_keys,
 };
 use crate::plugin::bind::BindConfig;
+use crate::plugin::dns64::Dns64Config;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
@@ -137,6 +138,7 @@ impl BlockConfig {
             "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
+            "dns64" => PluginConfig::Plain(Box::new(Dns64Config::parse(directives)?)),
             "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
             "kubernetes" => {
                 let config = KubernetesConfig::parse(directives, &self.zones)?;

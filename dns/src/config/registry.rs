@@ -45,7 +45,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("log", Support::Available),
     ("dnstap", Support::Planned),
     ("local", Support::Planned),
-    ("dns64", Support::Planned),
+    ("dns64", Support::Available),
     ("any", Support::Planned),
     ("chaos", Support::Planned),
     ("loadbalance", Support::Available),

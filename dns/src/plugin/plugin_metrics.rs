@@ -5,7 +5,10 @@ use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
-pub struct PluginMetrics {}
+pub struct PluginMetrics {
+    /// `coredns_dns64_requests_translated_total`, by server.
+    pub(crate) dns64_translated: IntCounterVec,
+}
 
 /// Makes families that a registry knows.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +20,14 @@ impl PluginMetrics {
     /// # Errors
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
-        let _families = Families(registry);
-        Ok(Self {})
+        let families = Families(registry);
+        Ok(Self {
+            dns64_translated: families.counter(
+                "coredns_dns64_requests_translated_total",
+                "Counter of DNS requests translated by dns64.",
+                &["server"],
+            )?,
+        })
     }
 }
 
