@@ -5,6 +5,7 @@
 //! it pass see the reply on the way out, last one first.
 
 pub(crate) mod arguments;
+pub mod autopath;
 pub mod bind;
 mod directive;
 pub mod dns64;

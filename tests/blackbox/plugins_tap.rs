@@ -6,7 +6,7 @@ use portolan_tests::client::http_get;
 use portolan_tests::dig::dig;
 use portolan_tests::fixture;
 use portolan_tests::namespace::inside;
-use portolan_tests::server::Server;
+use portolan_tests::server::{Server, write};
 use portolan_tests::upstream::Upstream;
 
 /// Returns the value of a metric without labels but `server`; none while it is not there.
@@ -39,4 +39,52 @@ fn dns64_translates_for_clients_over_ipv6() {
         let translated = metric(&mut server, "coredns_dns64_requests_translated_total");
         assert_eq!(translated, Some(2));
     });
+}
+
+#[test]
+fn autopath_answers_the_first_question_of_a_search() {
+    inside("autopath_answers_the_first_question_of_a_search", || {
+        let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));
+        let directory = tempfile::tempdir().unwrap();
+        let list = directory.path().join("resolv.conf");
+        write(&list, "search shop.svc.cluster.local svc.cluster.local example.org\n");
+        let mut server = Server::start(&format!(
+            ".:0 {{\n autopath {}\n prometheus 127.0.0.1:0\n forward . {}\n}}\n",
+            list.display(),
+            upstream.address
+        ));
+        // A name, the rcode, and the answer.
+        let cases: [(&str, &str, &[&str]); 5] = [
+            (
+                "edge.shop.svc.cluster.local",
+                "NOERROR",
+                &[
+                    "edge.shop.svc.cluster.local. 300 IN CNAME edge.example.org.",
+                    "edge.example.org. 300 IN A 192.0.2.81",
+                ],
+            ),
+            (
+                "www.example.com.shop.svc.cluster.local",
+                "NOERROR",
+                &[
+                    "www.example.com.shop.svc.cluster.local. 300 IN CNAME www.example.com.",
+                    "www.example.com. 300 IN CNAME example.com.",
+                    "example.com. 300 IN A 192.0.2.80",
+                ],
+            ),
+            ("nowhere.shop.svc.cluster.local", "NXDOMAIN", &[]),
+            ("edge.svc.cluster.local", "NXDOMAIN", &[]),
+            ("edge.example.org", "NOERROR", &["edge.example.org. 300 IN A 192.0.2.81"]),
+        ];
+        for (name, status, answer) in cases {
+            let reply = dig(server.address(), name);
+            assert_eq!((reply.status.as_str(), &reply.answer[..]), (status, &owned(answer)[..]));
+            assert_eq!(reply.question, [format!("{name}. IN A")], "{}", reply.text);
+        }
+        assert_eq!(metric(&mut server, "coredns_autopath_success_total"), Some(2));
+    });
+}
+
+fn owned(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
 }

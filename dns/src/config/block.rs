@@ -11,6 +11,7 @@ use super::registry::{self, Support};
 use crate::corefile::{
     CorefileError, Directive, Position, ServerBlock, Token, Transport, ZoneKey, zone_keys,
 };
+use crate::plugin::autopath::AutopathConfig;
 use crate::plugin::bind::BindConfig;
 use crate::plugin::dns64::Dns64Config;
 use crate::plugin::errors::ErrorsConfig;
@@ -59,6 +60,8 @@ pub enum PluginConfig {
     Log(LogConfig),
     /// `loadbalance`.
     Loadbalance(LoadbalanceConfig),
+    /// `autopath`.
+    Autopath(AutopathConfig),
     /// `kubernetes`.
     Kubernetes(Box<KubernetesConfig>),
     /// One `forward` of possibly several.
@@ -100,6 +103,9 @@ impl BlockConfig {
             let read = config.add(registry::PLUGINS[at].0, &directives, around);
             keep(&mut errors, read);
         }
+        if errors.is_empty() {
+            keep(&mut errors, config.check_autopath());
+        }
         errors.sort_by_key(|error| error.position().line);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
@@ -140,6 +146,10 @@ impl BlockConfig {
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
             "dns64" => PluginConfig::Plain(Box::new(Dns64Config::parse(directives)?)),
             "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
+            "autopath" => {
+                let config = AutopathConfig::parse(directives, &self.zones, around.files)?;
+                PluginConfig::Autopath(config)
+            }
             "kubernetes" => {
                 let config = KubernetesConfig::parse(directives, &self.zones)?;
                 PluginConfig::Kubernetes(Box::new(config))
@@ -152,6 +162,18 @@ impl BlockConfig {
 }
 
 impl BlockConfig {
+    /// Checks that an `autopath @kubernetes` knows the pods.
+    fn check_autopath(&self) -> Result<(), CorefileError> {
+        let pods = self.plugins.iter().find_map(|plugin| match plugin {
+            PluginConfig::Kubernetes(config) => Some(config.options.pods),
+            _ => None,
+        });
+        self.plugins.iter().try_for_each(|plugin| match plugin {
+            PluginConfig::Autopath(config) => config.check(pods),
+            _ => Ok(()),
+        })
+    }
+
     fn add_forwards(
         &mut self,
         directives: &[&Directive],

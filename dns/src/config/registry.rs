@@ -51,7 +51,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("loadbalance", Support::Available),
     ("tsig", Support::Unsupported("restrict clients with `acl`")),
     ("rewrite", Support::Planned),
-    ("autopath", Support::Planned),
+    ("autopath", Support::Available),
     ("acl", Support::Planned),
     ("cache", Support::Planned),
     ("header", Support::Planned),

@@ -36,6 +36,7 @@ fn names(config: &Config, block: usize) -> Vec<&'static str> {
             PluginConfig::Errors(_) => "errors",
             PluginConfig::Log(_) => "log",
             PluginConfig::Loadbalance(_) => "loadbalance",
+            PluginConfig::Autopath(_) => "autopath",
             PluginConfig::Kubernetes(_) => "kubernetes",
             PluginConfig::Forward(_) => "forward",
             PluginConfig::Plain(config) => config.name(),
@@ -83,6 +84,20 @@ fn every_mistake_of_a_corefile_is_found_at_once() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn autopath_by_pod_needs_to_know_the_pods() {
+    for (lines, remedy) in [
+        ("autopath @kubernetes", "needs the plugin kubernetes with 'pods verified'"),
+        ("autopath @kubernetes\nkubernetes", "write 'pods verified' in kubernetes"),
+    ] {
+        let errors = config(&format!(". {{\n{lines}\n}}\n")).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].starts_with("Corefile:2 - "), "{errors:?}");
+        assert!(errors[0].contains(remedy), "{errors:?}");
+    }
+    let text = ". {\nautopath @kubernetes\nkubernetes cluster.local {\npods verified\n}\n}\n";
+    assert_eq!(names(&config(text).unwrap(), 0), ["autopath", "kubernetes"]);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
 pub struct PluginMetrics {
+    /// `coredns_autopath_success_total`, by server.
+    pub(crate) autopath_success: IntCounterVec,
     /// `coredns_dns64_requests_translated_total`, by server.
     pub(crate) dns64_translated: IntCounterVec,
 }
@@ -22,6 +24,11 @@ impl PluginMetrics {
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let families = Families(registry);
         Ok(Self {
+            autopath_success: families.counter(
+                "coredns_autopath_success_total",
+                "Counter of requests that autopath found a name for.",
+                &["server"],
+            )?,
             dns64_translated: families.counter(
                 "coredns_dns64_requests_translated_total",
                 "Counter of DNS requests translated by dns64.",

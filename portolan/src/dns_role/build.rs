@@ -12,6 +12,7 @@ use dns::edge::server::{Responder, ServerMetrics};
 use dns::edge::weight_file::WeightFile;
 use dns::engine::{Block, Router};
 use dns::kubernetes::Zone;
+use dns::plugin::autopath::{Autopath, AutopathConfig, SearchList};
 use dns::plugin::errors::Errors;
 use dns::plugin::forward::{Forward, ForwardMetrics};
 use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
@@ -151,6 +152,7 @@ impl Workshop {
                 Box::new(Log::new(config.clone(), logging::sink(&self.output)))
             }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
+            PluginConfig::Autopath(config) => Box::new(self.autopath(config, label)?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::Forward(config) => {
                 Box::new(Forward::new((**config).clone(), self.forward_metrics.clone()))
@@ -174,6 +176,20 @@ impl Workshop {
         };
         let plugin = config.set_up(&site).map_err(anyhow::Error::from_boxed);
         plugin.with_context(|| format!("the server block at {}", block.position))
+    }
+
+    fn autopath(&self, config: &AutopathConfig, label: &str) -> Result<Autopath> {
+        let zones = config.zones.clone();
+        match &config.search {
+            SearchList::Fixed(list) => {
+                Ok(Autopath::fixed(zones, list.clone(), label, &self.plugin_metrics))
+            }
+            SearchList::Kubernetes(token) => {
+                let text =
+                    "@kubernetes is not available yet; name a file in the form of resolv.conf";
+                Err(token.error(text).into())
+            }
+        }
     }
 
     async fn kubernetes(
