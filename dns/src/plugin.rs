@@ -9,6 +9,7 @@ pub mod autopath;
 pub mod bind;
 mod directive;
 pub mod dns64;
+pub mod dnstap;
 pub mod errors;
 mod fallthrough;
 pub mod forward;
@@ -88,6 +89,10 @@ pub struct Sent<'a> {
     pub reply: Option<&'a Reply>,
     /// The size of its message in octets; 0 when the query was dropped.
     pub size: usize,
+    /// The octets of the client's message.
+    pub question: &'a [u8],
+    /// The octets of the message; empty when the query was dropped.
+    pub message: &'a [u8],
     /// The TC bit of the message.
     pub truncated: bool,
     /// From the arrival of the query until the reply was ready to be sent.

@@ -14,6 +14,7 @@ use crate::corefile::{
 use crate::plugin::autopath::AutopathConfig;
 use crate::plugin::bind::BindConfig;
 use crate::plugin::dns64::Dns64Config;
+use crate::plugin::dnstap::DnstapConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
@@ -140,6 +141,13 @@ impl BlockConfig {
             }
             "forward" => {
                 return self.add_forwards(directives, around);
+            }
+            "dnstap" => {
+                for directive in directives {
+                    let config = DnstapConfig::parse(directive, around.files)?;
+                    self.plugins.push(PluginConfig::Plain(Box::new(config)));
+                }
+                return Ok(());
             }
             "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),

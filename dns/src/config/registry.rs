@@ -43,7 +43,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("prometheus", Support::Available),
     ("errors", Support::Available),
     ("log", Support::Available),
-    ("dnstap", Support::Planned),
+    ("dnstap", Support::Available),
     ("local", Support::Planned),
     ("dns64", Support::Available),
     ("any", Support::Planned),

@@ -10,6 +10,8 @@ pub struct PluginMetrics {
     pub(crate) autopath_success: IntCounterVec,
     /// `coredns_dns64_requests_translated_total`, by server.
     pub(crate) dns64_translated: IntCounterVec,
+    /// `portolan_dnstap_dropped_total`, by server and endpoint.
+    pub(crate) dnstap_dropped: IntCounterVec,
 }
 
 /// Makes families that a registry knows.
@@ -33,6 +35,12 @@ impl PluginMetrics {
                 "coredns_dns64_requests_translated_total",
                 "Counter of DNS requests translated by dns64.",
                 &["server"],
+            )?,
+
+            dnstap_dropped: families.counter(
+                "portolan_dnstap_dropped_total",
+                "Counter of dnstap messages that a receiver did not get.",
+                &["server", "endpoint"],
             )?,
         })
     }

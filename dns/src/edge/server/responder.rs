@@ -90,15 +90,23 @@ impl Responder {
         }
         let asked = query.clone();
         let answered = self.engine.answer(listener, &mut query, None).await;
-        self.finish(&asked, &answered, start)
+        self.finish(&asked, message, &answered, start)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
-    fn finish(&self, asked: &Query, answered: &Answered<'_>, start: Instant) -> Option<Vec<u8>> {
+    fn finish(
+        &self,
+        asked: &Query,
+        question: &[u8],
+        answered: &Answered<'_>,
+        start: Instant,
+    ) -> Option<Vec<u8>> {
         let encoded = answered.reply.as_ref().map(|reply| wire::encode(asked, reply));
         let sent = Sent {
             reply: answered.reply.as_ref(),
             size: encoded.as_ref().map_or(0, |encoded| encoded.message.len()),
+            question,
+            message: encoded.as_ref().map_or(&[], |encoded| &encoded.message),
             truncated: encoded.as_ref().is_some_and(|encoded| encoded.truncated),
             elapsed: start.elapsed(),
             metadata: answered.metadata(asked),
