@@ -213,3 +213,14 @@ fn dnstap_never_holds_up_the_server() {
         assert_eq!(still, dropped);
     });
 }
+
+#[test]
+fn dnstap_over_tls_needs_cas() {
+    let corefile = ".:0 {\n dnstap tls://127.0.0.1:6000\n whoami\n}\n";
+    let mut server = Server::launch_with(corefile, |command| {
+        command.env("SSL_CERT_FILE", "/nowhere").env_remove("SSL_CERT_DIR");
+    });
+    assert!(!server.wait().success());
+    let errors = server.log() + &server.errors();
+    assert!(errors.contains("no CA certificates to verify the dnstap receiver by"), "{errors}");
+}

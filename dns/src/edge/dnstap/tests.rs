@@ -142,3 +142,22 @@ async fn a_connection_that_breaks_is_made_again() {
     send(&tap, &["two"]);
     assert_payloads(&mut receiver, &["two"]).await;
 }
+
+#[tokio::test]
+async fn tasks_end_with_the_plugin_though_nobody_is_there() {
+    let directory = directory();
+    for role in [
+        Role::Connect { queue: 1, write_buffer: MIB, skip_verify: false },
+        Role::Listen { tls: None },
+    ] {
+        // Neither can be connected to nor listened at.
+        let endpoint = Endpoint::Unix(directory.path().join("missing/tap"));
+        let tap = Tap::start(&endpoint, &role, counter()).unwrap();
+        let drops = Arc::downgrade(&tap.drops);
+        tokio::task::yield_now().await;
+        drop(tap);
+        while drops.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -109,6 +109,13 @@ async fn case_113_an_alias_outside_of_the_cluster() {
 }
 
 #[tokio::test]
+async fn letter_case_does_not_matter_and_stays() {
+    let name = "Web.SHOP.svc.Cluster.LOCAL.";
+    let case = case(name, [("web.cluster.local. A", found("web.cluster.local."))]).await;
+    assert_eq!(case.answers()[0], format!("{name} 30 IN CNAME Web.cluster.local."));
+}
+
+#[tokio::test]
 async fn case_114_no_element_has_it() {
     let mut first = Reply::new(ResponseCode::NXDomain);
     first.authorities.push(record("cluster.local.", "10.0.0.9"));

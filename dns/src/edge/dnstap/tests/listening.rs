@@ -1,6 +1,6 @@
 //! Receivers that connect.
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use super::super::listener::{MAX_SINKS, Socket, bind};
 use super::*;
@@ -125,4 +125,29 @@ async fn a_file_that_is_no_socket_stays() {
     let Err(error) = bind(&Endpoint::Unix(path.clone())).await else { panic!("bound") };
     assert!(error.to_string().contains("no socket; remove it"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_bound_when_it_is_free() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let endpoint = Endpoint::Tcp(address.to_string());
+    let tap = Tap::start(&endpoint, &Role::Listen { tls: None }, counter()).unwrap();
+    tokio::task::yield_now().await;
+    drop(taken);
+    let stream = loop {
+        // From another address: a free port might else be given to the client and connect to itself.
+        let client = TcpSocket::new_v4().unwrap();
+        client.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        match client.connect(address).await {
+            Ok(stream) => break stream,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let mut receiver = Receiver::greet(stream).await;
+    while !tap.is_wanted() {
+        tokio::task::yield_now().await;
+    }
+    send(&tap, &["one"]);
+    assert_payloads(&mut receiver, &["one"]).await;
 }
