@@ -113,18 +113,27 @@ impl DnstapConfig {
                 }
             }
         }
-        config.role = if head.is_listening {
-            let tls = tls.map(|line| tls_files(line, skip_verify)).transpose()?;
-            Role::Listen { tls: listener_tls(head.endpoint, &config.endpoint, tls, files)? }
-        } else {
-            if let Some(line) = tls {
-                let text = "'tls' is for 'dnstap listen'; remove it, tls:// alone encrypts";
-                return Err(line.error(text));
-            }
-            Role::Connect { queue: head.queue, write_buffer: head.write_buffer, skip_verify }
-        };
+        config.role = role(&head, &config.endpoint, tls, skip_verify, files)?;
         Ok(config)
     }
+}
+
+fn role(
+    head: &Head<'_>,
+    endpoint: &Endpoint,
+    tls: Option<&Directive>,
+    skip_verify: bool,
+    files: &dyn Files,
+) -> Result<Role, CorefileError> {
+    if head.is_listening {
+        let tls = tls.map(|line| tls_files(line, skip_verify)).transpose()?;
+        return Ok(Role::Listen { tls: listener_tls(head.endpoint, endpoint, tls, files)? });
+    }
+    if let Some(line) = tls {
+        let text = "'tls' is for 'dnstap listen'; remove it, tls:// alone encrypts";
+        return Err(line.error(text));
+    }
+    Ok(Role::Connect { queue: head.queue, write_buffer: head.write_buffer, skip_verify })
 }
 
 /// The arguments of a directive.
