@@ -47,6 +47,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     blocks: Vec<Block>,
     routers: Vec<(ListenerId, Router)>,
+    reads_messages: bool,
 }
 
 /// A listener, by a number that it keeps as long as the process lives:
@@ -76,12 +77,19 @@ impl Engine {
 
     /// Returns the engine of these blocks and listeners; a router's entries are indexes into `blocks`.
     pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
-        Self(Arc::new(Inner { blocks, routers }))
+        let mut plugins = blocks.iter().flat_map(|block| &block.plugins);
+        let reads_messages = plugins.any(|plugin| plugin.reads_messages());
+        Self(Arc::new(Inner { blocks, routers, reads_messages }))
     }
 
     /// Returns the server blocks in the order of the Corefile.
     pub fn blocks(&self) -> &[Block] {
         &self.0.blocks
+    }
+
+    /// Says whether a plugin reads the octets of messages.
+    pub fn reads_messages(&self) -> bool {
+        self.0.reads_messages
     }
 
     /// Answers a query that came in on a listener.

@@ -7,6 +7,7 @@
 pub mod acl;
 pub mod any;
 pub(crate) mod arguments;
+pub mod autopath;
 pub mod bind;
 pub mod bufsize;
 pub mod cache;
@@ -14,6 +15,8 @@ pub mod cancel;
 pub mod chaos;
 pub(crate) mod debug;
 mod directive;
+pub mod dns64;
+pub mod dnstap;
 pub mod erratic;
 pub mod errors;
 mod fallthrough;
@@ -35,6 +38,8 @@ mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
 pub mod reload;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod setup;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -80,6 +85,11 @@ pub trait Plugin: Send + Sync + Debug {
         None
     }
 
+    /// Says whether the plugin reads the octets of the client's message, in [`Sent::question`].
+    fn reads_messages(&self) -> bool {
+        false
+    }
+
     /// Says whether the plugin may answer other classes than IN; a block without such a plugin refuses them.
     fn takes_any_class(&self) -> bool {
         false
@@ -102,6 +112,10 @@ pub struct Sent<'a> {
     pub reply: Option<&'a Reply>,
     /// The size of its message in octets; 0 when the query was dropped.
     pub size: usize,
+    /// The octets of the client's message; empty unless a plugin of the server reads them.
+    pub question: &'a [u8],
+    /// The octets of the message; empty when the query was dropped.
+    pub message: &'a [u8],
     /// The TC bit of the message.
     pub truncated: bool,
     /// From the arrival of the query until the reply was ready to be sent.

@@ -15,6 +15,7 @@ pub mod recorded;
 pub mod records;
 pub mod server;
 pub mod stage;
+pub mod tap;
 pub mod upstream;
 
 use std::path::PathBuf;

@@ -13,11 +13,14 @@ use crate::corefile::{
 };
 use crate::plugin::acl::AclConfig;
 use crate::plugin::any::AnyConfig;
+use crate::plugin::autopath::AutopathConfig;
 use crate::plugin::bind::BindConfig;
 use crate::plugin::bufsize::BufsizeConfig;
 use crate::plugin::cache::CacheConfig;
 use crate::plugin::cancel::CancelConfig;
 use crate::plugin::chaos::ChaosConfig;
+use crate::plugin::dns64::Dns64Config;
+use crate::plugin::dnstap::DnstapConfig;
 use crate::plugin::erratic::ErraticConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
@@ -86,6 +89,8 @@ pub enum PluginConfig {
     Loadbalance(LoadbalanceConfig),
     /// `k8s_external`; the block has a `kubernetes`, too.
     K8sExternal(K8sExternalConfig),
+    /// `autopath`.
+    Autopath(AutopathConfig),
     /// `kubernetes`.
     Kubernetes(Box<KubernetesConfig>),
     /// One `forward` of possibly several.
@@ -143,8 +148,19 @@ impl BlockConfig {
             let position = block.position.clone();
             errors.push(CorefileError::Syntax { position, text: text.into() });
         }
+        if errors.is_empty() {
+            keep(&mut errors, config.check_autopath());
+        }
         errors.sort_by_key(|error| error.position().line);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Returns the block's `kubernetes`.
+    pub fn kubernetes(&self) -> Option<&KubernetesConfig> {
+        self.plugins.iter().find_map(|plugin| match plugin {
+            PluginConfig::Kubernetes(config) => Some(&**config),
+            _ => None,
+        })
     }
 
     /// Returns the name of the block's view; empty without one.
@@ -212,15 +228,29 @@ impl BlockConfig {
                 return self.add_forwards(directives, around);
             }
             "cache" => PluginConfig::Plain(Box::new(CacheConfig::parse(directives, &self.zones)?)),
+            "dnstap" => {
+                for directive in directives {
+                    let config = DnstapConfig::parse(directive, around.files)?;
+                    self.plugins.push(PluginConfig::Plain(Box::new(config)));
+                }
+                return Ok(());
+            }
             "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
+            "dns64" => PluginConfig::Plain(Box::new(Dns64Config::parse(directives)?)),
             "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
             "k8s_external" => {
                 PluginConfig::K8sExternal(K8sExternalConfig::parse(directives, &self.zones)?)
             }
+            "autopath" => {
+                let config = AutopathConfig::parse(directives, &self.zones, around.files)?;
+                PluginConfig::Autopath(config)
+            }
             "kubernetes" => {
-                let config = KubernetesConfig::parse(directives, &self.zones)?;
+                let mut config = KubernetesConfig::parse(directives, &self.zones)?;
+                // Metadata tells labels of the pod that asks.
+                config.keep_pod_labels = !self.metadata.is_empty();
                 PluginConfig::Kubernetes(Box::new(config))
             }
             _ => PluginConfig::Whoami(WhoamiConfig::parse(directives)?),
@@ -233,6 +263,15 @@ impl BlockConfig {
 impl BlockConfig {
     fn is_encrypted(&self) -> bool {
         self.keys.iter().any(|key| key.transport == Transport::Tls)
+    }
+
+    /// Checks that an `autopath @kubernetes` knows the pods.
+    fn check_autopath(&self) -> Result<(), CorefileError> {
+        let pods = self.kubernetes().map(|config| config.options.pods);
+        self.plugins.iter().try_for_each(|plugin| match plugin {
+            PluginConfig::Autopath(config) => config.check(pods),
+            _ => Ok(()),
+        })
     }
 
     fn add_forwards(

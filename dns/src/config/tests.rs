@@ -37,6 +37,7 @@ fn names(config: &Config, block: usize) -> Vec<&'static str> {
             PluginConfig::Log(_) => "log",
             PluginConfig::Loadbalance(_) => "loadbalance",
             PluginConfig::K8sExternal(_) => "k8s_external",
+            PluginConfig::Autopath(_) => "autopath",
             PluginConfig::Kubernetes(_) => "kubernetes",
             PluginConfig::Forward(_) => "forward",
             PluginConfig::Plain(config) => config.name(),
@@ -92,6 +93,20 @@ fn external_names_need_a_cluster() {
     assert!(error[0].starts_with("Corefile:3 - ") && error[0].contains("add one"), "{error:?}");
     let both = config(". {\nkubernetes\nk8s_external example.org\n}\n").unwrap();
     assert_eq!(names(&both, 0), ["k8s_external", "kubernetes"]);
+}
+
+#[test]
+fn autopath_by_pod_needs_to_know_the_pods() {
+    for (lines, remedy) in [
+        ("autopath @kubernetes", "needs the plugin kubernetes with 'pods verified'"),
+        ("autopath @kubernetes\nkubernetes", "write 'pods verified' in kubernetes"),
+    ] {
+        let errors = config(&format!(". {{\n{lines}\n}}\n")).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].starts_with("Corefile:2 - "), "{errors:?}");
+        assert!(errors[0].contains(remedy), "{errors:?}");
+    }
+    let text = ". {\nautopath @kubernetes\nkubernetes cluster.local {\npods verified\n}\n}\n";
+    assert_eq!(names(&config(text).unwrap(), 0), ["autopath", "kubernetes"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub use config::{ClusterOrigin, KubernetesConfig, TlsFiles};
 
 use super::{Fallthrough, Handling, Outcome, Plugin};
 use crate::engine::Context;
-use crate::kubernetes::{Answer, Chase, Question, Rule, Status, Zone, answer, nearest};
+use crate::kubernetes::{Answer, Chase, Question, Rule, Status, Zone, answer, metadata, nearest};
 use crate::{ExtendedErrorCode, Query, Reply};
 
 /// Gives the state of the cluster: a live source, or a fixed snapshot.
@@ -58,6 +58,11 @@ impl Kubernetes {
 impl Plugin for Kubernetes {
     fn name(&self) -> &'static str {
         "kubernetes"
+    }
+
+    fn metadata(&self, label: &str, query: &Query) -> Option<String> {
+        let client = query.client.ip().to_canonical();
+        metadata(&self.view.snapshot(), &self.zone, &query.lower, client, label)
     }
 
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {

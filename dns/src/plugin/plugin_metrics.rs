@@ -12,6 +12,12 @@ pub struct PluginMetrics {
     pub(crate) cache: CacheFamilies,
     /// `acl`.
     pub acl: AclMetrics,
+    /// `coredns_autopath_success_total`, by server.
+    pub(crate) autopath_success: IntCounterVec,
+    /// `coredns_dns64_requests_translated_total`, by server.
+    pub(crate) dns64_translated: IntCounterVec,
+    /// `portolan_dnstap_dropped_total`, by server and endpoint.
+    pub(crate) dnstap_dropped: IntCounterVec,
 }
 
 /// Makes families that a registry knows.
@@ -25,7 +31,25 @@ impl PluginMetrics {
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let families = Families(registry);
-        Ok(Self { acl: AclMetrics::register(families)?, cache: CacheFamilies::register(families)? })
+        Ok(Self {
+            acl: AclMetrics::register(families)?,
+            cache: CacheFamilies::register(families)?,
+            autopath_success: families.counter(
+                "coredns_autopath_success_total",
+                "Counter of requests that autopath found a name for.",
+                &["server"],
+            )?,
+            dns64_translated: families.counter(
+                "coredns_dns64_requests_translated_total",
+                "Counter of DNS requests translated by dns64.",
+                &["server"],
+            )?,
+            dnstap_dropped: families.counter(
+                "portolan_dnstap_dropped_total",
+                "Counter of dnstap messages that a receiver did not get.",
+                &["server", "endpoint"],
+            )?,
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use dns::edge::server::{Responder, ServerMetrics};
 use dns::edge::weight_file::WeightFile;
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::Zone;
+use dns::plugin::autopath::{Autopath, AutopathConfig, SearchList};
 use dns::plugin::cache::Stores;
 use dns::plugin::errors::Errors;
 use dns::plugin::forward::{Forward, ForwardMetrics};
@@ -32,7 +33,7 @@ use tokio::sync::watch;
 
 use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
-use super::sources::{Live, Sources};
+use super::sources::{Live, PodSearch, Sources};
 use crate::logging;
 use crate::output::Output;
 
@@ -249,6 +250,7 @@ impl<'a> Workshop<'a> {
                 Box::new(Log::new(config.clone(), logging::sink(&self.shared.output)))
             }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
+            PluginConfig::Autopath(config) => Box::new(self.autopath(config, block, label).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::K8sExternal(config) => Box::new(self.external(config, block).await?),
             PluginConfig::Forward(config) => {
@@ -276,6 +278,23 @@ impl<'a> Workshop<'a> {
         plugin.with_context(|| format!("the server block at {}", block.position))
     }
 
+    async fn autopath(
+        &mut self,
+        config: &AutopathConfig,
+        block: &BlockConfig,
+        label: &str,
+    ) -> Result<Autopath> {
+        let (zones, metrics) = (config.zones.clone(), &self.shared.plugin_metrics);
+        if let SearchList::Fixed(list) = &config.search {
+            return Ok(Autopath::fixed(zones, list.clone(), label, metrics));
+        }
+        let kubernetes =
+            block.kubernetes().context("autopath needs kubernetes in its server block")?;
+        let (zone, source) = self.cluster(kubernetes, block).await?;
+        let metrics = &self.shared.plugin_metrics;
+        Ok(Autopath::by_client(zones, Arc::new(PodSearch { zone, source }), label, metrics))
+    }
+
     async fn kubernetes(
         &mut self,
         config: &KubernetesConfig,
@@ -292,11 +311,8 @@ impl<'a> Workshop<'a> {
         config: &K8sExternalConfig,
         block: &BlockConfig,
     ) -> Result<K8sExternal> {
-        let kubernetes = block.plugins.iter().find_map(|plugin| match plugin {
-            PluginConfig::Kubernetes(config) => Some(config),
-            _ => None,
-        });
-        let kubernetes = kubernetes.context("k8s_external needs kubernetes in its server block")?;
+        let kubernetes =
+            block.kubernetes().context("k8s_external needs kubernetes in its server block")?;
         let (zone, source) = self.cluster(kubernetes, block).await?;
         Ok(K8sExternal::new(config.clone(), zone, Arc::new(Live(source))))
     }

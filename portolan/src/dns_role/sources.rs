@@ -1,6 +1,7 @@
 //! Where the `kubernetes` blocks of a Corefile have their clusters from. Blocks with equal configuration
 //! share one source.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use cluster::{Cluster, Text};
 use cluster_source::{
     Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing, TlsFiles,
 };
-use dns::kubernetes::Zone;
+use dns::kubernetes::{Zone, search_path};
+use dns::plugin::autopath::SearchPaths;
 use dns::plugin::kubernetes::{ClusterOrigin, ClusterView, KubernetesConfig};
 
 /// How often the start looks whether what it waits for is not to come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+use hickory_proto::rr::{LowerName, Name};
 
 /// The started sources.
 #[derive(Debug, Default)]
@@ -24,6 +27,23 @@ pub(crate) struct Sources {
 /// A source as the `kubernetes` plugin reads it.
 #[derive(Debug)]
 pub(crate) struct Live(pub Source);
+
+/// The search paths of the pods of a cluster, as `autopath` asks for them.
+#[derive(Debug)]
+pub(crate) struct PodSearch {
+    /// What the `kubernetes` of the block serves.
+    pub zone: Zone,
+    /// Where it has its cluster from.
+    pub source: Source,
+}
+
+impl SearchPaths for PodSearch {
+    fn search_path(&self, client: IpAddr, name: &LowerName) -> Option<Vec<Name>> {
+        let apex = self.zone.matching(name)?;
+        let path = search_path(&self.source.snapshot(), &self.zone, apex, name, client);
+        path.map(Vec::from)
+    }
+}
 
 impl ClusterView for Live {
     fn snapshot(&self) -> Arc<Cluster> {

@@ -119,5 +119,6 @@ fn metrics_in_the_code() -> BTreeSet<String> {
 
 fn is_metric(text: &str) -> bool {
     let has_prefix = ["coredns_", "portolan_", "process_"].iter().any(|p| text.starts_with(p));
-    has_prefix && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    has_prefix && text.bytes().all(is_letter)
 }

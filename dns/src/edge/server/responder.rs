@@ -38,6 +38,8 @@ pub(super) enum Received {
 /// A question and when it came.
 pub(super) struct Question {
     query: Query,
+    /// Its octets, if a plugin reads them.
+    message: Vec<u8>,
     start: Instant,
 }
 
@@ -126,7 +128,9 @@ impl Responder {
             let reply = Reply::new(ResponseCode::BADVERS);
             return Received::Reply(Some(wire::encode(&query, &reply).message));
         }
-        Received::Question(Question { query, start })
+        let message =
+            if self.engine.load().reads_messages() { message.to_vec() } else { Vec::new() };
+        Received::Question(Question { query, message, start })
     }
 
     async fn answer_with_engine(
@@ -134,20 +138,28 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let Question { query: asked, start } = question;
+        let Question { query: asked, message, start } = question;
         let mut query = asked.clone();
         // One engine for the whole life of the question.
         let engine = self.engine.load();
         let answered = engine.answer(listener, &mut query, None).await;
-        self.finish(&asked, &answered, start)
+        self.finish(&asked, &message, &answered, start)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
-    fn finish(&self, asked: &Query, answered: &Answered<'_>, start: Instant) -> Option<Vec<u8>> {
+    fn finish(
+        &self,
+        asked: &Query,
+        question: &[u8],
+        answered: &Answered<'_>,
+        start: Instant,
+    ) -> Option<Vec<u8>> {
         let encoded = answered.reply.as_ref().map(|reply| wire::encode(asked, reply));
         let sent = Sent {
             reply: answered.reply.as_ref(),
             size: encoded.as_ref().map_or(0, |encoded| encoded.message.len()),
+            question,
+            message: encoded.as_ref().map_or(&[], |encoded| &encoded.message),
             truncated: encoded.as_ref().is_some_and(|encoded| encoded.truncated),
             elapsed: start.elapsed(),
             metadata: answered.metadata(asked),
