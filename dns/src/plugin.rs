@@ -18,10 +18,14 @@ pub mod loadbalance;
 pub mod log;
 pub mod metadata;
 pub(crate) mod mnemonic;
+pub(crate) mod name_text;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+mod regular_expression;
+pub mod rewrite;
 mod setup;
+mod target_name;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod whoami;

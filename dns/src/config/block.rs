@@ -21,6 +21,7 @@ use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
+use crate::plugin::rewrite::RewriteConfig;
 use crate::plugin::whoami::WhoamiConfig;
 use crate::plugin::{Filter, Setup};
 
@@ -142,6 +143,7 @@ impl BlockConfig {
                 let config = KubernetesConfig::parse(directives, &self.zones)?;
                 PluginConfig::Kubernetes(Box::new(config))
             }
+            "rewrite" => PluginConfig::Plain(Box::new(RewriteConfig::parse(directives)?)),
             _ => PluginConfig::Whoami(WhoamiConfig::parse(directives)?),
         };
         self.plugins.push(plugin);

@@ -50,7 +50,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("chaos", Support::Planned),
     ("loadbalance", Support::Available),
     ("tsig", Support::Unsupported("restrict clients with `acl`")),
-    ("rewrite", Support::Planned),
+    ("rewrite", Support::Available),
     ("autopath", Support::Planned),
     ("acl", Support::Planned),
     ("cache", Support::Planned),

@@ -31,9 +31,37 @@ pub(crate) fn response_code(code: ResponseCode) -> Cow<'static, str> {
     }
 }
 
+/// Reads the mnemonic of a type in any letter case, or `TYPE1234` (RFC 3597 §5).
+pub(crate) fn parse_record_type(text: &str) -> Option<RecordType> {
+    let text = text.to_ascii_uppercase();
+    text.parse().ok().or_else(|| Some(RecordType::from(numbered(&text, "TYPE")?)))
+}
+
+/// Reads the mnemonic of a class in any letter case, or `CLASS1234` (RFC 3597 §5).
+pub(crate) fn parse_class(text: &str) -> Option<DNSClass> {
+    let text = text.to_ascii_uppercase();
+    text.parse().ok().or_else(|| Some(DNSClass::from(numbered(&text, "CLASS")?)))
+}
+
+fn numbered(text: &str, prefix: &str) -> Option<u16> {
+    let digits = text.strip_prefix(prefix)?;
+    digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn read_in_any_case() {
+        assert_eq!(parse_record_type("aaaa"), Some(RecordType::AAAA));
+        assert_eq!(parse_record_type("TYPE65"), Some(RecordType::HTTPS));
+        assert_eq!(parse_record_type("TYPE+5"), None);
+        assert_eq!(parse_record_type("XY"), None);
+        assert_eq!(parse_class("ch"), Some(DNSClass::CH));
+        assert_eq!(parse_class("CLASS4711"), Some(DNSClass::from(4711)));
+        assert_eq!(parse_class("CLASS65536"), None);
+    }
 
     #[test]
     fn names_and_numbers() {
