@@ -26,6 +26,7 @@ mod regular_expression;
 pub mod rewrite;
 mod setup;
 mod target_name;
+pub mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod whoami;

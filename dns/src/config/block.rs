@@ -22,6 +22,7 @@ use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::rewrite::RewriteConfig;
+use crate::plugin::template::TemplateConfig;
 use crate::plugin::whoami::WhoamiConfig;
 use crate::plugin::{Filter, Setup};
 
@@ -144,6 +145,9 @@ impl BlockConfig {
                 PluginConfig::Kubernetes(Box::new(config))
             }
             "rewrite" => PluginConfig::Plain(Box::new(RewriteConfig::parse(directives)?)),
+            "template" => {
+                PluginConfig::Plain(Box::new(TemplateConfig::parse(directives, &self.zones)?))
+            }
             _ => PluginConfig::Whoami(WhoamiConfig::parse(directives)?),
         };
         self.plugins.push(plugin);

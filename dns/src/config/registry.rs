@@ -58,7 +58,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("dnssec", Support::Unsupported("sign the zone on its primary server")),
     ("tls", Support::Planned),
     ("minimal", Support::Planned),
-    ("template", Support::Planned),
+    ("template", Support::Available),
     (
         "transfer",
         Support::Unsupported("read the objects from the Kubernetes API instead of the zone"),

@@ -3,9 +3,13 @@
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::template::TemplateMetrics;
+
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
-pub struct PluginMetrics {}
+pub struct PluginMetrics {
+    pub(crate) template: TemplateMetrics,
+}
 
 /// Makes families that a registry knows.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +21,8 @@ impl PluginMetrics {
     /// # Errors
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
-        let _families = Families(registry);
-        Ok(Self {})
+        let families = Families(registry);
+        Ok(Self { template: TemplateMetrics::register(families)? })
     }
 }
 

@@ -1,96 +1,34 @@
 //! What rules do to the question that later plugins see and to the answer that the client gets.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
-
 use hickory_proto::op::{Edns, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{MX, PTR, SOA, SRV};
-use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::RewriteConfig;
-use crate::engine::{Block, Context, Engine, ListenerId, Router, Trace};
+use crate::plugin::Plugin;
+use crate::plugin::testing::recorder::{Course, Respond, course};
 use crate::plugin::testing::{assert_refused, configure, query, record};
-use crate::plugin::{Handling, Plugin};
 use crate::reply::ExtendedErrorCode;
 use crate::{Protocol, Query, Reply};
 
-type Respond = fn(&Query) -> Reply;
-
-/// Answers by a function, and keeps what it was asked.
-struct Upstream {
-    respond: Respond,
-    seen: Arc<Mutex<Vec<Query>>>,
+/// Returns the question that the plugins after `rewrite` were asked.
+fn question_seen(course: &Course) -> String {
+    let asked = &course.seen[0];
+    format!("{} {} {}", asked.name, asked.qclass, asked.qtype)
 }
 
-impl fmt::Debug for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Upstream")
-    }
-}
-
-impl Plugin for Upstream {
-    fn name(&self) -> &'static str {
-        "upstream"
-    }
-
-    fn query<'a>(&'a self, query: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
-        self.seen.lock().unwrap().push(query.clone());
-        Handling::reply((self.respond)(query))
-    }
-
-    fn takes_any_class(&self) -> bool {
-        true
-    }
-
-    fn metadata(&self, label: &str, query: &Query) -> Option<String> {
-        (label == "kubernetes/client-namespace").then(|| format!("shop-{}", query.client.port()))
-    }
-}
-
-/// What came of a query.
-struct Course {
-    reply: Reply,
-    /// What the plugins after `rewrite` were asked.
-    seen: Vec<Query>,
-    /// The question of the client, as the reply repeats it.
-    question: Query,
-    notes: Vec<String>,
-}
-
-impl Course {
-    fn asked(&self) -> String {
-        let asked = &self.seen[0];
-        format!("{} {} {}", asked.name, asked.qclass, asked.qtype)
-    }
-
-    fn answers(&self) -> Vec<String> {
-        self.reply.answers.iter().map(ToString::to_string).collect()
-    }
-
-    /// The options that upstreams see, by code.
-    fn options(&self) -> Vec<(u16, Vec<u8>)> {
-        let edns = self.seen[0].edns.as_ref();
-        let options = edns.map(|edns| edns.options().options.clone()).unwrap_or_default();
-        let wire = |option: &EdnsOption| Vec::<u8>::try_from(option).unwrap();
-        options.iter().map(|(code, option)| (u16::from(*code), wire(option))).collect()
-    }
+/// Returns the options that upstreams see, by code.
+fn options(course: &Course) -> Vec<(u16, Vec<u8>)> {
+    let edns = course.seen[0].edns.as_ref();
+    let options = edns.map(|edns| edns.options().options.clone()).unwrap_or_default();
+    let wire = |option: &EdnsOption| Vec::<u8>::try_from(option).unwrap();
+    options.iter().map(|(code, option)| (u16::from(*code), wire(option))).collect()
 }
 
 async fn ask_with(rules: &str, query: Query, respond: Respond) -> Course {
     let rewrite = configure(rules, RewriteConfig::parse).unwrap().plugin();
-    let seen = Arc::<Mutex<Vec<Query>>>::default();
-    let upstream = Upstream { respond, seen: Arc::clone(&seen) };
-    let mut block = Block::new("Corefile:1", vec![Box::new(rewrite), Box::new(upstream)]);
-    block.metadata = vec![LowerName::from(Name::root())];
-    let mut router = Router::default();
-    router.add(Name::root().into(), 0);
-    let engine = Engine::new(vec![block], vec![router]);
-    let (mut question, trace) = (query, Trace::default());
-    let reply = engine.answer(ListenerId(0), &mut question, Some(&trace)).await.reply.unwrap();
-    let seen = seen.lock().unwrap().clone();
-    let notes = trace.into_steps().into_iter().filter(|step| step.plugin == "rewrite");
-    Course { reply, seen, question, notes: notes.map(|step| step.text).collect() }
+    course(Box::new(rewrite), query, respond).await
 }
 
 /// Asks for the addresses of a name; the upstream knows one for every name.
@@ -132,7 +70,7 @@ async fn names_by_every_kind_of_match() {
         ("rewrite name regex ^a\\. {0}b", "A.example.", "a.b.", "a.b."),
     ] {
         let course = ask(rules, name).await;
-        assert_eq!(course.asked(), format!("{asked} IN A"), "{rules}");
+        assert_eq!(question_seen(&course), format!("{asked} IN A"), "{rules}");
         assert_eq!(course.answers(), [format!("{owner} 30 IN A 192.0.2.1")], "{rules}");
         assert_eq!(course.question.name.to_string(), name, "{rules}: the client's question");
     }
@@ -144,10 +82,7 @@ async fn answer_auto_turns_every_section_back() {
         let name = query.name.to_string();
         let sub: Name = format!("sub.{name}").parse().unwrap();
         Reply {
-            answers: vec![
-                record(&format!("x.{name}"), &name),
-                record("other.", "192.0.2.2"),
-            ],
+            answers: vec![record(&format!("x.{name}"), &name), record("other.", "192.0.2.2")],
             authorities: vec![Record::from_rdata(
                 query.name.clone(),
                 30,
@@ -171,7 +106,7 @@ async fn answer_auto_turns_every_section_back() {
     ] {
         let rules = format!("rewrite name {rule}");
         let course = ask_with(&rules, query(name, RecordType::A), respond).await;
-        assert_ne!(course.asked(), "a.old.example. IN A", "{rule}");
+        assert_ne!(question_seen(&course), "a.old.example. IN A", "{rule}");
         assert_eq!(
             course.answers(),
             ["x.a.old.example. 30 IN CNAME a.old.example.", "other. 30 IN A 192.0.2.2"],
@@ -215,7 +150,7 @@ async fn answer_name_and_value() {
         (one_line.to_owned(), "ftp-u1.rocks. 30 IN MX 10 smtp.rocks."),
     ] {
         let course = ask_with(&rules, query("ftp-u1.rocks.", RecordType::MX), respond).await;
-        assert_eq!(course.asked(), "ftp.svc.u1.consul. IN MX", "{rules}");
+        assert_eq!(question_seen(&course), "ftp.svc.u1.consul. IN MX", "{rules}");
         assert_eq!(course.answers(), [expected], "{rules}");
     }
 }
@@ -251,7 +186,7 @@ async fn stop_ends_and_continue_goes_on() {
         ),
     ] {
         let course = ask(&format!("{rules}\n{third}"), "a.example.").await;
-        assert_eq!(course.asked(), format!("{asked} IN A"), "{rules}");
+        assert_eq!(question_seen(&course), format!("{asked} IN A"), "{rules}");
         assert_eq!(course.answers(), ["a.example. 30 IN A 192.0.2.1"], "{rules}: turned back");
     }
 }
@@ -261,15 +196,15 @@ async fn types_and_classes() {
     let mut any = query("a.example.", RecordType::ANY);
     let empty: Respond = |_| Reply::default();
     let course = ask_with("rewrite type ANY hinfo", any.clone(), empty).await;
-    assert_eq!(course.asked(), "a.example. IN HINFO");
+    assert_eq!(question_seen(&course), "a.example. IN HINFO");
     assert_eq!(course.question.qtype, RecordType::ANY);
     let rules = "rewrite continue class HS CH\nrewrite class CH IN\nrewrite type TYPE255 A";
     any.qclass = DNSClass::HS;
     let course = ask_with(rules, any.clone(), empty).await;
-    assert_eq!(course.asked(), "a.example. IN ANY", "the second rule was the last");
+    assert_eq!(question_seen(&course), "a.example. IN ANY", "the second rule was the last");
     assert_eq!(course.question.qclass, DNSClass::HS);
     any.qclass = DNSClass::IN;
-    assert_eq!(ask_with(rules, any, empty).await.asked(), "a.example. IN A");
+    assert_eq!(question_seen(&ask_with(rules, any, empty).await), "a.example. IN A");
     assert_eq!(ask("rewrite type AAAA A", "a.example.").await.notes, [""; 0]);
 }
 
@@ -379,7 +314,7 @@ async fn local_options_by_action() {
     ] {
         let rules = format!("rewrite edns0 local {rule}");
         let of = |course: Course| {
-            course.options().pop().map(|(code, data)| {
+            options(&course).pop().map(|(code, data)| {
                 assert_eq!(code, 0xffee);
                 data
             })
@@ -429,7 +364,7 @@ async fn variables_and_metadata() {
     ] {
         let rules = format!("rewrite edns0 local set 0xffee {variable}");
         let course = ask_with(&rules, asked.clone(), |_| Reply::default()).await;
-        assert_eq!(course.options(), [(0xffee, expected)], "{variable}");
+        assert_eq!(options(&course), [(0xffee, expected)], "{variable}");
     }
     let rules = "rewrite edns0 local set 0xffee {kubernetes/nobody-knows}";
     let course = ask_with(rules, asked.clone(), |_| Reply::default()).await;
@@ -437,7 +372,7 @@ async fn variables_and_metadata() {
     // A variable tells what earlier rules made of the question.
     let rules = "rewrite continue name a.example b.example\nrewrite edns0 local set 1 {qname}";
     let course = ask_with(rules, asked, |_| Reply::default()).await;
-    assert_eq!(course.options(), [(1, b"b.example.".to_vec())]);
+    assert_eq!(options(&course), [(1, b"b.example.".to_vec())]);
 }
 
 #[tokio::test]
@@ -452,8 +387,8 @@ async fn nsid_and_subnet_options() {
     ] {
         let rules = format!("rewrite edns0 nsid {rule}");
         let plain = ask_with(&rules, query("a.", RecordType::A), empty).await;
-        assert_eq!(plain.options(), without, "{rule}");
-        assert_eq!(ask_with(&rules, with_option(3, b"me"), empty).await.options(), with, "{rule}");
+        assert_eq!(options(&plain), without, "{rule}");
+        assert_eq!(options(&ask_with(&rules, with_option(3, b"me"), empty).await), with, "{rule}");
     }
     let own = vec![(8, vec![0, 1, 16, 0, 10, 240])];
     let foreign = vec![0, 1, 24, 0, 203, 0, 113];
@@ -465,14 +400,14 @@ async fn nsid_and_subnet_options() {
     ] {
         let rules = format!("rewrite edns0 subnet {rule}");
         let plain = ask_with(&rules, query("a.", RecordType::A), empty).await;
-        assert_eq!(plain.options(), without, "{rule}");
+        assert_eq!(options(&plain), without, "{rule}");
         let course = ask_with(&rules, with_option(8, &foreign), empty).await;
-        assert_eq!(course.options(), with, "{rule}");
+        assert_eq!(options(&course), with, "{rule}");
     }
     let mut ipv6 = query("a.", RecordType::A);
     ipv6.client = "[2001:db8:1:2::3]:7".parse().unwrap();
     let course = ask_with("rewrite edns0 subnet set 24 32", ipv6, empty).await;
-    assert_eq!(course.options(), [(8, vec![0, 2, 32, 0, 32, 1, 13, 184])]);
+    assert_eq!(options(&course), [(8, vec![0, 2, 32, 0, 32, 1, 13, 184])]);
 }
 
 #[tokio::test]
