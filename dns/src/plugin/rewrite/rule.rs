@@ -182,7 +182,10 @@ impl<'r> Change<'r> {
                 return true;
             }
             Self::Type(to) => query.qtype = to,
-            Self::Class(to) => query.qclass = to,
+            Self::Class(to) => {
+                undo.push(Undo::Class { from: to, to: query.qclass });
+                query.qclass = to;
+            }
             Self::Edns(rule, option) => {
                 rule.apply(query, &option);
                 if !rule.revert && rule.action != super::edns::EdnsAction::Unset {

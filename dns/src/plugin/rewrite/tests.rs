@@ -203,6 +203,16 @@ async fn types_and_classes() {
     let course = ask_with(rules, any.clone(), empty).await;
     assert_eq!(question_seen(&course), "a.example. IN ANY", "the second rule was the last");
     assert_eq!(course.question.qclass, DNSClass::HS);
+    let found = ask_with(rules, any.clone(), |query| {
+        let mut other = record("other.", "192.0.2.2");
+        other.dns_class = DNSClass::CH;
+        Reply {
+            answers: vec![record(&query.name.to_string(), "192.0.2.1"), other],
+            ..Reply::default()
+        }
+    });
+    let classes: Vec<_> = found.await.reply.answers.iter().map(|record| record.dns_class).collect();
+    assert_eq!(classes, [DNSClass::HS, DNSClass::HS], "turned back, one rule after the other");
     any.qclass = DNSClass::IN;
     assert_eq!(question_seen(&ask_with(rules, any, empty).await), "a.example. IN A");
     assert_eq!(ask("rewrite type AAAA A", "a.example.").await.notes, [""; 0]);

@@ -1,6 +1,6 @@
 //! What rules do to the reply of a query that they changed.
 
-use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::rr::{DNSClass, Name, RData, Record};
 
 use super::edns::WireOption;
 use super::rule::{AnswerRule, CnameRule, Part, RcodeChange, TtlRange, renamed};
@@ -16,6 +16,11 @@ pub(super) enum Undo<'r> {
     Backward(Backward<'r>),
     /// `answer name` or `answer value`.
     Answer(&'r AnswerRule),
+    /// Gives records the class that the client asked for: those of another do not fit its question.
+    Class {
+        from: DNSClass,
+        to: DNSClass,
+    },
     Ttl(TtlRange),
     Rcode(RcodeChange),
     Cname(&'r CnameRule),
@@ -43,6 +48,11 @@ impl Undo<'_> {
                 }
             }
             Self::Answer(rule) => records(reply).for_each(|record| rule.apply(record)),
+            Self::Class { from, to } => {
+                for record in records(reply).filter(|record| record.dns_class == *from) {
+                    record.dns_class = *to;
+                }
+            }
             Self::Ttl(range) => {
                 for record in records(reply) {
                     record.ttl = record.ttl.clamp(range.min, range.max);
