@@ -9,6 +9,7 @@ mod edns_config;
 mod name;
 mod rule;
 mod undo;
+mod words;
 
 #[cfg(test)]
 mod tests;

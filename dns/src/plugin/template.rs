@@ -1,6 +1,8 @@
 //! `template`: answers with records that are made of the question.
 
+mod alias;
 mod config;
+mod data;
 mod go;
 mod metrics;
 mod record;
@@ -8,20 +10,18 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, LowerName, Record, RecordType};
 use prometheus::IntCounterVec;
-use regex::Regex;
 
+use self::alias::{follow, follows_cname};
 use self::config::{Content, Line, TemplateRule};
+use self::data::{Match, data_of};
 use self::go::Data;
 use self::metrics::Counters;
 pub(crate) use self::metrics::TemplateMetrics;
 use super::name_text::NameText;
-use super::{Handling, Outcome, Plugin, Setup, SetupError, Site, mnemonic};
+use super::{Handling, Plugin, Setup, SetupError, Site};
 use crate::corefile::{CorefileError, Directive};
 use crate::engine::Context;
 use crate::reply::ExtendedErrorCode;
@@ -100,12 +100,6 @@ impl Plugin for Template {
     fn takes_any_class(&self) -> bool {
         self.rules.iter().any(|rule| rule.class != DNSClass::IN)
     }
-}
-
-/// How a template takes a query.
-struct Match<'r> {
-    zone: &'r LowerName,
-    pattern: Option<&'r Regex>,
 }
 
 impl Template {
@@ -215,96 +209,4 @@ impl TemplateRule {
         let zones = self.zones.iter().filter(|zone| zone.zone_of(&query.lower));
         zones.max_by_key(|zone| zone.num_labels())
     }
-}
-
-impl Counters {
-    fn count_match(&self, data: &Data<'_>) {
-        let [class, record_type] = labels(data);
-        let labels = [&self.server, &data.zone, &self.view, class, record_type];
-        self.metrics.matches.with_label_values(&labels).inc();
-    }
-
-    fn count_failure(&self, family: &IntCounterVec, data: &Data<'_>, section: &str, source: &str) {
-        let [class, record_type] = labels(data);
-        let labels = [&self.server, &data.zone, &self.view, class, record_type, section, source];
-        family.with_label_values(&labels).inc();
-    }
-}
-
-/// Returns class and type as labels: those without a mnemonic share one, so that clients cannot invent any.
-fn labels<'d>(data: &'d Data<'_>) -> [&'d str; 2] {
-    let known = |text: &'d str, prefix| if text.starts_with(prefix) { "other" } else { text };
-    [known(&data.class, "CLASS"), known(&data.record_type, "TYPE")]
-}
-
-fn data_of<'q>(
-    rule: &TemplateRule,
-    matched: &Match<'q>,
-    query: &'q Query,
-    context: &Context<'q>,
-) -> Data<'q> {
-    let name = NameText::of(&query.name).as_str().to_owned();
-    let (mut matches, mut groups) = (vec![name.clone()], BTreeMap::new());
-    if let Some((pattern, captures)) =
-        matched.pattern.and_then(|pattern| Some((pattern, pattern.captures(&name)?)))
-    {
-        let group = |at| captures.get(at).map_or("", |group| group.as_str()).to_owned();
-        matches = (0..captures.len()).map(group).collect();
-        for (text, name) in matches.iter().zip(pattern.capture_names()) {
-            groups.extend(name.map(|name| (name.to_owned(), text.clone())));
-        }
-    }
-    for (at, text) in matches.iter().enumerate() {
-        groups.entry(at.to_string()).or_insert_with(|| text.clone());
-    }
-    let or = |is_any: bool, own: Cow<'static, str>, other: Cow<'static, str>| {
-        if is_any { other } else { own }
-    };
-    Data {
-        zone: matched.zone.to_string(),
-        name,
-        class: or(
-            query.qclass == DNSClass::ANY,
-            mnemonic::class(query.qclass),
-            mnemonic::class(rule.class),
-        ),
-        record_type: or(
-            query.qtype == RecordType::ANY,
-            mnemonic::record_type(query.qtype),
-            mnemonic::record_type(rule.record_type),
-        ),
-        regex: matched.pattern.map_or(".*", |pattern| pattern.as_str()),
-        matches,
-        groups,
-        query,
-        metadata: context.metadata(query),
-    }
-}
-
-/// Says whether the reply has a CNAME record that the question wants followed.
-fn follows_cname(query: &Query, reply: &Reply) -> bool {
-    let wants = matches!(query.qtype, RecordType::A | RecordType::AAAA);
-    wants && reply.answers.iter().any(|record| target(record).is_some())
-}
-
-fn target(record: &Record) -> Option<&Name> {
-    match &record.data {
-        RData::CNAME(name) => Some(&name.0),
-        _ => None,
-    }
-}
-
-/// Puts behind each CNAME record what the server finds for its target.
-async fn follow(query: &Query, mut reply: Reply, context: &Context<'_>) -> Outcome {
-    for record in std::mem::take(&mut reply.answers) {
-        let target = target(&record).cloned();
-        reply.answers.push(record);
-        let Some(target) = target else { continue };
-        context.note("template", || format!("looks up {target}"));
-        if let Some(found) = context.lookup(query.for_question(target, query.qtype)).await {
-            reply.truncated |= found.truncated;
-            reply.answers.extend(found.answers);
-        }
-    }
-    Outcome::Reply(reply)
 }

@@ -1,7 +1,7 @@
 //! Reads `edns0` rules.
 
-use super::config::Words;
 use super::edns::{Data, EdnsAction, EdnsRule, OptionKind, VARIABLES};
+use super::words::Words;
 use crate::corefile::{CorefileError, Token};
 
 /// The longest data of an option, in octets: with it a question still fits a datagram of 512.

@@ -5,6 +5,7 @@
 //! Source: <https://pkg.go.dev/text/template>.
 
 mod evaluate;
+mod fields;
 mod function;
 mod lexer;
 mod parser;

@@ -2,6 +2,7 @@
 
 use prometheus::{Error, IntCounterVec};
 
+use super::go::Data;
 use crate::plugin::plugin_metrics::Families;
 
 /// The families of all templates.
@@ -45,4 +46,30 @@ pub(super) struct Counters {
     pub(super) metrics: TemplateMetrics,
     pub(super) server: String,
     pub(super) view: String,
+}
+
+impl Counters {
+    pub(super) fn count_match(&self, data: &Data<'_>) {
+        let [class, record_type] = labels(data);
+        let labels = [&self.server, &data.zone, &self.view, class, record_type];
+        self.metrics.matches.with_label_values(&labels).inc();
+    }
+
+    pub(super) fn count_failure(
+        &self,
+        family: &IntCounterVec,
+        data: &Data<'_>,
+        section: &str,
+        source: &str,
+    ) {
+        let [class, record_type] = labels(data);
+        let labels = [&self.server, &data.zone, &self.view, class, record_type, section, source];
+        family.with_label_values(&labels).inc();
+    }
+}
+
+/// Returns class and type as labels: those without a mnemonic share one, so that clients cannot invent any.
+fn labels<'d>(data: &'d Data<'_>) -> [&'d str; 2] {
+    let known = |text: &'d str, prefix| if text.starts_with(prefix) { "other" } else { text };
+    [known(&data.class, "CLASS"), known(&data.record_type, "TYPE")]
 }

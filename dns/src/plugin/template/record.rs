@@ -58,13 +58,14 @@ fn data(record_type: RecordType, text: &str) -> Result<RData, String> {
         return unknown(record_type, octets);
     }
     let shown = mnemonic::record_type(record_type);
-    if let Some(count) = fields(record_type) {
-        let plain = text.replace(['(', ')'], " ");
-        let lines = plain.lines().map(|line| line.split(';').next().unwrap_or_default());
-        let found: usize = lines.map(|line| line.split_whitespace().count()).sum();
-        if found != count {
-            return Err(format!("{shown} needs {count} fields, and there are {found}"));
-        }
+    let plain = text.replace(['(', ')'], " ");
+    let lines = plain.lines().map(|line| line.split(';').next().unwrap_or_default());
+    let found: usize = lines.map(|line| line.split_whitespace().count()).sum();
+    if found == 0 {
+        return Err(format!("the data of {shown} is missing"));
+    }
+    if let Some(count) = fields(record_type).filter(|count| *count != found) {
+        return Err(format!("{shown} needs {count} fields, and there are {found}"));
     }
     if record_type == RecordType::DNAME {
         let target = text.trim();
@@ -114,7 +115,8 @@ fn unknown(record_type: RecordType, text: &str) -> Result<RData, String> {
         .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
         .collect();
     let is_whole = digits.len().is_multiple_of(2);
-    let octets = octets.filter(|octets| is_whole && length.parse() == Ok(octets.len()));
+    let is_right = |octets: &Vec<u8>| !octets.is_empty() && length.parse() == Ok(octets.len());
+    let octets = octets.filter(|octets| is_whole && is_right(octets));
     let octets = octets.ok_or_else(error)?;
     match (record_type, <[u8; 4]>::try_from(octets.as_slice())) {
         (RecordType::A, Ok(address)) => Ok(RData::A(Ipv4Addr::from(address).into())),
@@ -178,6 +180,8 @@ mod tests {
             ("a A 10.0.0.256", "is no data of A"),
             ("a A <no value>", "A needs 1 fields, and there are 2"),
             ("a A 10.0.0.1 x", "A needs 1 fields, and there are 2"),
+            ("a TXT ; nothing", "the data of TXT is missing"),
+            ("a TYPE4711 \\# 0", "write \\# LENGTH HEXADECIMAL"),
             ("a CNAME a..b", "is no data of CNAME"),
             ("a DNAME a..b", "'a..b' is no domain name"),
             ("a SOA a b 1 2 3 4", "SOA needs 7 fields"),

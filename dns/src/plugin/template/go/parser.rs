@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::iter::Peekable;
 
 use super::GoTemplate;
+use super::fields::check_field;
 use super::function::Function;
 use super::lexer::{Part, Token, parts};
 use super::syntax::{Command, Node, Operand, Pipeline, Range};
-use super::value::{MESSAGE_FIELDS, QUESTION_FIELDS, ROOT_FIELDS};
 
 /// The longest template, in octets.
 const MAX_TEMPLATE: usize = 10_000;
@@ -365,28 +365,6 @@ fn range_variables(tokens: &mut Tokens) -> Result<Vec<String>, ParseError> {
     };
     *tokens = ahead;
     Ok(names)
-}
-
-/// Refuses fields that are not there, where the type is known.
-fn check_field(of: &Operand, name: &str, is_dot_root: bool) -> Result<(), ParseError> {
-    let is_root = |operand: &Operand| {
-        *operand == Operand::Variable(0) || (*operand == Operand::Dot && is_dot_root)
-    };
-    let (what, known): (&str, &[&str]) = match of {
-        operand if is_root(operand) => ("", &ROOT_FIELDS),
-        Operand::Field(root, field) if is_root(root) => match field.as_str() {
-            "Message" => (".Message", &MESSAGE_FIELDS),
-            "Question" => (".Question", &QUESTION_FIELDS),
-            "Group" => return Ok(()),
-            _ => return Err(ParseError::new(format!(".{field} has no fields; remove .{name}"))),
-        },
-        _ => return Ok(()),
-    };
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let known: Vec<String> = known.iter().map(|field| format!("{what}.{field}")).collect();
-    Err(ParseError::new(format!("{what}.{name} is not available; there is {}", known.join(", "))))
 }
 
 fn finish(mut tokens: Tokens) -> Result<(), ParseError> {
