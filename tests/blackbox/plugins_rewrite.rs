@@ -130,6 +130,7 @@ fn edns_options_go_upstream_and_not_back() {
     rewrite continue edns0 local set 0xffee 0x61626364 revert
     rewrite continue edns0 local set 65001 {{qname}} revert
     rewrite continue edns0 subnet set 24 56 revert
+    rewrite continue edns0 nsid set revert
     rewrite continue edns0 local append 65002 kept
     rewrite continue edns0 local unset 65003
     forward . {upstream}
@@ -154,6 +155,7 @@ fn edns_options_go_upstream_and_not_back() {
             (0xffee, b"abcd".to_vec()),
             (65001, b"www.example.".to_vec()),
             (8, vec![0, 1, 24, 0, 127, 0, 0]),
+            (3, vec![]),
             (65002, b"kept".to_vec()),
         ]
     );
