@@ -1,10 +1,8 @@
 //! Resource records from a line of a zone file (RFC 1035 §5.1).
 
-use std::net::Ipv4Addr;
-
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+use hickory_proto::serialize::binary::{BinDecodable, BinEncodable, BinEncoder};
 use hickory_proto::serialize::txt::parse_ttl;
 
 use crate::plugin::mnemonic::{self, parse_class, parse_record_type};
@@ -44,7 +42,21 @@ pub(super) fn parse_record(text: &str) -> Result<Option<Record>, String> {
     let data = data(record_type, rest)?;
     let mut record = Record::from_rdata(name, ttl.unwrap_or(DEFAULT_TTL), data);
     record.dns_class = class.unwrap_or(DNSClass::IN);
-    Ok(Some(record))
+    let read = as_others_read(record);
+    let error =
+        || format!("'{}' is no data of {}", rest.trim(), mnemonic::record_type(record_type));
+    read.map(Some).ok_or_else(error)
+}
+
+/// Returns a record as it is read from a message; none when it cannot be read. Of rarer types hickory's parser
+/// takes more than its decoder, and octets may be any.
+fn as_others_read(record: Record) -> Option<Record> {
+    let record_type = record.record_type();
+    let is_common = fields(record_type).is_some() || record_type == RecordType::TXT;
+    if is_common && !matches!(record.data, RData::Unknown { .. }) {
+        return Some(record);
+    }
+    Record::from_bytes(&record.to_bytes().ok()?).ok()
 }
 
 /// Takes a word off the front.
@@ -118,11 +130,10 @@ fn unknown(record_type: RecordType, text: &str) -> Result<RData, String> {
     let is_right = |octets: &Vec<u8>| !octets.is_empty() && length.parse() == Ok(octets.len());
     let octets = octets.filter(|octets| is_whole && is_right(octets));
     let octets = octets.ok_or_else(error)?;
-    match (record_type, <[u8; 4]>::try_from(octets.as_slice())) {
-        (RecordType::A, Ok(address)) => Ok(RData::A(Ipv4Addr::from(address).into())),
-        (RecordType::OPT | RecordType::ANY, _) => Err(error()),
-        _ => Ok(RData::Unknown { code: record_type, rdata: NULL::with(octets) }),
+    if matches!(record_type, RecordType::OPT | RecordType::ANY) {
+        return Err(error());
     }
+    Ok(RData::Unknown { code: record_type, rdata: NULL::with(octets) })
 }
 
 fn dname(name: &Name) -> Result<RData, String> {
@@ -182,6 +193,8 @@ mod tests {
             ("a A 10.0.0.1 x", "A needs 1 fields, and there are 2"),
             ("a TXT ; nothing", "the data of TXT is missing"),
             ("a TYPE4711 \\# 0", "write \\# LENGTH HEXADECIMAL"),
+            ("a AAAA \\# 2 abcd", "is no data of AAAA"),
+            ("a CAA 0 . alpn=h2", "'0 . alpn=h2' is no data of CAA"),
             ("a CNAME a..b", "is no data of CNAME"),
             ("a DNAME a..b", "'a..b' is no domain name"),
             ("a SOA a b 1 2 3 4", "SOA needs 7 fields"),
