@@ -33,14 +33,19 @@ pub mod metadata;
 pub mod minimal;
 pub(crate) mod mnemonic;
 pub mod multisocket;
+pub(crate) mod name_text;
 pub mod nsid;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+mod regular_expression;
 pub mod reload;
+pub mod rewrite;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod setup;
+mod target_name;
+pub mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timeouts;

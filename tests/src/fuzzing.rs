@@ -12,16 +12,18 @@ use std::sync::{Arc, LazyLock};
 use cluster::{Cluster, Kind, KindSet};
 use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
 use dns::config::{Config, Surroundings};
-use dns::corefile::{Corefile, Files, parse};
+use dns::corefile::{Corefile, CorefileError, Directive, Files, parse as parse_corefile};
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::{PodMode, Zone, ZoneOptions};
 use dns::plugin::bind::Interface;
 use dns::plugin::kubernetes::Kubernetes;
 use dns::plugin::loadbalance::Loadbalance;
+use dns::plugin::rewrite::RewriteConfig;
+use dns::plugin::template::TemplateConfig;
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Fallthrough, Plugin};
 use dns::wire::{Arrival, Rejection};
-use dns::{Engine, Protocol, Query, wire as messages};
+use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
 use hickory_proto::op::{Message, MessageType, OpCode};
 
@@ -31,7 +33,8 @@ use crate::fixture;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 2] = [("wire", wire), ("corefile", corefile)];
+pub const TARGETS: [(&str, Target); 4] =
+    [("wire", wire), ("corefile", corefile), ("rewrite", rewrite), ("template", template)];
 
 /// Listeners of the engine: answers like CoreDNS's, and by the RFCs.
 const LISTENERS: [ListenerId; 2] = [ListenerId(0), ListenerId(1)];
@@ -70,7 +73,12 @@ fn answer(query: &Query, listener: ListenerId) {
     let mut asked = query.clone();
     // Everything is in memory, so that nothing is waited for.
     let answered = ENGINE.answer(listener, &mut asked, None).now_or_never().unwrap();
-    let encoded = messages::encode(query, &answered.reply.unwrap());
+    assert_replies(query, &answered.reply.unwrap());
+}
+
+/// Encodes a reply and reads it with another codec.
+fn assert_replies(query: &Query, reply: &Reply) {
+    let encoded = messages::encode(query, reply);
     assert!(encoded.message.len() <= usize::from(query.max_reply_size()), "{query:?}");
     let reply = Message::from_vec(&encoded.message).unwrap_or_else(|e| panic!("{query:?}: {e}"));
     assert_eq!(reply.metadata.id, query.id);
@@ -132,6 +140,85 @@ fn cluster() -> Arc<Cluster> {
     })
 }
 
+/// Reads `rewrite` directives and sends a message through them to `template`, which answers, and back.
+///
+/// The input is cut at its first NUL: the first part are the directives, the second is the message; without one
+/// it is a question for `www.example.org.`.
+///
+/// # Panics
+/// An error has no place, or the reply is not one to the message.
+pub fn rewrite(input: &[u8]) {
+    let Some((directives, query)) = directives_and_query(input) else { return };
+    let Some(rewrite) = configured(directives, RewriteConfig::parse) else { return };
+    ask_through(Box::new(rewrite.plugin()), &query);
+}
+
+/// Reads `template` directives and answers a message by them. The input is as that of [`rewrite`].
+///
+/// # Panics
+/// An error has no place, or the reply is not one to the message.
+pub fn template(input: &[u8]) {
+    let Some((directives, query)) = directives_and_query(input) else { return };
+    let zones = ["example.org.".parse().unwrap(), ".".parse().unwrap()];
+    let parse = |directives: &[&Directive]| TemplateConfig::parse(directives, &zones);
+    let Some(template) = configured(directives, parse) else { return };
+    ask_through(Box::new(template.uncounted()), &query);
+}
+
+/// A question for the addresses of `www.example.org.` (RFC 1035 §4.1).
+const QUESTION: &[u8] =
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x03org\x00\x00\x01\x00\x01";
+
+fn directives_and_query(input: &[u8]) -> Option<(&[u8], Query)> {
+    let end = input.iter().position(|byte| *byte == 0);
+    let (directives, message) = match end {
+        Some(end) => (&input[..end], &input[end + 1..]),
+        None => (input, QUESTION),
+    };
+    let arrival = Arrival {
+        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+        local: SocketAddr::from((Ipv6Addr::LOCALHOST, 53)),
+        protocol: Protocol::Udp,
+    };
+    Some((directives, messages::parse(message, arrival).ok()?))
+}
+
+/// Gives the directives to the parser of a plugin; none when they are refused.
+fn configured<T>(
+    directives: &[u8],
+    parse: impl Fn(&[&Directive]) -> Result<T, CorefileError>,
+) -> Option<T> {
+    let text = [b". {\n", directives, b"\n}\n"].concat();
+    let path = Path::new("/etc/Corefile");
+    let files = MemoryFiles(BTreeMap::new());
+    let read = parse_corefile(path, &text, &files, &|_| None);
+    let read = read.map_err(|error| assert_names_a_place(&error.to_string())).ok()?;
+    let block = read.blocks.first()?;
+    let directives: Vec<&Directive> = block.directives.iter().collect();
+    parse(&directives).map_err(|error| assert_names_a_place(&error.to_string())).ok()
+}
+
+/// Sends a query through a plugin to one that answers with records of every kind that can be changed.
+fn ask_through(plugin: Box<dyn Plugin>, query: &Query) {
+    let records = configured(
+        br#"template ANY ANY {
+            answer "{{ .Name }} 5 IN CNAME sub.example.org"
+            answer "sub.example.org 50 IN A 192.0.2.1"
+            authority "{{ .Name }} 500 IN SOA ns.{{ .Name }} host.example.org 1 2 3 4 5"
+            additional "_x.example.org 5 IN SRV 1 2 3 www.example.org"
+        }"#,
+        |directives| TemplateConfig::parse(directives, &[".".parse().unwrap()]),
+    );
+    let block = Block::new("fuzzing:1", vec![plugin, Box::new(records.unwrap().uncounted())]);
+    let mut router = Router::default();
+    router.add(".".parse().unwrap(), 0);
+    let engine = Engine::new(vec![block], vec![router]);
+    let mut asked = query.clone();
+    let answered = engine.answer(ListenerId(0), &mut asked, None).now_or_never().unwrap();
+    assert_eq!(asked, *query, "the client's question is not changed");
+    assert_replies(query, &answered.reply.unwrap());
+}
+
 /// Reads a Corefile and its imports; printed, it has to be read as the same again.
 ///
 /// The input is cut at NUL: the first part is the Corefile, the others are the files `a`, `b` and so on.
@@ -147,7 +234,8 @@ pub fn corefile(input: &[u8]) {
         substituted.set(true);
         (name != "UNSET").then(|| "example.org".to_owned())
     };
-    let read = |text: &[u8], files| parse(Path::new("/etc/Corefile"), text, files, &environment);
+    let read =
+        |text: &[u8], files| parse_corefile(Path::new("/etc/Corefile"), text, files, &environment);
     let corefile = match read(text, &files) {
         Ok(corefile) => corefile,
         Err(error) => return assert_names_a_place(&error.to_string()),

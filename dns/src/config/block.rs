@@ -37,6 +37,8 @@ use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
+use crate::plugin::rewrite::RewriteConfig;
+use crate::plugin::template::TemplateConfig;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
 use crate::plugin::view::View;
@@ -252,6 +254,10 @@ impl BlockConfig {
                 // Metadata tells labels of the pod that asks.
                 config.keep_pod_labels = !self.metadata.is_empty();
                 PluginConfig::Kubernetes(Box::new(config))
+            }
+            "rewrite" => PluginConfig::Plain(Box::new(RewriteConfig::parse(directives)?)),
+            "template" => {
+                PluginConfig::Plain(Box::new(TemplateConfig::parse(directives, &self.zones)?))
             }
             _ => PluginConfig::Whoami(WhoamiConfig::parse(directives)?),
         };

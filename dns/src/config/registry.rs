@@ -50,7 +50,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("chaos", Support::Available),
     ("loadbalance", Support::Available),
     ("tsig", Support::Unsupported("restrict clients with `acl`")),
-    ("rewrite", Support::Planned),
+    ("rewrite", Support::Available),
     ("autopath", Support::Available),
     ("acl", Support::Available),
     ("cache", Support::Available),
@@ -58,7 +58,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("dnssec", Support::Unsupported("sign the zone on its primary server")),
     ("tls", Support::Available),
     ("minimal", Support::Available),
-    ("template", Support::Planned),
+    ("template", Support::Available),
     (
         "transfer",
         Support::Unsupported("read the objects from the Kubernetes API instead of the zone"),

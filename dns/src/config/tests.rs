@@ -67,11 +67,11 @@ fn plugins_stand_in_their_own_order() {
 
 #[test]
 fn every_mistake_of_a_corefile_is_found_at_once() {
-    let text = "example.org {\nrewrite name a b\nfrobnicate\nkuberntes\n}\n\
+    let text = "example.org {\nrewrite name a\nfrobnicate\nkuberntes\n}\n\
                 quic://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
     let errors = config(text).unwrap_err();
     let expected = [
-        (2, "the plugin 'rewrite' is not available in this version"),
+        (2, "what the name becomes is missing"),
         (3, "Unknown directive 'frobnicate'"),
         (4, "did you mean 'kubernetes'?"),
         (6, "quic:// is not available yet; use dns:// or tls://"),

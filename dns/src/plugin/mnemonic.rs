@@ -56,11 +56,10 @@ pub(crate) fn parse_record_type(text: &str) -> Option<RecordType> {
     if let Some((_, code)) = MORE_TYPES.iter().find(|(name, _)| *name == text) {
         return Some(RecordType::from(*code));
     }
-    if let Some(code) = text.strip_prefix("TYPE") {
-        let is_number = code.bytes().all(|byte| byte.is_ascii_digit());
-        return code.parse().ok().filter(|_| is_number).map(|code: u16| RecordType::from(code));
+    match numbered(&text, "TYPE") {
+        Some(code) => Some(RecordType::from(code)),
+        None => text.parse().ok().filter(|_| text != "*"),
     }
-    text.parse().ok().filter(|_| text != "*")
 }
 
 /// Returns the mnemonic of a class; `CLASS1234` without one (RFC 3597 §5).
@@ -79,6 +78,17 @@ pub(crate) fn response_code(code: ResponseCode) -> Cow<'static, str> {
     }
 }
 
+/// Reads the mnemonic of a class in any letter case, or `CLASS1234` (RFC 3597 §5).
+pub(crate) fn parse_class(text: &str) -> Option<DNSClass> {
+    let text = text.to_ascii_uppercase();
+    text.parse().ok().or_else(|| Some(DNSClass::from(numbered(&text, "CLASS")?)))
+}
+
+fn numbered(text: &str, prefix: &str) -> Option<u16> {
+    let digits = text.strip_prefix(prefix)?;
+    digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +105,17 @@ mod tests {
         for (name, code) in MORE_TYPES {
             assert!(matches!(RecordType::from(code), RecordType::Unknown(_)), "{name}");
         }
+    }
+
+    #[test]
+    fn read_in_any_case() {
+        assert_eq!(parse_record_type("aaaa"), Some(RecordType::AAAA));
+        assert_eq!(parse_record_type("TYPE65"), Some(RecordType::HTTPS));
+        assert_eq!(parse_record_type("TYPE+5"), None);
+        assert_eq!(parse_record_type("XY"), None);
+        assert_eq!(parse_class("ch"), Some(DNSClass::CH));
+        assert_eq!(parse_class("CLASS4711"), Some(DNSClass::from(4711)));
+        assert_eq!(parse_class("CLASS65536"), None);
     }
 
     #[test]

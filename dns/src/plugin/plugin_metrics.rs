@@ -5,6 +5,7 @@ use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::cache::CacheFamilies;
+use super::template::TemplateMetrics;
 
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct PluginMetrics {
     pub(crate) dns64_translated: IntCounterVec,
     /// `portolan_dnstap_dropped_total`, by server and endpoint.
     pub(crate) dnstap_dropped: IntCounterVec,
+    pub(crate) template: TemplateMetrics,
 }
 
 /// Makes families that a registry knows.
@@ -34,6 +36,7 @@ impl PluginMetrics {
         Ok(Self {
             acl: AclMetrics::register(families)?,
             cache: CacheFamilies::register(families)?,
+            template: TemplateMetrics::register(families)?,
             autopath_success: families.counter(
                 "coredns_autopath_success_total",
                 "Counter of requests that autopath found a name for.",

@@ -1,5 +1,7 @@
 //! What the tests of plugins have in common.
 
+pub(crate) mod recorder;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,7 @@
 //! The question as upstreams see it.
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
-use hickory_proto::rr::rdata::opt::{EdnsCode, OPT};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, OPT};
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
 use super::config::ProbeConfig;
@@ -132,7 +132,10 @@ fn passed_on(edns: &Edns) -> Edns {
     let mut edns = edns.clone();
     // An rcode has no meaning in a query (RFC 6891 §6.1.3).
     edns.set_rcode_high(0);
-    edns.options_mut().options.retain(|(code, _)| !HOP_BY_HOP.contains(code));
+    // A typed NSID is no client's but that of a `rewrite` rule, which means the upstream.
+    edns.options_mut().options.retain(|(code, option)| {
+        !HOP_BY_HOP.contains(code) || matches!(option, EdnsOption::NSID(_))
+    });
     edns
 }
 
@@ -143,7 +146,7 @@ fn names_equal(one: &Name, other: &Name) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::rr::rdata::opt::EdnsOption;
+    use hickory_proto::rr::rdata::opt::NSIDPayload;
 
     use super::super::testing::query;
     use super::*;
@@ -182,6 +185,17 @@ mod tests {
             edns.options().options.iter().map(|(code, _)| (*code).into()).collect();
         assert_eq!(codes, [65001]);
         assert_eq!(request.max_reply(), 1232);
+    }
+
+    #[test]
+    fn the_nsid_of_a_rewrite_rule_goes_upstream() {
+        let mut query = with_edns(&[(3, b"client's")]);
+        let options = query.edns.as_mut().unwrap().options_mut();
+        options.insert(EdnsOption::NSID(NSIDPayload::new([]).unwrap()));
+        let message = Message::from_vec(&Request::of(&query).unwrap().with_id(1)).unwrap();
+        let edns = message.edns.unwrap();
+        assert_eq!(edns.options().options.len(), 1);
+        assert_eq!(edns.option(EdnsCode::NSID).map(EdnsOption::is_empty), Some(true));
     }
 
     #[test]

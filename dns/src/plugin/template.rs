@@ -1,0 +1,212 @@
+//! `template`: answers with records that are made of the question.
+
+mod alias;
+mod config;
+mod data;
+mod go;
+mod metrics;
+mod record;
+
+#[cfg(test)]
+mod tests;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{DNSClass, LowerName, Record, RecordType};
+use prometheus::IntCounterVec;
+
+use self::alias::{follow, follows_cname};
+use self::config::{Content, Line, TemplateRule};
+use self::data::{Match, data_of};
+use self::go::Data;
+use self::metrics::Counters;
+pub(crate) use self::metrics::TemplateMetrics;
+use super::name_text::NameText;
+use super::{Handling, Plugin, Setup, SetupError, Site};
+use crate::corefile::{CorefileError, Directive};
+use crate::engine::Context;
+use crate::reply::ExtendedErrorCode;
+use crate::{Query, Reply};
+
+/// The option code of Extended DNS Errors (RFC 8914 §2).
+const OPTION_EXTENDED_ERROR: u16 = 15;
+
+/// The `template` directives of a server block.
+#[derive(Clone, Debug)]
+pub struct TemplateConfig {
+    rules: Vec<TemplateRule>,
+}
+
+/// Answers by templates, of which the first that takes a query counts.
+#[derive(Debug)]
+pub struct Template {
+    rules: Vec<TemplateRule>,
+    counters: Option<Counters>,
+}
+
+impl TemplateConfig {
+    /// Reads the `template` directives of a server block with these zones.
+    ///
+    /// # Errors
+    /// One of them is incomplete, or has a template, a record or a regular expression that is none.
+    pub fn parse(directives: &[&Directive], block: &[LowerName]) -> Result<Self, CorefileError> {
+        let rules = directives.iter().map(|directive| config::rule(directive, block));
+        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+    }
+
+    /// Returns the plugin without metrics.
+    pub fn uncounted(&self) -> Template {
+        Template { rules: self.rules.clone(), counters: None }
+    }
+}
+
+impl Setup for TemplateConfig {
+    fn name(&self) -> &'static str {
+        "template"
+    }
+
+    fn set_up(&self, site: &Site<'_>) -> Result<Box<dyn Plugin>, SetupError> {
+        let counters = Counters {
+            metrics: site.metrics.template.clone(),
+            server: site.server.to_owned(),
+            view: site.view.to_owned(),
+        };
+        Ok(Box::new(Template { rules: self.rules.clone(), counters: Some(counters) }))
+    }
+}
+
+impl Plugin for Template {
+    fn name(&self) -> &'static str {
+        "template"
+    }
+
+    fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
+        let query = &*query;
+        let Some(taken) = self.find(query, context) else { return Handling::NEXT };
+        let reply = match taken {
+            Ok((rule, matched)) => self.answer(rule, &matched, query, context),
+            Err(rule) => {
+                let place = &rule.position;
+                let why = format!("no regular expression of the template at {place} matches");
+                context.note("template", || format!("{why}, and it has no fallthrough: SERVFAIL"));
+                Reply::server_failure(ExtendedErrorCode::Other, why)
+            }
+        };
+        if follows_cname(query, &reply) {
+            return Handling::Later(Box::pin(follow(query, reply, context)));
+        }
+        Handling::reply(reply)
+    }
+
+    fn takes_any_class(&self) -> bool {
+        self.rules.iter().any(|rule| rule.class != DNSClass::IN)
+    }
+}
+
+impl Template {
+    /// Returns the template that answers; as an error one that no name matched and that does not fall through.
+    fn find(
+        &self,
+        query: &Query,
+        context: &Context<'_>,
+    ) -> Option<Result<(&TemplateRule, Match<'_>), &TemplateRule>> {
+        let mut text = None;
+        for rule in &self.rules {
+            let Some(zone) = rule.zone_for(query) else { continue };
+            if rule.patterns.is_empty() {
+                return Some(Ok((rule, Match { zone, pattern: None })));
+            }
+            let text = text.get_or_insert_with(|| NameText::of(&query.name));
+            let pattern = rule.patterns.iter().find(|pattern| pattern.is_match(text.as_str()));
+            if pattern.is_some() {
+                return Some(Ok((rule, Match { zone, pattern })));
+            }
+            if !rule.fallthrough.lets_through(&query.lower) {
+                return Some(Err(rule));
+            }
+            let place = &rule.position;
+            context.note("template", || format!("{place} falls through: nothing matches"));
+        }
+        None
+    }
+
+    fn answer(
+        &self,
+        rule: &TemplateRule,
+        matched: &Match<'_>,
+        query: &Query,
+        context: &Context<'_>,
+    ) -> Reply {
+        let data = data_of(rule, matched, query, context);
+        if let Some(counters) = &self.counters {
+            counters.count_match(&data);
+        }
+        context.note("template", || format!("answers by {}: {:?}", rule.position, rule.rcode));
+        let mut reply = Reply { authoritative: true, ..Reply::new(rule.rcode) };
+        if let Some((code, text)) = &rule.extended_error {
+            let mut option = code.to_be_bytes().to_vec();
+            option.extend_from_slice(text.as_bytes());
+            reply.options.push((OPTION_EXTENDED_ERROR, option));
+        }
+        if rule.rcode == ResponseCode::ServFail {
+            reply.authoritative = false;
+            return reply;
+        }
+        for (section, lines, records) in [
+            ("answer", &rule.answers, &mut reply.answers),
+            ("additional", &rule.additionals, &mut reply.additionals),
+            ("authority", &rule.authorities, &mut reply.authorities),
+        ] {
+            for line in lines {
+                match self.record(section, line, &data) {
+                    Ok(record) => records.extend(record),
+                    Err(why) => {
+                        let why =
+                            format!("the {section} of the template at {}: {why}", rule.position);
+                        context.note("template", || why.clone());
+                        return Reply::server_failure(ExtendedErrorCode::Other, why);
+                    }
+                }
+            }
+        }
+        reply
+    }
+
+    /// Returns the record of a line; none when the template makes nothing.
+    fn record(
+        &self,
+        section: &str,
+        line: &Line,
+        data: &Data<'_>,
+    ) -> Result<Option<Record>, String> {
+        let template = match &line.content {
+            Content::Fixed(record) => return Ok(record.as_deref().cloned()),
+            Content::Template(template) => template,
+        };
+        let failed = |family: fn(&TemplateMetrics) -> &IntCounterVec| {
+            if let Some(counters) = &self.counters {
+                counters.count_failure(family(&counters.metrics), data, section, &line.source);
+            }
+        };
+        let text = template.evaluate(data).map_err(|error| {
+            failed(|metrics| &metrics.template_failures);
+            error.to_string()
+        })?;
+        record::parse_record(&text).inspect_err(|_| failed(|metrics| &metrics.record_failures))
+    }
+}
+
+impl TemplateRule {
+    /// Returns the longest zone of the template that the name is in; none when zone, class or type are not
+    /// those of the query.
+    fn zone_for(&self, query: &Query) -> Option<&LowerName> {
+        let of_class =
+            [self.class, query.qclass].contains(&DNSClass::ANY) || self.class == query.qclass;
+        let of_type = [self.record_type, query.qtype].contains(&RecordType::ANY)
+            || self.record_type == query.qtype;
+        if !of_class || !of_type {
+            return None;
+        }
+        let zones = self.zones.iter().filter(|zone| zone.zone_of(&query.lower));
+        zones.max_by_key(|zone| zone.num_labels())
+    }
+}
