@@ -1,6 +1,7 @@
 //! Where messages come in and go out: sockets, clocks and tasks. Nothing is decided here.
 
 pub mod error_flush;
+pub mod followed_file;
 pub mod health_probe;
 pub mod http;
 pub mod interfaces;

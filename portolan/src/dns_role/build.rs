@@ -9,7 +9,7 @@ use dns::config::{BlockConfig, Config, PluginConfig};
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
 use dns::edge::server::{Responder, ServerMetrics};
-use dns::edge::weight_file::WeightFile;
+use dns::edge::weight_file::{replace_weights, weight_file};
 use dns::engine::{Block, Router};
 use dns::kubernetes::Zone;
 use dns::plugin::errors::Errors;
@@ -150,7 +150,7 @@ impl Workshop {
             PluginConfig::Log(config) => {
                 Box::new(Log::new(config.clone(), logging::sink(&self.output)))
             }
-            PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
+            PluginConfig::Loadbalance(config) => Box::new(loadbalance(config)?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::Forward(config) => {
                 Box::new(Forward::new((**config).clone(), self.forward_metrics.clone()))
@@ -215,16 +215,16 @@ impl Workshop {
     }
 }
 
-async fn loadbalance(config: &LoadbalanceConfig) -> Result<Loadbalance> {
+fn loadbalance(config: &LoadbalanceConfig) -> Result<Loadbalance> {
     let seed = rand::random();
     let prefer = config.prefer.clone();
     let Balancing::Weighted { file, reload } = &config.balancing else {
         return Ok(Loadbalance::round_robin(prefer, seed));
     };
-    let mut weights = WeightFile::new(file);
-    let (sender, receiver) = watch::channel(weights.read().await?.unwrap_or_default());
+    let mut weights = weight_file(file);
+    let (sender, receiver) = watch::channel(weights.read()?.unwrap_or_default());
     if let Some(interval) = reload {
-        tokio::spawn(weights.follow(*interval, sender));
+        tokio::spawn(weights.follow(*interval, sender, replace_weights));
     }
     Ok(Loadbalance::weighted(receiver, prefer, seed))
 }
