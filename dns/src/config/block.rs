@@ -15,12 +15,15 @@ use crate::plugin::bind::BindConfig;
 use crate::plugin::errors::ErrorsConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
+use crate::plugin::hosts::HostsConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
+use crate::plugin::local::LocalConfig;
 use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
+use crate::plugin::root::Root;
 use crate::plugin::whoami::WhoamiConfig;
 use crate::plugin::{Filter, Setup};
 
@@ -33,6 +36,8 @@ pub struct BlockConfig {
     pub keys: Vec<ZoneKey>,
     /// The zones of the keys.
     pub zones: Vec<LowerName>,
+    /// `root`: where relative paths of the block start.
+    pub root: Root,
     /// The addresses of `bind`; none means every address.
     pub bind: Option<Vec<IpAddr>>,
     /// `health`.
@@ -86,6 +91,7 @@ impl BlockConfig {
             position: block.position.clone(),
             zones: zones_of(&keys),
             keys,
+            root: Root::default(),
             bind: None,
             health: None,
             ready: None,
@@ -115,6 +121,11 @@ impl BlockConfig {
         around: Surroundings<'_>,
     ) -> Result<(), CorefileError> {
         let plugin = match name {
+            // The first of all, so that the others find it.
+            "root" => {
+                self.root = Root::parse(directives)?;
+                return Ok(());
+            }
             "bind" => {
                 self.bind = Some(BindConfig::parse(directives)?.resolve(around.interfaces)?);
                 return Ok(());
@@ -137,7 +148,14 @@ impl BlockConfig {
             "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
-            "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
+            "local" => PluginConfig::Plain(Box::new(LocalConfig::parse(directives)?)),
+            "loadbalance" => {
+                PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?.in_root(&self.root))
+            }
+            "hosts" => {
+                let config = HostsConfig::parse(directives, &self.zones, &self.root)?;
+                PluginConfig::Plain(Box::new(config))
+            }
             "kubernetes" => {
                 let config = KubernetesConfig::parse(directives, &self.zones)?;
                 PluginConfig::Kubernetes(Box::new(config))

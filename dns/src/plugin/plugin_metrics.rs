@@ -1,11 +1,18 @@
 //! The metrics of the plugins that have some of their own.
 
+use super::hosts::HostsMetrics;
+use super::local::LocalMetrics;
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// The families of every plugin; clones share them. A reload goes on with the same.
 #[derive(Clone, Debug)]
-pub struct PluginMetrics {}
+pub struct PluginMetrics {
+    /// `hosts`.
+    pub hosts: HostsMetrics,
+    /// `local`.
+    pub local: LocalMetrics,
+}
 
 /// Makes families that a registry knows.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +24,11 @@ impl PluginMetrics {
     /// # Errors
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
-        let _families = Families(registry);
-        Ok(Self {})
+        let families = Families(registry);
+        Ok(Self {
+            hosts: HostsMetrics::register(families)?,
+            local: LocalMetrics::register(families)?,
+        })
     }
 }
 

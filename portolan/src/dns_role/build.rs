@@ -116,6 +116,9 @@ impl Workshop {
     }
 
     async fn block(&mut self, config: &BlockConfig, label: &str) -> Result<Block> {
+        if let Some(root) = config.root.path().filter(|root| !root.exists()) {
+            tracing::warn!(root = %root.display(), "the directory of `root` does not exist");
+        }
         let mut plugins = Vec::new();
         for plugin in &config.plugins {
             plugins.push(self.plugin(plugin, config, label).await?);
