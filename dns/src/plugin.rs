@@ -9,6 +9,7 @@ pub mod bind;
 mod directive;
 pub mod errors;
 mod fallthrough;
+pub mod file;
 pub mod forward;
 pub mod health;
 pub mod hosts;

@@ -13,6 +13,7 @@ use crate::corefile::{
 };
 use crate::plugin::bind::BindConfig;
 use crate::plugin::errors::ErrorsConfig;
+use crate::plugin::file::FileConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::health::HealthConfig;
 use crate::plugin::hosts::HostsConfig;
@@ -151,6 +152,10 @@ impl BlockConfig {
             "local" => PluginConfig::Plain(Box::new(LocalConfig::parse(directives)?)),
             "loadbalance" => {
                 PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?.in_root(&self.root))
+            }
+            "file" => {
+                let config = FileConfig::parse(directives, &self.zones, &self.root)?;
+                PluginConfig::Plain(Box::new(config))
             }
             "hosts" => {
                 let config = HostsConfig::parse(directives, &self.zones, &self.root)?;

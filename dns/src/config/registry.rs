@@ -69,7 +69,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("clouddns", Support::Unsupported(CLOUD)),
     ("k8s_external", Support::Planned),
     ("kubernetes", Support::Available),
-    ("file", Support::Planned),
+    ("file", Support::Available),
     ("auto", Support::Unsupported("name each zone file with `file`")),
     ("secondary", Support::Unsupported("use `forward` to the zone's primary server")),
     ("etcd", Support::Unsupported("keep the records in manifests or in `hosts`")),

@@ -1,6 +1,7 @@
 //! `hosts`: answers from a file like `/etc/hosts`, and from lines of the Corefile.
 
 mod config;
+mod key;
 mod metrics;
 mod setup;
 mod table;
@@ -21,7 +22,8 @@ pub use metrics::HostsMetrics;
 use super::{Handling, Plugin};
 use crate::engine::Context;
 use crate::{ExtendedErrorCode, Query, Reply};
-use table::{HostTable, Key};
+use key::Key;
+use table::HostTable;
 
 /// Answers A, AAAA and PTR from a table of hosts.
 ///

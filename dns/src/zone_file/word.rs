@@ -9,6 +9,9 @@ use super::types;
 /// The largest TTL (RFC 2181 §8).
 pub(super) const MAX_TTL: u32 = (1 << 31) - 1;
 
+/// An octet, whether it was escaped, and the text after it.
+type NextOctet<'a> = (u8, bool, &'a [u8]);
+
 impl Word<'_> {
     /// Returns the word for a message to people.
     pub(super) fn show(&self) -> String {
@@ -71,7 +74,7 @@ impl Word<'_> {
     }
 
     /// Takes an octet off the front, and says whether it was escaped.
-    fn next_octet<'b>(&self, text: &'b [u8]) -> Result<Option<(u8, bool, &'b [u8])>, String> {
+    fn next_octet<'b>(&self, text: &'b [u8]) -> Result<Option<NextOctet<'b>>, String> {
         match text {
             [] => Ok(None),
             [b'\\', a, b, c, rest @ ..] if [a, b, c].iter().all(|octet| octet.is_ascii_digit()) => {

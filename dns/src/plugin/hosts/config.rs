@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::LowerName;
 
+use super::key::Key;
 use super::text::parse_address;
 use crate::corefile::{CorefileError, Directive};
 use crate::plugin::directive::only;
@@ -118,7 +119,7 @@ impl HostsConfig {
     fn add_inline(&mut self, line: &Directive) -> Result<(), CorefileError> {
         arguments::no_block(line)?;
         for name in arguments::some(line)? {
-            if super::table::Key::parse(name.text.as_bytes()).is_err() {
+            if Key::parse(name.text.as_bytes()).is_err() {
                 return Err(name.error(format!("'{}' is no host name; correct it", name.text)));
             }
         }

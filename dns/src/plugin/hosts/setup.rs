@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-use super::table::{HostTable, Key};
+use super::key::Key;
+use super::table::HostTable;
 use super::text::{self, Mistakes};
 use super::{Hosts, HostsConfig, HostsMetrics};
 use crate::edge::followed_file::{FileKind, FollowedFile, ParseError, Source};

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::table::{HostTable, Key, MAX_ENTRIES};
+use super::key::Key;
+use super::table::{HostTable, MAX_ENTRIES};
 
 /// What of a hosts file could not be used.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
