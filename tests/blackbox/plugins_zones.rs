@@ -164,6 +164,25 @@ fn a_zone_file_may_come_late_and_names_may_fall_through() {
 }
 
 #[test]
+fn kubernetes_falls_through_to_a_zone_file() {
+    let manifests = portolan_tests::fixture("dig").display().to_string();
+    for (option, status, answers) in [
+        ("fallthrough", "NOERROR", vec!["192.0.2.1"]),
+        ("fallthrough svc.cluster.local", "NXDOMAIN", vec![]),
+    ] {
+        let (server, _directory) = serve(
+            &[("db", &zone(1, "192.0.2.1"))],
+            &format!(
+                "kubernetes cluster.local {{\nmanifests {manifests}\n{option}\n}}\nfile db cluster.local"
+            ),
+        );
+        let reply = ask(&server, "www.cluster.local");
+        assert_eq!((reply.status.as_str(), reply.answer_data()), (status, answers), "{option}");
+        assert_eq!(ask(&server, "web.alpha.svc.cluster.local").answer_data(), ["10.97.0.12"]);
+    }
+}
+
+#[test]
 fn hosts_answers_and_follows_its_file() {
     let text = "10.0.0.1 a.example.org A2.example.org\n2001:db8::1 a.example.org\n\
                 192.168.1.10 *.example.com\n192.168.1.11 a.example.com\nnonsense\n";

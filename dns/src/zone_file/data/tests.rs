@@ -106,6 +106,7 @@ fn what_is_refused() {
         ("TYPE29 \\# 2 ab", "1 octets, not 2"),
         ("TYPE29 \\#", "needs a length"),
         ("A \\# 3 c00002", "are no data of type A"),
+        ("TXT \\# 0", "are no data of type TXT"),
         ("DNAME \\# 2 0161", "are no data of type DNAME"),
     ] {
         let error = read(text).unwrap_err();
