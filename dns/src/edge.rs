@@ -2,6 +2,7 @@
 
 pub(crate) mod dnstap;
 pub mod error_flush;
+pub mod followed_file;
 pub mod health_probe;
 pub mod hostname;
 pub mod http;

@@ -13,6 +13,7 @@ pub mod plugin;
 mod query;
 mod reply;
 pub mod wire;
+pub mod zone_file;
 
 pub use engine::Engine;
 pub use plugin::arguments::rcode_name;

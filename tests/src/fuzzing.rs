@@ -16,6 +16,7 @@ use dns::corefile::{Corefile, CorefileError, Directive, Files, parse as parse_co
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::{PodMode, Zone, ZoneOptions};
 use dns::plugin::bind::Interface;
+use dns::plugin::file::File;
 use dns::plugin::kubernetes::Kubernetes;
 use dns::plugin::loadbalance::Loadbalance;
 use dns::plugin::rewrite::RewriteConfig;
@@ -25,7 +26,9 @@ use dns::plugin::{Fallthrough, Plugin};
 use dns::wire::{Arrival, Rejection};
 use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
-use hickory_proto::op::{Message, MessageType, OpCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use crate::fixture;
 
@@ -33,8 +36,13 @@ use crate::fixture;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 4] =
-    [("wire", wire), ("corefile", corefile), ("rewrite", rewrite), ("template", template)];
+pub const TARGETS: [(&str, Target); 5] = [
+    ("wire", wire),
+    ("corefile", corefile),
+    ("rewrite", rewrite),
+    ("template", template),
+    ("zone_file", zone_file),
+];
 
 /// Listeners of the engine: answers like CoreDNS's, and by the RFCs.
 const LISTENERS: [ListenerId; 2] = [ListenerId(0), ListenerId(1)];
@@ -264,6 +272,96 @@ fn assert_names_a_place(error: &str) {
     let (place, text) = error.split_once(" - Error during parsing: ").unwrap();
     let line = place.rsplit(':').next().unwrap().parse::<usize>();
     assert!(line.is_ok_and(|line| line > 0) && !text.is_empty(), "{error}");
+}
+
+/// Reads a zone file and what it includes, and asks the zone.
+///
+/// The input is cut at NUL: the first part is the zone file, the others are the files `a`, `b` and so on.
+///
+/// # Panics
+/// An error has no place, data does not come back from its octets, or a reply cannot be read.
+pub fn zone_file(input: &[u8]) {
+    let mut parts = input.split(|byte| *byte == 0);
+    let text = parts.next().unwrap_or_default();
+    let files = MemoryFiles(parts.zip('a'..='z').map(named).collect());
+    let (path, origin) = (Path::new("/etc/zone"), Name::from_ascii("example.org.").unwrap());
+    let mut owners = vec![origin.clone(), Name::from_ascii("a.b.Example.org.").unwrap()];
+    let mut receive = |record: Record| {
+        assert_comes_back(&record);
+        if owners.len() < 20 {
+            owners.push(record.name);
+        }
+        Ok(())
+    };
+    if let Err(error) = dns::zone_file::parse(path, text, &origin, &files, &mut receive) {
+        assert!(error.line > 0 && !error.problem.is_empty(), "{error}");
+    }
+    let Ok(file) = File::of_text(&origin.clone().into(), path, text, &files) else { return };
+    let mut router = Router::default();
+    router.add(Name::root().into(), 0);
+    let plugins: Vec<Box<dyn Plugin>> = vec![Box::new(file)];
+    let engine = Engine::new(vec![Block::new("fuzzing:1", plugins)], vec![router]);
+    for name in &owners {
+        let below = name.prepend_label("x").unwrap_or_else(|_| name.clone());
+        for qtype in [RecordType::A, RecordType::NS, RecordType::DS, RecordType::ANY] {
+            ask_zone(&engine, question(name, qtype));
+            ask_zone(&engine, question(&below, qtype));
+        }
+    }
+}
+
+/// Writes the data of a record as octets, in the notation for unknown types, and reads it again.
+fn assert_comes_back(record: &Record) {
+    let mut octets = Vec::new();
+    let mut encoder = BinEncoder::new(&mut octets);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    record.data.emit(&mut encoder).unwrap();
+    let digits: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    let rtype = u16::from(record.record_type());
+    let text = format!("x 1 TYPE{rtype} \\# {} {digits}\n", octets.len());
+    let mut read = Vec::new();
+    let mut receive = |again: Record| {
+        read.push(again.data);
+        Ok(())
+    };
+    let none = MemoryFiles(BTreeMap::new());
+    dns::zone_file::parse(Path::new("z"), text.as_bytes(), &Name::root(), &none, &mut receive)
+        .unwrap_or_else(|error| panic!("{error} in {text}"));
+    assert_eq!(read, std::slice::from_ref(&record.data), "{text}");
+}
+
+fn question(name: &Name, qtype: RecordType) -> Query {
+    let mut edns = Edns::new();
+    edns.set_max_payload(1232).set_dnssec_ok(true);
+    Query {
+        id: 7,
+        name: name.clone(),
+        lower: name.into(),
+        qtype,
+        qclass: DNSClass::IN,
+        recursion_desired: true,
+        checking_disabled: false,
+        authentic_data: false,
+        edns: Some(edns),
+        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+        local: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
+        protocol: Protocol::Udp,
+        size: 40,
+    }
+}
+
+fn ask_zone(engine: &Engine, query: Query) {
+    let mut asked = query.clone();
+    let answered = engine.answer(LISTENERS[0], &mut asked, None).now_or_never().unwrap();
+    let reply = answered.reply.unwrap();
+    let encoded = messages::encode(&query, &reply);
+    assert!(encoded.message.len() <= usize::from(query.max_reply_size()), "{query:?}");
+    let sections = [&reply.answers, &reply.authorities, &reply.additionals];
+    // Data that the other codec cannot read was given as octets.
+    let is_plain = |record: &Record| !matches!(record.data, RData::Unknown { .. });
+    if sections.into_iter().flatten().all(is_plain) {
+        Message::from_vec(&encoded.message).unwrap_or_else(|error| panic!("{query:?}: {error}"));
+    }
 }
 
 fn named((text, name): (&[u8], char)) -> (PathBuf, Vec<u8>) {

@@ -23,12 +23,15 @@ use crate::plugin::dns64::Dns64Config;
 use crate::plugin::dnstap::DnstapConfig;
 use crate::plugin::erratic::ErraticConfig;
 use crate::plugin::errors::ErrorsConfig;
+use crate::plugin::file::FileConfig;
 use crate::plugin::forward::ForwardConfig;
 use crate::plugin::header::HeaderConfig;
 use crate::plugin::health::HealthConfig;
+use crate::plugin::hosts::HostsConfig;
 use crate::plugin::k8s_external::K8sExternalConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
+use crate::plugin::local::LocalConfig;
 use crate::plugin::log::LogConfig;
 use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::minimal::MinimalConfig;
@@ -38,6 +41,7 @@ use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
 use crate::plugin::rewrite::RewriteConfig;
+use crate::plugin::root::Root;
 use crate::plugin::template::TemplateConfig;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
@@ -54,6 +58,8 @@ pub struct BlockConfig {
     pub keys: Vec<ZoneKey>,
     /// The zones of the keys.
     pub zones: Vec<LowerName>,
+    /// `root`: where relative paths of the block start.
+    pub root: Root,
     /// The addresses of `bind`; none means every address.
     pub bind: Option<Vec<IpAddr>>,
     /// `multisocket`.
@@ -121,6 +127,7 @@ impl BlockConfig {
             position: block.position.clone(),
             zones: zones_of(&keys),
             keys,
+            root: Root::default(),
             bind: None,
             multisocket: None,
             timeouts: TimeoutsConfig::default(),
@@ -177,6 +184,11 @@ impl BlockConfig {
         around: Surroundings<'_>,
     ) -> Result<(), CorefileError> {
         let plugin = match name {
+            // The first of all, so that the others find it.
+            "root" => {
+                self.root = Root::parse(directives)?;
+                return Ok(());
+            }
             "bind" => {
                 self.bind = Some(BindConfig::parse(directives)?.resolve(around.interfaces)?);
                 return Ok(());
@@ -241,13 +253,24 @@ impl BlockConfig {
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
             "dns64" => PluginConfig::Plain(Box::new(Dns64Config::parse(directives)?)),
-            "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
             "k8s_external" => {
                 PluginConfig::K8sExternal(K8sExternalConfig::parse(directives, &self.zones)?)
             }
             "autopath" => {
                 let config = AutopathConfig::parse(directives, &self.zones, around.files)?;
                 PluginConfig::Autopath(config)
+            }
+            "local" => PluginConfig::Plain(Box::new(LocalConfig::parse(directives)?)),
+            "loadbalance" => {
+                PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?.in_root(&self.root))
+            }
+            "file" => {
+                let config = FileConfig::parse(directives, &self.zones, &self.root)?;
+                PluginConfig::Plain(Box::new(config))
+            }
+            "hosts" => {
+                let config = HostsConfig::parse(directives, &self.zones, &self.root)?;
+                PluginConfig::Plain(Box::new(config))
             }
             "kubernetes" => {
                 let mut config = KubernetesConfig::parse(directives, &self.zones)?;

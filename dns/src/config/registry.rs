@@ -16,7 +16,7 @@ const CLOUD: &str = "serve the zone from the provider's own name servers with `f
 /// Every plugin of CoreDNS in the order in which queries pass them, whatever the order in the Corefile.
 /// Source: CoreDNS's plugin.cfg.
 pub const PLUGINS: [(&str, Support); 60] = [
-    ("root", Support::Planned),
+    ("root", Support::Available),
     ("metadata", Support::Available),
     ("geoip", Support::Unsupported("remove it: cluster clients have no location")),
     ("cancel", Support::Available),
@@ -44,7 +44,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("errors", Support::Available),
     ("log", Support::Available),
     ("dnstap", Support::Available),
-    ("local", Support::Planned),
+    ("local", Support::Available),
     ("dns64", Support::Available),
     ("any", Support::Available),
     ("chaos", Support::Available),
@@ -63,13 +63,13 @@ pub const PLUGINS: [(&str, Support); 60] = [
         "transfer",
         Support::Unsupported("read the objects from the Kubernetes API instead of the zone"),
     ),
-    ("hosts", Support::Planned),
+    ("hosts", Support::Available),
     ("route53", Support::Unsupported(CLOUD)),
     ("azure", Support::Unsupported(CLOUD)),
     ("clouddns", Support::Unsupported(CLOUD)),
     ("k8s_external", Support::Available),
     ("kubernetes", Support::Available),
-    ("file", Support::Planned),
+    ("file", Support::Available),
     ("auto", Support::Unsupported("name each zone file with `file`")),
     ("secondary", Support::Unsupported("use `forward` to the zone's primary server")),
     ("etcd", Support::Unsupported("keep the records in manifests or in `hosts`")),

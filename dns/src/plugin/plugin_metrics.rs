@@ -1,6 +1,8 @@
 //! The metrics of the plugins that have some of their own.
 
 use super::acl::AclMetrics;
+use super::hosts::HostsMetrics;
+use super::local::LocalMetrics;
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -20,6 +22,10 @@ pub struct PluginMetrics {
     /// `portolan_dnstap_dropped_total`, by server and endpoint.
     pub(crate) dnstap_dropped: IntCounterVec,
     pub(crate) template: TemplateMetrics,
+    /// `hosts`.
+    pub hosts: HostsMetrics,
+    /// `local`.
+    pub local: LocalMetrics,
 }
 
 /// Makes families that a registry knows.
@@ -52,6 +58,8 @@ impl PluginMetrics {
                 "Counter of dnstap messages that a receiver did not get.",
                 &["server", "endpoint"],
             )?,
+            hosts: HostsMetrics::register(families)?,
+            local: LocalMetrics::register(families)?,
         })
     }
 }

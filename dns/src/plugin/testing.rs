@@ -114,9 +114,21 @@ impl Plugin for Fixed {
     }
 }
 
+/// Returns a server that serves every name with one plugin.
+pub(crate) fn engine_of(plugin: impl Plugin + 'static) -> Engine {
+    let mut router = Router::default();
+    router.add(Name::root().into(), 0);
+    Engine::new(vec![Block::new("Corefile:1", vec![Box::new(plugin)])], vec![router])
+}
+
 /// Sends a query through a plugin to a server that would give this reply.
 pub(crate) async fn answer(plugin: impl Plugin + 'static, query: Query, reply: Reply) -> Reply {
-    let plugins: Vec<Box<dyn Plugin>> = vec![Box::new(plugin), Box::new(Fixed(reply))];
+    answer_boxed(Box::new(plugin), query, reply).await
+}
+
+/// Like [`answer`], for a plugin that [`Setup`](super::Setup) has made.
+pub(crate) async fn answer_boxed(plugin: Box<dyn Plugin>, query: Query, reply: Reply) -> Reply {
+    let plugins: Vec<Box<dyn Plugin>> = vec![plugin, Box::new(Fixed(reply))];
     let mut router = Router::default();
     router.add(Name::root().into(), 0);
     let engine = Engine::new(vec![Block::new("Corefile:1", plugins)], vec![router]);

@@ -12,7 +12,7 @@ use dns::config::{BlockConfig, Config, PluginConfig};
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
 use dns::edge::server::{Responder, ServerMetrics};
-use dns::edge::weight_file::WeightFile;
+use dns::edge::weight_file::{replace_weights, weight_file};
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::Zone;
 use dns::plugin::autopath::{Autopath, AutopathConfig, SearchList};
@@ -205,6 +205,9 @@ impl<'a> Workshop<'a> {
     }
 
     async fn block(&mut self, config: &BlockConfig, label: &str) -> Result<Block> {
+        if let Some(root) = config.root.path().filter(|root| !root.exists()) {
+            tracing::warn!(root = %root.display(), "the directory of `root` does not exist");
+        }
         let mut plugins = Vec::new();
         for plugin in &config.plugins {
             plugins.push(self.plugin(plugin, config, label).await?);
@@ -249,7 +252,7 @@ impl<'a> Workshop<'a> {
             PluginConfig::Log(config) => {
                 Box::new(Log::new(config.clone(), logging::sink(&self.shared.output)))
             }
-            PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
+            PluginConfig::Loadbalance(config) => Box::new(loadbalance(config)?),
             PluginConfig::Autopath(config) => Box::new(self.autopath(config, block, label).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::K8sExternal(config) => Box::new(self.external(config, block).await?),
@@ -338,16 +341,16 @@ impl<'a> Workshop<'a> {
     }
 }
 
-async fn loadbalance(config: &LoadbalanceConfig) -> Result<Loadbalance> {
+fn loadbalance(config: &LoadbalanceConfig) -> Result<Loadbalance> {
     let seed = rand::random();
     let prefer = config.prefer.clone();
     let Balancing::Weighted { file, reload } = &config.balancing else {
         return Ok(Loadbalance::round_robin(prefer, seed));
     };
-    let mut weights = WeightFile::new(file);
-    let (sender, receiver) = watch::channel(weights.read().await?.unwrap_or_default());
+    let mut weights = weight_file(file);
+    let (sender, receiver) = watch::channel(weights.read()?.unwrap_or_default());
     if let Some(interval) = reload {
-        tokio::spawn(weights.follow(*interval, sender));
+        tokio::spawn(weights.follow(*interval, sender, replace_weights));
     }
     Ok(Loadbalance::weighted(receiver, prefer, seed))
 }

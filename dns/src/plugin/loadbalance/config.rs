@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::corefile::{CorefileError, Directive, Token};
 use crate::plugin::arguments;
 use crate::plugin::directive::unknown_option;
+use crate::plugin::root::Root;
 
 /// How often the weight file is read again by default.
 const RELOAD: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub enum Balancing {
     RoundRobin,
     /// The first address is drawn by weight.
     Weighted {
-        /// The file with the weights; relative to the server's working directory.
+        /// The file with the weights.
         file: PathBuf,
         /// How often it is read again, 30 s by default; none if never.
         reload: Option<Duration>,
@@ -50,6 +51,15 @@ impl LoadbalanceConfig {
             config = parse_directive(directive)?;
         }
         Ok(config)
+    }
+
+    /// Returns the same with a file that is relative to `root`.
+    #[must_use]
+    pub fn in_root(mut self, root: &Root) -> Self {
+        if let Balancing::Weighted { file, .. } = &mut self.balancing {
+            *file = root.join(&*file);
+        }
+        self
     }
 }
 
@@ -128,6 +138,14 @@ mod tests {
         let text = "loadbalance {\nprefer 10.1.2.3/16 2001:db8::/32\nprefer 10.0.0.0/8\n}";
         let networks = ["10.1.0.0/16", "2001:db8::/32", "10.0.0.0/8"];
         assert_eq!(config(text).prefer, networks.map(|text| text.parse().unwrap()));
+    }
+
+    #[test]
+    fn the_weight_file_is_relative_to_the_root() {
+        let root = configure("root /srv", Root::parse).unwrap();
+        let config = configure("loadbalance weighted w", LoadbalanceConfig::parse).unwrap();
+        let Balancing::Weighted { file, .. } = config.in_root(&root).balancing else { panic!() };
+        assert_eq!(file, PathBuf::from("/srv/w"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What templates answer.
 
+use crate::plugin::cache::Stores;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName, RecordType};
 use prometheus::Registry;
