@@ -36,6 +36,7 @@ variants! {
     other_zone "other-zone" 959
     pod_names "pod-names" 965
     pods_disabled "pods-disabled" 965
+    nodelocal_style "nodelocal-style" 965
     pods_verified "pods-verified" 965
 }
 

@@ -37,7 +37,7 @@ pub use stores::Stores;
 use self::entry::{Entry, set_ttls};
 use self::metrics::CacheMetrics;
 use self::store::Table;
-use self::worth::{Kind, Worth};
+use self::worth::{Kind, Worth, ttl_if_not_kept};
 use super::{Handling, Outcome, Plugin, Setup, SetupError, Site};
 use crate::engine::Context;
 use crate::{Protocol, Query, Reply};
@@ -243,7 +243,12 @@ impl Cache {
     /// Keeps a reply if it may be kept, and gives it the TTL with which it is.
     fn keep(&self, query: &Query, reply: &mut Reply, older: Option<&Entry>) -> Option<Worth> {
         let Inner { config, store, metrics, .. } = &*self.0;
-        let worth = Worth::of(query, reply, config)?;
+        let Some(worth) = Worth::of(query, reply, config) else {
+            if let Some(ttl) = ttl_if_not_kept(query, reply, config) {
+                set_ttls(reply, ttl);
+            }
+            return None;
+        };
         set_ttls(reply, worth.ttl);
         if !answers_the_question(query, reply) {
             metrics.drops.inc();

@@ -3,7 +3,7 @@
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{RData, Record, RecordType};
 
-use super::config::CacheConfig;
+use super::config::{CacheConfig, Keep};
 use crate::reply::ExtendedErrorCode;
 use crate::{Query, Reply};
 
@@ -26,8 +26,8 @@ pub(super) struct Worth {
     pub(super) ttl: u32,
 }
 
-/// The TTL of an answer without records, in seconds.
-const WITHOUT_RECORDS: u32 = 5;
+/// The TTL of an answer without records, and of records that may not be all, in seconds.
+const UNCERTAIN: u32 = 5;
 
 impl Worth {
     /// Returns how the answer to a question is kept; none if it must not be.
@@ -44,6 +44,21 @@ impl Worth {
         };
         (ttl > 0).then_some(Self { kind, ttl })
     }
+}
+
+/// Returns the TTL for the records of an answer that is not kept, in seconds; none if they stay as they are.
+///
+/// An alias whose target is missing and a denial without its SOA have 5 s, as in CoreDNS: what they lack may be
+/// there with the next question. A TTL of 0 and transfers say what they mean.
+pub(super) fn ttl_if_not_kept(query: &Query, reply: &Reply, config: &CacheConfig) -> Option<u32> {
+    let is_transfer = matches!(query.qtype, RecordType::AXFR | RecordType::IXFR);
+    let least = least_ttl(reply, Kind::Success);
+    if is_transfer || least == 0 {
+        return None;
+    }
+    let Keep { min_ttl, max_ttl, .. } = config.success;
+    let ttl = if reply.truncated { least } else { UNCERTAIN };
+    Some(ttl.max(min_ttl).min(max_ttl))
 }
 
 fn kind_of(query: &Query, reply: &Reply) -> Option<Kind> {
@@ -85,7 +100,7 @@ fn least_ttl(reply: &Reply, kind: Kind) -> u32 {
         RData::SOA(soa) if kind == Kind::Denial => record.ttl.min(soa.minimum),
         _ => record.ttl,
     });
-    ttls.min().unwrap_or(WITHOUT_RECORDS)
+    ttls.min().unwrap_or(UNCERTAIN)
 }
 
 #[cfg(test)]
@@ -154,6 +169,21 @@ mod tests {
         for (what, reply, expected) in cases {
             assert_eq!(worth(&reply), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn records_of_what_is_not_kept() {
+        let config = CacheConfig::new(vec![]);
+        let ttl =
+            |reply: &Reply, qtype| ttl_if_not_kept(&query("a.example.", qtype), reply, &config);
+        let alias = || with_ttl(record("a.example.", "b.example."), 300);
+        let reply = reply(ResponseCode::NoError, vec![alias()], vec![]);
+        assert_eq!(ttl(&reply, RecordType::A), Some(5));
+        assert_eq!(ttl(&reply, RecordType::AXFR), None);
+        let truncated = Reply { truncated: true, ..reply.clone() };
+        assert_eq!(ttl(&truncated, RecordType::A), Some(300));
+        let zero = Reply { answers: vec![with_ttl(alias(), 0)], ..reply };
+        assert_eq!(ttl(&zero, RecordType::A), None);
     }
 
     #[test]
