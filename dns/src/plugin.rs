@@ -17,6 +17,7 @@ mod line_sink;
 mod listen_address;
 pub mod loadbalance;
 pub mod log;
+pub mod r#loop;
 pub mod metadata;
 pub(crate) mod mnemonic;
 mod plugin_metrics;

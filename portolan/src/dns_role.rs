@@ -94,6 +94,7 @@ async fn serve(arguments: DnsArguments, output: &Output) -> Result<()> {
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
     }
+    built.begin();
     let started = Started { choice, loaded, listener_ids, built, server, http };
     life::live(Reloader::new(started, output)?, signals).await;
     Ok(())

@@ -19,6 +19,7 @@ use crate::plugin::health::HealthConfig;
 use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::log::LogConfig;
+use crate::plugin::r#loop::LoopConfig;
 use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::ready::ReadyConfig;
@@ -64,6 +65,8 @@ pub enum PluginConfig {
     Loadbalance(LoadbalanceConfig),
     /// `kubernetes`.
     Kubernetes(Box<KubernetesConfig>),
+    /// `loop`.
+    Loop(LoopConfig),
     /// One `forward` of possibly several.
     Forward(Box<ForwardConfig>),
     /// `whoami`.
@@ -113,6 +116,11 @@ impl BlockConfig {
         self.view.as_ref().map_or("", |view| view.name())
     }
 
+    /// Says whether the block has `loop`.
+    pub fn has_loop(&self) -> bool {
+        self.plugins.iter().any(|plugin| matches!(plugin, PluginConfig::Loop(_)))
+    }
+
     fn add(
         &mut self,
         name: &str,
@@ -147,6 +155,7 @@ impl BlockConfig {
             "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
             "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
             "log" => PluginConfig::Log(LogConfig::parse(directives)?),
+            "loop" => PluginConfig::Loop(LoopConfig::parse(directives)?),
             "loadbalance" => PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?),
             "kubernetes" => {
                 let config = KubernetesConfig::parse(directives, &self.zones)?;

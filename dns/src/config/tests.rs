@@ -37,6 +37,7 @@ fn names(config: &Config, block: usize) -> Vec<&'static str> {
             PluginConfig::Log(_) => "log",
             PluginConfig::Loadbalance(_) => "loadbalance",
             PluginConfig::Kubernetes(_) => "kubernetes",
+            PluginConfig::Loop(_) => "loop",
             PluginConfig::Forward(_) => "forward",
             PluginConfig::Plain(config) => config.name(),
             PluginConfig::Whoami(_) => "whoami",

@@ -254,8 +254,11 @@ impl Cache {
         if is_disabled {
             return None;
         }
-        let entry =
-            Entry::new(Reply { error: None, plugin: "", ..reply.clone() }, worth, Instant::now());
+        let entry = Entry::new(
+            Reply { error: None, upstream: None, plugin: "", ..reply.clone() },
+            worth,
+            Instant::now(),
+        );
         if let Some(older) = older {
             entry.inherit(older);
         }

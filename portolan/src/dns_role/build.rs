@@ -21,6 +21,7 @@ use dns::plugin::forward::{Forward, ForwardMetrics};
 use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
 use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
+use dns::plugin::r#loop::{Loop, LoopGuard};
 use dns::plugin::prometheus::{BuildInfo, DnsMetrics, DroppedQueries, Prometheus};
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
@@ -59,6 +60,8 @@ pub(crate) struct Served {
     zones: Vec<(LowerName, Source)>,
     /// How long the start waits for the clusters to be listed.
     pub startup_timeout: Duration,
+    /// Becomes true when questions reach the engine.
+    serving: watch::Sender<bool>,
 }
 
 /// A Corefile put together: nothing of it is served yet.
@@ -204,8 +207,9 @@ impl<'a> Workshop<'a> {
 
     async fn block(&mut self, config: &BlockConfig, label: &str) -> Result<Block> {
         let mut plugins = Vec::new();
+        let guard = LoopGuard::new(&config.zones, self.served.serving.subscribe());
         for plugin in &config.plugins {
-            plugins.push(self.plugin(plugin, config, label).await?);
+            plugins.push(self.plugin(plugin, config, label, &guard).await?);
         }
         for (plugin, zone) in plugins.iter().flat_map(|p| config.zones.iter().map(move |z| (p, z)))
         {
@@ -226,6 +230,7 @@ impl<'a> Workshop<'a> {
         plugin: &PluginConfig,
         block: &BlockConfig,
         label: &str,
+        guard: &LoopGuard,
     ) -> Result<Box<dyn Plugin>> {
         Ok(match plugin {
             PluginConfig::Prometheus(config) => {
@@ -249,8 +254,11 @@ impl<'a> Workshop<'a> {
             }
             PluginConfig::Loadbalance(config) => Box::new(loadbalance(config).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
+            PluginConfig::Loop(_) => Box::new(Loop::new(guard.clone())),
             PluginConfig::Forward(config) => {
-                Box::new(Forward::new((**config).clone(), self.shared.forward_metrics.clone()))
+                let guard = block.has_loop().then(|| guard.clone());
+                let metrics = self.shared.forward_metrics.clone();
+                Box::new(Forward::guarded((**config).clone(), metrics, guard))
             }
             PluginConfig::Whoami(_) => Box::new(Whoami),
             PluginConfig::Plain(config) => self.plain(&**config, block, label)?,
@@ -336,6 +344,12 @@ impl Built {
         }
         self.responder.replace(assembly.engine);
         self.served.store(Arc::new(assembly.served));
+    }
+
+    /// Says that questions reach the engine from here on: what has waited for that, such as the probes of `loop`,
+    /// begins.
+    pub(crate) fn begin(&self) {
+        self.served().serving.send_replace(true);
     }
 
     /// Returns what is not ready, by the plugin's name and then in detail; empty when everything is.
