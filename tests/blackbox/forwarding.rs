@@ -194,7 +194,10 @@ fn a_stranger_cannot_disable_a_healthy_upstream() {
 fn loop_takes_no_arguments_and_stands_once() {
     for (lines, says) in [
         ("    loop 3", "Corefile:6 - Error during parsing: loop takes no argument; remove '3'"),
-        ("    loop\n    loop", "Corefile:7 - Error during parsing: plugin/loop: this plugin can only be used once"),
+        (
+            "    loop\n    loop",
+            "Corefile:7 - Error during parsing: plugin/loop: this plugin can only be used once",
+        ),
     ] {
         let mut server = Server::launch(&corefile(".:0", lines));
         assert_eq!(server.wait().code(), Some(1));
