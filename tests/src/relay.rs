@@ -57,6 +57,19 @@ impl Relay {
     }
 }
 
+impl Shared {
+    /// Waits until it is known where questions go. Nothing is locked afterwards.
+    fn target(&self) -> SocketAddr {
+        let mut target = self.target.lock().unwrap();
+        loop {
+            if let Some(target) = *target {
+                return target;
+            }
+            target = self.known.wait(target).unwrap();
+        }
+    }
+}
+
 fn serve(socket: &UdpSocket, shared: &Arc<Shared>) {
     let mut buffer = vec![0; 65_535];
     while let Ok((length, from)) = socket.recv_from(&mut buffer) {
@@ -67,14 +80,10 @@ fn serve(socket: &UdpSocket, shared: &Arc<Shared>) {
         shared.passed.lock().unwrap().push(text);
         let (back, shared) = (socket.try_clone().unwrap(), Arc::clone(shared));
         std::thread::spawn(move || {
-            let target = shared.target.lock().unwrap();
-            let Ok(target) = shared.known.wait_while(target, |target| target.is_none()) else {
-                return;
-            };
-            let (target, there) = (*target, UdpSocket::bind("127.0.0.1:0").unwrap());
+            let target = shared.target();
+            let there = UdpSocket::bind("127.0.0.1:0").unwrap();
             there.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut reply = vec![0; 65_535];
-            let Some(target) = target else { return };
             there.send_to(&message, target).unwrap();
             // The server may be gone, or what it forwards to silent.
             if let Ok(length) = there.recv(&mut reply) {
