@@ -32,6 +32,7 @@ mod listen_address;
 pub mod loadbalance;
 pub mod local;
 pub mod log;
+pub mod r#loop;
 pub mod metadata;
 pub mod minimal;
 pub(crate) mod mnemonic;

@@ -99,6 +99,7 @@ async fn serve(
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
     }
+    built.begin();
     let started = Started { choice, loaded, listener_ids, built, server, http, verbosity };
     life::live(Reloader::new(started, output)?, signals).await;
     Ok(())

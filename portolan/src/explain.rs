@@ -6,6 +6,8 @@ mod name;
 mod question;
 mod render;
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use dns::Reply;
 use dns::engine::{ListenerId, Step, Trace};
@@ -30,6 +32,9 @@ pub(crate) struct Explanation {
     pub rcode: Option<String>,
     /// The plugin that answered; empty for the server itself.
     pub plugin: String,
+    /// How long the whole took, in microseconds.
+    #[serde(default)]
+    pub took_us: u64,
     /// Why the reply is a failure or a refusal.
     pub reason: Option<String>,
     /// What a short name that finds nothing may have meant.
@@ -52,6 +57,9 @@ pub(crate) struct ExplainedStep {
     pub plugin: String,
     /// What it did.
     pub text: String,
+    /// When, in microseconds from the arrival of the question.
+    #[serde(default)]
+    pub after_us: u64,
 }
 
 /// Asks a running server, or what a Corefile says, and prints the explanation.
@@ -81,12 +89,13 @@ pub(crate) fn run(arguments: ExplainDnsArguments) -> Result<()> {
 
 /// Sends a question through the plugins and notes what happens.
 pub(crate) async fn explanation(built: &Built, question: &Question) -> Explanation {
-    let trace = Trace::default();
+    let (trace, start) = (Trace::default(), Instant::now());
     let engine = built.responder.engine();
     let mut query = question.query();
     // The listener that serves the name; with several, the first.
     let listener = engine.listener_for(&query).unwrap_or(ListenerId(0));
     let reply = engine.answer(listener, &mut query, Some(&trace)).await.reply;
+    let took = start.elapsed();
     let lines = |records: &[hickory_proto::rr::Record]| {
         records.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -95,6 +104,7 @@ pub(crate) async fn explanation(built: &Built, question: &Question) -> Explanati
         name: question.name(),
         qtype: question.qtype(),
         steps: trace.into_steps().into_iter().map(ExplainedStep::from).collect(),
+        took_us: microseconds(took),
         rcode: reply.map(|reply| dns::rcode_name(reply.rcode).to_owned()),
         plugin: reply.map(|reply| reply.plugin.to_owned()).unwrap_or_default(),
         reason: reply.and_then(reason_of),
@@ -116,6 +126,11 @@ fn reason_of(reply: &Reply) -> Option<String> {
 
 impl From<Step> for ExplainedStep {
     fn from(step: Step) -> Self {
-        Self { depth: step.depth, plugin: step.plugin.to_owned(), text: step.text }
+        let Step { depth, plugin, text, after } = step;
+        Self { depth, plugin: plugin.to_owned(), text, after_us: microseconds(after) }
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

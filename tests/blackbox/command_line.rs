@@ -221,6 +221,11 @@ fn manifests_are_served_over_a_built_in_corefile() {
                 let endpoint = address(&format!("{host}:{port}"));
                 assert_eq!(http_get(endpoint, page).0, 200, "{endpoint}{page}");
             }
+            let (_, metrics) = http_get(address(&format!("{host}:9153")), "/metrics");
+            for plugin in ["cache", "forward", "loop"] {
+                let enabled = format!("coredns_plugin_enabled{{name=\"{plugin}\"");
+                assert!(metrics.contains(&enabled), "{plugin} is among kubeadm's plugins");
+            }
             server.signal("TERM");
             assert_eq!(server.wait().code(), Some(0));
         }

@@ -13,6 +13,7 @@ pub mod namespace;
 pub mod random;
 pub mod recorded;
 pub mod records;
+pub mod relay;
 pub mod server;
 pub mod stage;
 pub mod tap;

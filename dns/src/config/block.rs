@@ -33,6 +33,7 @@ use crate::plugin::kubernetes::KubernetesConfig;
 use crate::plugin::loadbalance::LoadbalanceConfig;
 use crate::plugin::local::LocalConfig;
 use crate::plugin::log::LogConfig;
+use crate::plugin::r#loop::LoopConfig;
 use crate::plugin::metadata::MetadataConfig;
 use crate::plugin::minimal::MinimalConfig;
 use crate::plugin::multisocket::MultisocketConfig;
@@ -101,6 +102,8 @@ pub enum PluginConfig {
     Autopath(AutopathConfig),
     /// `kubernetes`.
     Kubernetes(Box<KubernetesConfig>),
+    /// `loop`.
+    Loop(LoopConfig),
     /// One `forward` of possibly several.
     Forward(Box<ForwardConfig>),
     /// `whoami`.
@@ -175,6 +178,11 @@ impl BlockConfig {
     /// Returns the name of the block's view; empty without one.
     pub fn view_name(&self) -> &str {
         self.view.as_ref().map_or("", |view| view.name())
+    }
+
+    /// Says whether the block has `loop`.
+    pub fn has_loop(&self) -> bool {
+        self.plugins.iter().any(|plugin| matches!(plugin, PluginConfig::Loop(_)))
     }
 
     fn add(
@@ -272,6 +280,7 @@ impl BlockConfig {
                 let config = HostsConfig::parse(directives, &self.zones, &self.root)?;
                 PluginConfig::Plain(Box::new(config))
             }
+            "loop" => PluginConfig::Loop(LoopConfig::parse(directives)?),
             "kubernetes" => {
                 let mut config = KubernetesConfig::parse(directives, &self.zones)?;
                 // Metadata tells labels of the pod that asks.

@@ -73,7 +73,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("auto", Support::Unsupported("name each zone file with `file`")),
     ("secondary", Support::Unsupported("use `forward` to the zone's primary server")),
     ("etcd", Support::Unsupported("keep the records in manifests or in `hosts`")),
-    ("loop", Support::Planned),
+    ("loop", Support::Available),
     ("forward", Support::Available),
     ("grpc", Support::Unsupported("use `forward` with tls:// or https:// upstreams")),
     ("erratic", Support::Available),

@@ -39,6 +39,7 @@ fn names(config: &Config, block: usize) -> Vec<&'static str> {
             PluginConfig::K8sExternal(_) => "k8s_external",
             PluginConfig::Autopath(_) => "autopath",
             PluginConfig::Kubernetes(_) => "kubernetes",
+            PluginConfig::Loop(_) => "loop",
             PluginConfig::Forward(_) => "forward",
             PluginConfig::Plain(config) => config.name(),
             PluginConfig::Whoami(_) => "whoami",

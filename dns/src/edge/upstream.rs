@@ -3,6 +3,7 @@
 mod https;
 mod idle;
 mod lookup;
+mod loop_probe;
 mod probe;
 mod tcp;
 mod tls;
@@ -21,10 +22,12 @@ use crate::plugin::forward::config::IdleConfig;
 use crate::plugin::forward::health::Health;
 use crate::plugin::forward::metrics::UpstreamMetrics;
 use crate::plugin::forward::request::Request;
+use crate::plugin::forward::returning::Returning;
 use crate::{Protocol, Reply};
 
 pub(crate) use self::https::{ALPN, HttpsClient};
 pub(crate) use self::lookup::NameLookup;
+pub(crate) use self::loop_probe::LoopProber;
 pub(crate) use self::probe::Prober;
 pub(crate) use self::tls::{TlsClient, TlsClients};
 
@@ -37,8 +40,12 @@ pub(crate) struct Upstream {
     pub(crate) label: String,
     /// The TO argument as texts spell it: with the address, if it is a name.
     pub(crate) shown: Arc<str>,
+    /// The address as text.
+    pub(crate) place: Arc<str>,
     /// Whether it answers.
     pub(crate) health: Health,
+    /// Whether it leads back to this server.
+    pub(crate) returning: Returning,
     source: Option<IpAddr>,
     channel: Channel,
     idle: Arc<Idle>,
@@ -110,10 +117,13 @@ impl Upstream {
         health: Health,
         metrics: UpstreamMetrics,
     ) -> Self {
-        let text = address.to_string();
-        let shown = if label == text { text.into() } else { format!("{label} ({text})").into() };
-        let idle = Arc::new(Idle::new(idle));
-        Self { address, label, shown, health, source, channel, idle, metrics }
+        let place: Arc<str> = address.to_string().into();
+        let shown = match &*place {
+            place if place == label => place.into(),
+            place => format!("{label} ({place})").into(),
+        };
+        let (idle, returning) = (Arc::new(Idle::new(idle)), Returning::unknown());
+        Self { address, label, shown, place, health, returning, source, channel, idle, metrics }
     }
 
     /// Returns what carries a question that should go by a transport of plain DNS, if the upstream has it.

@@ -203,7 +203,8 @@ impl Cache {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let reply = rest.await.map(|mut reply| {
-                cache.keep(&query, &mut reply, Some(&entry));
+                // What may not be kept is given once.
+                let _ = cache.keep(&query, &mut reply, Some(&entry));
                 reply
             });
             drop(permit);
@@ -241,26 +242,36 @@ impl Cache {
     }
 
     /// Keeps a reply if it may be kept, and gives it the TTL with which it is.
-    fn keep(&self, query: &Query, reply: &mut Reply, older: Option<&Entry>) -> Option<Worth> {
+    ///
+    /// # Errors
+    /// It may not be; the text says why.
+    fn keep(
+        &self,
+        query: &Query,
+        reply: &mut Reply,
+        older: Option<&Entry>,
+    ) -> Result<Worth, &'static str> {
         let Inner { config, store, metrics, .. } = &*self.0;
         let Some(worth) = Worth::of(query, reply, config) else {
             if let Some(ttl) = ttl_if_not_kept(query, reply, config) {
                 set_ttls(reply, ttl);
             }
-            return None;
+            return Err("it is no answer that may be kept");
         };
         set_ttls(reply, worth.ttl);
         if !answers_the_question(query, reply) {
             metrics.drops.inc();
-            return None;
+            return Err("its records are about another name");
         }
         let keep = if worth.kind == Kind::Success { &config.success } else { &config.denial };
-        let is_disabled = keep.disabled.iter().any(|zone| zone.zone_of(&query.lower));
-        if is_disabled {
-            return None;
+        if keep.disabled.iter().any(|zone| zone.zone_of(&query.lower)) {
+            return Err("`disable` names its zone");
         }
-        let entry =
-            Entry::new(Reply { error: None, plugin: "", ..reply.clone() }, worth, Instant::now());
+        let entry = Entry::new(
+            Reply { error: None, upstream: None, plugin: "", ..reply.clone() },
+            worth,
+            Instant::now(),
+        );
         if let Some(older) = older {
             entry.inherit(older);
         }
@@ -272,7 +283,7 @@ impl Cache {
             Kind::Denial | Kind::Failure => {}
         }
         metrics.stored(worth.kind, evicted, store);
-        Some(worth)
+        Ok(worth)
     }
 
     fn serves(&self, name: &LowerName) -> bool {
@@ -318,8 +329,8 @@ impl Plugin for Cache {
         let kept = self.keep(query, reply, None);
         hide_authentic_data(reply, query);
         context.note(NAME, || match kept {
-            Some(worth) => format!("keeps the reply for {} s", worth.ttl),
-            None => "does not keep the reply".to_owned(),
+            Ok(worth) => format!("keeps the reply for {} s", worth.ttl),
+            Err(why) => format!("does not keep the reply: {why}"),
         });
     }
 }

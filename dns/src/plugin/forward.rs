@@ -27,6 +27,7 @@ mod records;
 mod report;
 pub(crate) mod request;
 mod resolv_conf;
+pub(crate) mod returning;
 pub(crate) mod roster;
 mod target;
 pub(crate) mod tls;
@@ -44,6 +45,8 @@ mod failure_tests;
 mod fake_secure;
 #[cfg(test)]
 mod fake_upstream;
+#[cfg(test)]
+mod loop_tests;
 #[cfg(test)]
 mod name_tests;
 #[cfg(test)]
@@ -76,8 +79,9 @@ use self::flights::Flights;
 use self::maker::Maker;
 use self::request::{Request, RequestKey};
 use self::roster::{Entry, Roster};
+use super::r#loop::LoopGuard;
 use super::{Handling, Outcome, Plugin};
-use crate::edge::upstream::{NameLookup, Prober};
+use crate::edge::upstream::{LoopProber, NameLookup, Prober};
 use crate::engine::Context;
 use crate::{ExtendedErrorCode, Protocol, Query, Reply};
 
@@ -107,13 +111,22 @@ struct InFlight<'a>(&'a IntGauge);
 impl Forward {
     /// Returns the plugin of a directive. The metrics are shared by all of the process.
     pub fn new(config: ForwardConfig, metrics: ForwardMetrics) -> Self {
+        Self::guarded(config, metrics, None)
+    }
+
+    /// Returns the plugin of a directive in a block with `loop`, if there is a guard.
+    pub fn guarded(
+        config: ForwardConfig,
+        metrics: ForwardMetrics,
+        guard: Option<LoopGuard>,
+    ) -> Self {
         let concurrent = config.max_concurrent.map(|max| {
             // A semaphore holds fewer than a u32 only where memory does, too.
             let max = usize::try_from(max.get()).unwrap_or(usize::MAX);
             Semaphore::new(max.min(Semaphore::MAX_PERMITS))
         });
         let core = Core {
-            roster: roster(&config, &metrics),
+            roster: roster(&config, &metrics, guard),
             prober: prober(&config),
             metrics,
             sockets: Semaphore::new(MAX_SOCKETS),
@@ -139,10 +152,25 @@ impl Forward {
         if !is_own {
             context.note(NAME, || "an equal query was under way and its answer is shared".into());
         }
+        if context.is_explaining() {
+            self.explain_loops(context);
+        }
         for attempt in &finished.attempts {
             context.note(NAME, || attempt.to_string());
         }
         finished.outcome()
+    }
+
+    /// Notes which upstreams are not asked because of `loop`.
+    fn explain_loops(&self, context: &Context<'_>) {
+        for upstream in self.core.roster.borrow().upstreams() {
+            if let Some(remedy) = upstream.returning.remedy() {
+                let shown = &upstream.shown;
+                context.note(NAME, || {
+                    format!("{shown} is not asked: it leads back to this server; {remedy}")
+                });
+            }
+        }
     }
 
     /// Lets a query in, or not because of `max_concurrent`.
@@ -195,8 +223,13 @@ impl Drop for InFlight<'_> {
 }
 
 /// Makes the upstreams, and starts to look up those that are host names; that ends with the last receiver.
-fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<Arc<Roster>> {
-    let maker = Arc::new(Maker::new(config, metrics));
+fn roster(
+    config: &ForwardConfig,
+    metrics: &ForwardMetrics,
+    guard: Option<LoopGuard>,
+) -> watch::Receiver<Arc<Roster>> {
+    let loops = guard.and_then(|guard| LoopProber::new(guard, config, probe_protocol(config)));
+    let maker = Arc::new(Maker::new(config, metrics, loops));
     let entry = |target: &Target| match &target.host {
         Host::Address(address) => Entry::fixed(maker.upstream(target, *address)),
         Host::Name { .. } => Entry::named(target.to_string()),
@@ -216,9 +249,14 @@ fn roster(config: &ForwardConfig, metrics: &ForwardMetrics) -> watch::Receiver<A
 }
 
 fn prober(config: &ForwardConfig) -> Option<Prober> {
-    let protocol = match config.carrier {
+    let request = Request::probe(&config.probe)?;
+    Some(Prober::new(request, probe_protocol(config), config.probe.interval))
+}
+
+/// Returns the transport of questions that no client has asked.
+fn probe_protocol(config: &ForwardConfig) -> Protocol {
+    match config.carrier {
         Carrier::Tcp => Protocol::Tcp,
         Carrier::AsClient | Carrier::Udp => Protocol::Udp,
-    };
-    Some(Prober::new(Request::probe(&config.probe)?, protocol, config.probe.interval))
+    }
 }

@@ -23,6 +23,7 @@ use dns::plugin::k8s_external::{K8sExternal, K8sExternalConfig};
 use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
 use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
+use dns::plugin::r#loop::{Loop, LoopGuard};
 use dns::plugin::prometheus::{BuildInfo, DnsMetrics, DroppedQueries, Prometheus};
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
@@ -61,6 +62,8 @@ pub(crate) struct Served {
     zones: Vec<(LowerName, Source)>,
     /// How long the start waits for the clusters to be listed.
     pub startup_timeout: Duration,
+    /// Becomes true when questions reach the engine.
+    serving: watch::Sender<bool>,
 }
 
 /// A Corefile put together: nothing of it is served yet.
@@ -209,8 +212,9 @@ impl<'a> Workshop<'a> {
             tracing::warn!(root = %root.display(), "the directory of `root` does not exist");
         }
         let mut plugins = Vec::new();
+        let guard = LoopGuard::new(&config.zones, self.served.serving.subscribe());
         for plugin in &config.plugins {
-            plugins.push(self.plugin(plugin, config, label).await?);
+            plugins.push(self.plugin(plugin, config, label, &guard).await?);
         }
         for (plugin, zone) in plugins.iter().flat_map(|p| config.zones.iter().map(move |z| (p, z)))
         {
@@ -231,6 +235,7 @@ impl<'a> Workshop<'a> {
         plugin: &PluginConfig,
         block: &BlockConfig,
         label: &str,
+        guard: &LoopGuard,
     ) -> Result<Box<dyn Plugin>> {
         Ok(match plugin {
             PluginConfig::Prometheus(config) => {
@@ -256,8 +261,11 @@ impl<'a> Workshop<'a> {
             PluginConfig::Autopath(config) => Box::new(self.autopath(config, block, label).await?),
             PluginConfig::Kubernetes(config) => Box::new(self.kubernetes(config, block).await?),
             PluginConfig::K8sExternal(config) => Box::new(self.external(config, block).await?),
+            PluginConfig::Loop(_) => Box::new(Loop::new(guard.clone())),
             PluginConfig::Forward(config) => {
-                Box::new(Forward::new((**config).clone(), self.shared.forward_metrics.clone()))
+                let guard = block.has_loop().then(|| guard.clone());
+                let metrics = self.shared.forward_metrics.clone();
+                Box::new(Forward::guarded((**config).clone(), metrics, guard))
             }
             PluginConfig::Whoami(_) => Box::new(Whoami),
             PluginConfig::Plain(config) => self.plain(&**config, block, label)?,
@@ -381,6 +389,12 @@ impl Built {
         }
         self.responder.replace(assembly.engine);
         self.served.store(Arc::new(assembly.served));
+    }
+
+    /// Says that questions reach the engine from here on: what has waited for that, such as the probes of `loop`,
+    /// begins.
+    pub(crate) fn begin(&self) {
+        self.served().serving.send_replace(true);
     }
 
     /// Returns what is not ready, by the plugin's name and then in detail; empty when everything is.

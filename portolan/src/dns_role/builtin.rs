@@ -7,7 +7,7 @@ use std::path::Path;
 /// What CoreDNS serves without a Corefile.
 pub(crate) const WITHOUT_COREFILE: &str = ".:53 {\n    whoami\n    log\n}\n";
 
-/// Returns kubeadm's Corefile over a manifests source, as far as its plugins are there yet.
+/// Returns kubeadm's Corefile over a manifests source.
 ///
 /// `upstream` is the file with the host's name servers; without one, names outside the cluster fail. There
 /// is no lameduck time: nobody has to notice first that this server goes away.
@@ -31,6 +31,11 @@ pub(crate) fn over_manifests(
         ttl 30
     }}
     prometheus {host}:9153
+    cache 30 {{
+        disable success cluster.local
+        disable denial cluster.local
+    }}
+    reload
     loadbalance
 ",
         quoted(manifests)
@@ -39,7 +44,7 @@ pub(crate) fn over_manifests(
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "    forward . {} {{\n        max_concurrent 1000\n    }}",
+            "    forward . {} {{\n        max_concurrent 1000\n    }}\n    loop",
             quoted(file)
         );
     }

@@ -123,12 +123,6 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
 fn host_resolvers() -> Option<&'static Path> {
     let text = std::fs::read_to_string(HOST_RESOLVERS).unwrap_or_default();
     let has_server = text.lines().any(|line| line.trim_start().starts_with("nameserver"));
-    if !has_server {
-        tracing::warn!(
-            file = HOST_RESOLVERS,
-            "no name server; names outside the cluster will fail"
-        );
-    }
     has_server.then_some(Path::new(HOST_RESOLVERS))
 }
 
@@ -171,6 +165,12 @@ pub(crate) fn check(choice: &Choice, corefile: &Corefile) -> Result<Loaded> {
             bail!("{}", lines.join("\n"));
         }
     };
+    if matches!(choice, Choice::Manifests { .. }) && host_resolvers().is_none() {
+        tracing::warn!(
+            file = HOST_RESOLVERS,
+            "no name server; names outside the cluster will fail"
+        );
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -215,6 +215,7 @@ impl Reloader {
             let id = self.listener_ids.id(listener);
             self.server.serve(id, sockets);
         }
+        self.built.begin();
         self.http.apply(endpoints).await;
         crate::logging::log_panics(loaded.wants_stacktraces());
         self.verbosity.set(loaded.wants_every_decision());

@@ -59,6 +59,17 @@ impl Reader {
     }
 }
 
+/// Replaces every number of milliseconds by `0`: a page shows those of its writer's machine.
+fn without_times(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let is_unit = |at: usize| words.get(at + 1).is_some_and(|unit| unit.starts_with("ms"));
+        let shown = words.iter().enumerate().map(|(at, word)| if is_unit(at) { "0" } else { word });
+        shown.collect::<Vec<_>>().join(" ") + "\n"
+    });
+    lines.collect()
+}
+
 #[test]
 fn every_command_works_and_prints_what_it_should() {
     inside("commands::every_command_works_and_prints_what_it_should", || {
@@ -77,7 +88,9 @@ fn every_command_works_and_prints_what_it_should() {
                         printed = Some(reader.run(&text));
                         commands += 1;
                     }
-                    ("text", Some(printed)) if follows => assert_eq!(printed, text, "{name}"),
+                    ("text", Some(printed)) if follows => {
+                        assert_eq!(without_times(&printed), without_times(&text), "{name}");
+                    }
                     _ => {}
                 }
             }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Policy;
 use super::target::Target;
 use super::tls::TlsConfig;
-use crate::corefile::{CorefileError, Directive, Files};
+use crate::corefile::{CorefileError, Directive, Files, Position};
 
 /// Is one `forward` directive, read and judged.
 ///
@@ -29,6 +29,8 @@ use crate::corefile::{CorefileError, Directive, Files};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ForwardConfig {
+    /// Where the directive stands; none of one that no Corefile has.
+    pub position: Option<Position>,
     /// The zones whose names are forwarded: FROM, or for a network the reverse zones that cover it.
     pub from: Vec<LowerName>,
     /// The zones whose names are not forwarded although they are under `from`.
@@ -135,6 +137,7 @@ impl ForwardConfig {
     /// Returns the configuration of a directive without options.
     pub(super) fn new(from: Vec<LowerName>, upstreams: Vec<Target>) -> Self {
         Self {
+            position: None,
             from,
             except: Vec::new(),
             policy: Policy::Random,

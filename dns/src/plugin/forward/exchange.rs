@@ -8,12 +8,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::{Carrier, ForwardConfig};
 use super::metrics::ForwardMetrics;
-use super::policy::{Choice, Route};
+use super::policy::{Choice, Route, Standing};
 use super::report::{Attempt, Failure};
 use super::request::Request;
 use super::roster::Roster;
 use super::verdict::{Verdict, judge};
-use crate::edge::upstream::{Prober, Upstream};
+use crate::edge::upstream::{Exchanged, Prober, Upstream};
 use crate::plugin::Outcome;
 use crate::{Protocol, Reply};
 
@@ -148,7 +148,7 @@ impl<'a> Course<'a> {
         while let Some((upstream, was_healthy)) = self.choose() {
             let Some(reply) = self.ask(upstream, was_healthy).await else { continue };
             let upstreams = self.upstreams;
-            let is_healthy = |at: usize| upstreams.get(at).is_some_and(|it| it.health.is_healthy());
+            let is_healthy = |at: usize| standing(upstreams, at) == Standing::Healthy;
             let is_other_left = self.may_try() && self.route.skip_asked(is_healthy);
             match judge(&self.core.config, &reply, is_other_left) {
                 Verdict::Use => return self.finish(End::Reply(reply)),
@@ -172,8 +172,13 @@ impl<'a> Course<'a> {
             return None;
         }
         let upstreams = self.upstreams;
-        let is_healthy = |at: usize| upstreams.get(at).is_some_and(|it| it.health.is_healthy());
-        match self.route.next(is_healthy, self.random)? {
+        let Some(choice) = self.route.next(|at| standing(upstreams, at), self.random) else {
+            self.core.metrics.refused("looping");
+            let shown: Vec<&str> = upstreams.iter().map(|upstream| &*upstream.shown).collect();
+            self.failure = Failure::Looping(shown.join(", "));
+            return None;
+        };
+        match choice {
             Choice::Healthy(at) => Some((upstreams.get(at)?, true)),
             Choice::Unhealthy(_) if self.core.config.failfast => {
                 self.core.metrics.refused("unhealthy");
@@ -223,12 +228,14 @@ impl<'a> Course<'a> {
         let (carriage, result, reply) = match exchanged {
             Ok(exchanged) => {
                 upstream.health.succeeded();
-                let rcode = exchanged.reply.rcode;
-                core.metrics.answered(&upstream.label, rcode, elapsed);
-                (exchanged.carriage, Ok(rcode), Some(exchanged.reply))
+                let Exchanged { mut reply, carriage } = exchanged;
+                core.metrics.answered(&upstream.label, reply.rcode, elapsed);
+                reply.upstream = Some(Arc::clone(&upstream.place));
+                (carriage, Ok(reply.rcode), Some(reply))
             }
             Err(error) => {
                 upstream.health.failed();
+                upstream.returning.suspect();
                 if let Some(prober) = &core.prober {
                     prober.probe(upstream);
                 }
@@ -242,5 +249,14 @@ impl<'a> Course<'a> {
 
     fn finish(self, end: End) -> Finished {
         Finished { end, attempts: self.attempts }
+    }
+}
+
+fn standing(upstreams: &[Arc<Upstream>], at: usize) -> Standing {
+    match upstreams.get(at) {
+        Some(upstream) if upstream.returning.is_so() => Standing::Looping,
+        Some(upstream) if upstream.health.is_healthy() => Standing::Healthy,
+        // A route has the numbers of upstreams only.
+        Some(_) | None => Standing::Unhealthy,
     }
 }

@@ -9,7 +9,7 @@ use super::config::ForwardConfig;
 use super::health::Health;
 use super::metrics::ForwardMetrics;
 use super::target::{Identity, Scheme, Target};
-use crate::edge::upstream::{ALPN, Channel, HttpsClient, TlsClients, Upstream};
+use crate::edge::upstream::{ALPN, Channel, HttpsClient, LoopProber, TlsClients, Upstream};
 
 /// What the upstreams of one directive have in common.
 pub(super) struct Maker {
@@ -18,19 +18,26 @@ pub(super) struct Maker {
     /// Made when the first upstream needs them, which reads the CAs of the host.
     tls: OnceLock<TlsClients>,
     https: OnceLock<TlsClients>,
+    /// What looks for upstreams that lead back here, in a block with `loop`.
+    loops: Option<LoopProber>,
 }
 
 impl Maker {
-    pub(super) fn new(config: &ForwardConfig, metrics: &ForwardMetrics) -> Self {
+    pub(super) fn new(
+        config: &ForwardConfig,
+        metrics: &ForwardMetrics,
+        loops: Option<LoopProber>,
+    ) -> Self {
         Self {
             config: config.clone(),
             metrics: metrics.clone(),
             tls: OnceLock::new(),
             https: OnceLock::new(),
+            loops,
         }
     }
 
-    /// Returns the upstream of a TO argument at this address.
+    /// Returns the upstream of a TO argument at this address, and has it probed for loops if that is wanted.
     pub(super) fn upstream(&self, target: &Target, address: SocketAddr) -> Arc<Upstream> {
         let config = &self.config;
         let (channel, proto) = match &target.scheme {
@@ -50,9 +57,16 @@ impl Maker {
         };
         let label = target.to_string();
         let metrics = self.metrics.of_upstream(&label, proto);
+        let looping = self.loops.as_ref().map(|loops| (loops, self.metrics.looping(&label)));
         let health = Health::new(config.max_fails);
         let (source, idle) = (config.source, config.idle);
-        Arc::new(Upstream::new(label, address, channel, source, idle, health, metrics))
+        let upstream = Upstream::new(label, address, channel, source, idle, health, metrics);
+        let upstream = Arc::new(upstream);
+        if let Some((loops, gauge)) = looping {
+            upstream.returning.show_in(gauge);
+            loops.follow(&upstream, target.file.as_deref());
+        }
+        upstream
     }
 
     fn verified_as<'a>(&'a self, identity: &'a Identity) -> &'a ServerName<'static> {

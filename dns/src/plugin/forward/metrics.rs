@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     exponential_buckets,
 };
 
@@ -29,6 +29,7 @@ pub struct ForwardMetrics {
     pub(super) in_flight: IntGauge,
     refused: IntCounterVec,
     lookups: IntCounterVec,
+    looping: IntGaugeVec,
 }
 
 /// What CoreDNS counts for each upstream.
@@ -91,6 +92,12 @@ impl ForwardMetrics {
             "Lookups of upstreams that are host names.",
         );
         let lookups = counters(registry, lookups, &["to", "result"])?;
+        let looping = Opts::new(
+            "portolan_forward_looping",
+            "In how many forwards the upstream leads back to this server and is not asked.",
+        );
+        let looping = IntGaugeVec::new(looping, &["to"])?;
+        registry.register(Box::new(looping.clone()))?;
         Ok(Self {
             proxy: ProxyMetrics::register(registry)?,
             old: OldMetrics::register(registry)?,
@@ -99,6 +106,7 @@ impl ForwardMetrics {
             in_flight,
             refused,
             lookups,
+            looping,
         })
     }
 
@@ -123,6 +131,11 @@ impl ForwardMetrics {
         }
     }
 
+    /// Returns the gauge of an upstream that is probed for loops.
+    pub(super) fn looping(&self, to: &str) -> IntGauge {
+        self.looping.with_label_values(&[to])
+    }
+
     /// Counts a query sent to an upstream.
     pub(super) fn asked(&self, to: &str) {
         self.old.requests.with_label_values(&[to]).inc();
@@ -136,8 +149,8 @@ impl ForwardMetrics {
         self.old.responses.with_label_values(&[to, rcode]).inc();
     }
 
-    /// Counts a query that was not forwarded: `max_concurrent`, `sockets`, `transfer`, `trials`, `unhealthy` or
-    /// `unresolved`.
+    /// Counts a query that was not forwarded: `looping`, `max_concurrent`, `sockets`, `transfer`, `trials`,
+    /// `unhealthy` or `unresolved`.
     pub(super) fn refused(&self, reason: &'static str) {
         self.refused.with_label_values(&[reason]).inc();
     }
@@ -238,6 +251,7 @@ mod tests {
         metrics.answered("10.0.0.1:53", ResponseCode::NXDomain, Duration::from_millis(3));
         metrics.refused("sockets");
         metrics.of_name("dns.example:53").failed.inc();
+        metrics.looping("10.0.0.1:53").inc();
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|family| family.name()).collect();
         assert_eq!(
@@ -254,6 +268,7 @@ mod tests {
                 "coredns_proxy_healthcheck_failures_total",
                 "coredns_proxy_request_duration_seconds",
                 "portolan_forward_in_flight",
+                "portolan_forward_looping",
                 "portolan_forward_name_lookups_total",
                 "portolan_forward_refused_total",
             ]

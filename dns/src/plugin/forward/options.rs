@@ -30,6 +30,7 @@ pub(super) fn parse(
     };
     let from = arguments::zones(std::slice::from_ref(from))?;
     let mut config = ForwardConfig::new(from, target::parse(directive, to, files)?);
+    config.position = Some(directive.name.position.clone());
     for line in directive.lines() {
         arguments::no_block(line)?;
         option(&mut config, line, files)?;

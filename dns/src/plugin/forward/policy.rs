@@ -22,12 +22,23 @@ pub(super) struct Route {
     at: usize,
 }
 
+/// Whether an upstream may be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// It answers.
+    Healthy,
+    /// It does not: it is asked when no other is left.
+    Unhealthy,
+    /// It leads back to this server: it is never asked.
+    Looping,
+}
+
 /// What to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Choice {
     /// Ask this upstream, which is healthy.
     Healthy(usize),
-    /// Every upstream is unhealthy: ask this one nevertheless, or fail.
+    /// Every upstream that may be asked is unhealthy: ask this one nevertheless, or fail.
     Unhealthy(usize),
 }
 
@@ -51,25 +62,24 @@ impl Route {
         Self { order: policy.order(count, random, turn), asked: vec![false; count], at: 0 }
     }
 
-    /// Chooses the next upstream, beginning again after the last; none only without upstreams.
+    /// Chooses the next upstream, beginning again after the last; none without one that may be asked.
     ///
     /// When all are unhealthy it is a random one, and then those after it.
     pub(super) fn next(
         &mut self,
-        is_healthy: impl Fn(usize) -> bool,
+        standing: impl Fn(usize) -> Standing,
         random: u64,
     ) -> Option<Choice> {
         let count = self.order.len();
-        let healthy = (0..count)
-            .map(|step| (self.at + step) % count)
-            .find(|place| self.order.get(*place).is_some_and(|upstream| is_healthy(*upstream)));
-        let is_first = !self.asked.contains(&true);
-        let place = match healthy {
-            Some(place) => place,
-            None if count == 0 => return None,
-            None if is_first => remainder(random, count),
-            None => self.at % count,
+        let first = |begin: usize, wanted: Standing| {
+            (0..count)
+                .map(|step| (begin + step) % count)
+                .find(|place| self.order.get(*place).is_some_and(|at| standing(*at) == wanted))
         };
+        let healthy = first(self.at, Standing::Healthy);
+        let is_first = !self.asked.contains(&true);
+        let begin = if is_first { remainder(random, count) } else { self.at };
+        let place = healthy.or_else(|| first(begin, Standing::Unhealthy))?;
         let upstream = *self.order.get(place)?;
         self.at = place + 1;
         if let Some(asked) = self.asked.get_mut(upstream) {
@@ -114,6 +124,10 @@ mod tests {
 
     use super::*;
 
+    fn healthy_if(is_healthy: bool) -> Standing {
+        if is_healthy { Standing::Healthy } else { Standing::Unhealthy }
+    }
+
     fn policies() -> impl Strategy<Value = Policy> {
         prop_oneof![Just(Policy::Random), Just(Policy::RoundRobin), Just(Policy::Sequential)]
     }
@@ -137,7 +151,7 @@ mod tests {
             prop_assume!(healthy > 0);
             let mut times = vec![0; health.len()];
             for _ in 0..2 * healthy {
-                let Some(Choice::Healthy(upstream)) = route.next(|at| health[at], random) else {
+                let Some(Choice::Healthy(upstream)) = route.next(|at| healthy_if(health[at]), random) else {
                     return Err(TestCaseError::fail("an unhealthy upstream was chosen"));
                 };
                 times[upstream] += 1;
@@ -148,11 +162,31 @@ mod tests {
         }
 
         #[test]
+        fn looping_upstreams_are_never_asked(
+            policy in policies(), kinds in prop::collection::vec(0_u8..3, 0..=15), random: u64,
+        ) {
+            let standing = |at: usize| match kinds[at] {
+                0 => Standing::Looping,
+                1 => Standing::Unhealthy,
+                _ => Standing::Healthy,
+            };
+            let mut route = Route::new(policy, kinds.len(), random, random);
+            let best = kinds.iter().max().copied().unwrap_or(0);
+            for _ in 0..2 * kinds.len() + 1 {
+                match route.next(standing, random) {
+                    None => prop_assert_eq!(best, 0),
+                    Some(Choice::Unhealthy(at)) => prop_assert_eq!((best, kinds[at]), (1, 1)),
+                    Some(Choice::Healthy(at)) => prop_assert_eq!((best, kinds[at]), (2, 2)),
+                }
+            }
+        }
+
+        #[test]
         fn without_health_each_gets_its_turn(count in 1_usize..=15, random: u64) {
             let mut route = Route::new(Policy::Random, count, random, 0);
             let mut seen = BTreeSet::new();
             for _ in 0..count {
-                let Some(Choice::Unhealthy(upstream)) = route.next(|_| false, random) else {
+                let Some(Choice::Unhealthy(upstream)) = route.next(|_| Standing::Unhealthy, random) else {
                     return Err(TestCaseError::fail("no choice"));
                 };
                 seen.insert(upstream);
@@ -169,16 +203,16 @@ mod tests {
         let orders: BTreeSet<_> =
             (0..24).map(|random| Policy::Random.order(4, random, 0)).collect();
         assert_eq!(orders.len(), 24, "all orders of four");
-        assert_eq!(Route::new(Policy::Random, 0, 1, 1).next(|_| true, 1), None);
+        assert_eq!(Route::new(Policy::Random, 0, 1, 1).next(|_| Standing::Healthy, 1), None);
     }
 
     #[test]
     fn failover_leads_to_upstreams_not_asked() {
         let mut route = Route::new(Policy::Sequential, 3, 0, 0);
-        assert_eq!(route.next(|_| true, 0), Some(Choice::Healthy(0)));
+        assert_eq!(route.next(|_| Standing::Healthy, 0), Some(Choice::Healthy(0)));
         let without_1 = |upstream| upstream != 1;
         assert!(route.skip_asked(without_1));
-        assert_eq!(route.next(without_1, 0), Some(Choice::Healthy(2)));
+        assert_eq!(route.next(|at| healthy_if(without_1(at)), 0), Some(Choice::Healthy(2)));
         assert!(!route.skip_asked(without_1), "1 is unhealthy, 0 and 2 have been asked");
     }
 }

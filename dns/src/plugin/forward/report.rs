@@ -31,6 +31,8 @@ pub(super) struct Attempt {
 pub(super) enum Failure {
     /// No attempt was successful.
     NoReply,
+    /// Every upstream leads back to this server; these are they.
+    Looping(String),
     /// Every upstream is unhealthy and `failfast_all_unhealthy_upstreams` says not to try.
     AllUnhealthy,
     /// Every upstream is unhealthy, and enough queries ask one nevertheless.
@@ -57,6 +59,10 @@ impl Failure {
             Self::AllUnhealthy => {
                 let why = after(attempts, "every upstream is unhealthy");
                 (ExtendedErrorCode::NoReachableAuthority, why)
+            }
+            Self::Looping(upstreams) => {
+                let why = format!("every upstream leads back to this server: {upstreams}");
+                (ExtendedErrorCode::NoReachableAuthority, after(attempts, &why))
             }
             Self::NoTrial => {
                 let why = "every upstream is unhealthy, and other queries are trying them";

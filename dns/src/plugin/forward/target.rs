@@ -29,6 +29,8 @@ pub struct Target {
     pub host: Host,
     /// How it is spoken to.
     pub scheme: Scheme,
+    /// The file in the form of resolv.conf that names it, if one does.
+    pub file: Option<String>,
 }
 
 /// How an upstream is spoken to.
@@ -71,8 +73,9 @@ pub enum Host {
 }
 
 impl Target {
-    fn plain(address: SocketAddr) -> Self {
-        Self { host: Host::Address(address), scheme: Scheme::Dns }
+    fn plain(address: SocketAddr, file: &str) -> Self {
+        let file = Some(file.to_owned());
+        Self { host: Host::Address(address), scheme: Scheme::Dns, file }
     }
 
     /// Returns the server name after `%`.
@@ -179,7 +182,7 @@ fn target(
     given: Option<ServerName<'static>>,
 ) -> Result<Target, CorefileError> {
     if transport == Transport::Dns {
-        return Ok(Target { host, scheme: Scheme::Dns });
+        return Ok(Target { host, scheme: Scheme::Dns, file: None });
     }
     let identity = match (given, &host) {
         (Some(name), _) => Identity::Given(name),
@@ -198,7 +201,7 @@ fn target(
         Transport::Https => Scheme::Https { identity, path: path.to_owned() },
         _ => Scheme::Tls(identity),
     };
-    Ok(Target { host, scheme })
+    Ok(Target { host, scheme, file: None })
 }
 
 /// Takes the path off an URL without its scheme; none is the usual one (RFC 8484 §4.1.1).
@@ -272,5 +275,6 @@ fn resolv_conf_file(
             token.text
         )));
     }
-    Ok(Some(nameservers.into_iter().map(Target::plain).collect()))
+    let plain = |address| Target::plain(address, &token.text);
+    Ok(Some(nameservers.into_iter().map(plain).collect()))
 }

@@ -12,6 +12,7 @@ use super::{Forward, ForwardConfig, ForwardMetrics};
 use crate::corefile::{CorefileError, Directive, Files};
 use crate::engine::{Block, ListenerId, Router, Trace};
 use crate::plugin::Plugin;
+use crate::plugin::r#loop::LoopGuard;
 use crate::plugin::testing::configure;
 pub(super) use crate::plugin::testing::query;
 use crate::{Engine, Protocol, Query, Reply};
@@ -68,14 +69,24 @@ impl Server {
     }
 
     pub(super) fn adjusted(text: &str, adjust: impl Fn(&mut Forward)) -> Self {
-        Self::built(text, &TestFiles::default(), adjust)
+        Self::built(text, &TestFiles::default(), adjust, None)
     }
 
     pub(super) fn with_files(text: &str, files: &TestFiles) -> Self {
-        Self::built(text, files, |_| ())
+        Self::built(text, files, |_| (), None)
     }
 
-    fn built(text: &str, files: &TestFiles, adjust: impl Fn(&mut Forward)) -> Self {
+    /// A block with `loop`.
+    pub(super) fn guarded(text: &str, guard: &LoopGuard) -> Self {
+        Self::built(text, &TestFiles::default(), |_| (), Some(guard))
+    }
+
+    fn built(
+        text: &str,
+        files: &TestFiles,
+        adjust: impl Fn(&mut Forward),
+        guard: Option<&LoopGuard>,
+    ) -> Self {
         let registry = Registry::new();
         let metrics = ForwardMetrics::register(&registry).unwrap();
         let parse = |directives: &[&Directive]| {
@@ -86,7 +97,7 @@ impl Server {
         let count = configs.len();
         let plugin = |(at, mut config): (usize, ForwardConfig)| {
             config.has_successor = at + 1 < count;
-            let mut forward = Forward::new(config, metrics.clone());
+            let mut forward = Forward::guarded(config, metrics.clone(), guard.cloned());
             adjust(&mut forward);
             Box::new(forward) as Box<dyn Plugin>
         };
