@@ -224,3 +224,52 @@ fn dnstap_over_tls_needs_cas() {
     let errors = server.log() + &server.errors();
     assert!(errors.contains("no CA certificates to verify the dnstap receiver by"), "{errors}");
 }
+
+/// One pod, which has the client's address, and Services in its namespace and in another.
+const PODS: &str = "
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: other}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: asker, namespace: shop}
+status: {phase: Running, podIP: 127.0.0.1, podIPs: [{ip: 127.0.0.1}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: orders, namespace: other}
+spec: {clusterIP: 10.96.0.77, ports: [{port: 80}]}
+";
+
+#[test]
+fn autopath_takes_the_search_list_of_the_pod() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifests = directory.path().join("pods.yaml");
+    write(&manifests, PODS);
+    let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));
+    let server = Server::start(&format!(
+        ".:0 {{
+ autopath @kubernetes
+ kubernetes cluster.local {{
+  manifests {}
+  pods verified
+ }}
+ forward . {}
+}}
+",
+        manifests.display(),
+        upstream.address
+    ));
+    let asked = |name: &str| dig(server.address(), name);
+    let found = asked("orders.other.shop.svc.cluster.local");
+    let expected = [
+        "orders.other.shop.svc.cluster.local. 5 IN CNAME orders.other.svc.cluster.local.",
+        "orders.other.svc.cluster.local. 5 IN A 10.96.0.77",
+    ];
+    assert_eq!(found.answer, expected, "{}", found.text);
+    let outside = asked("edge.example.org.shop.svc.cluster.local");
+    assert_eq!(outside.answer_data(), ["192.0.2.81", "edge.example.org."], "{}", outside.text);
+    // The search list of another namespace is not the client's.
+    assert_eq!(asked("orders.other.other.svc.cluster.local").status, "NXDOMAIN");
+}
