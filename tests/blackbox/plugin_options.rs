@@ -2,83 +2,12 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
 
 use portolan_tests::client::http_get;
 use portolan_tests::dig::{dig, dig_in_vain};
 use portolan_tests::namespace::inside;
-use portolan_tests::server::{Server, write};
-use portolan_tests::stage::{Look, Stage, until};
-use test_apiserver::Flavour;
-
-/// Two Services in two namespaces with labels: `web.shop` and `db.shop` of team a, `web.back` of team b.
-const CLUSTER: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {team: a}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: back, labels: {team: b}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: shop, labels: {app: web}}
-spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: db, namespace: shop, labels: {app: db}}
-spec: {clusterIP: 10.96.0.2, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: back, labels: {app: web}}
-spec: {clusterIP: 10.96.0.3, ports: [{port: 80}]}
-";
-
-#[test]
-fn kubernetes_serves_what_selectors_choose() {
-    let directory = tempfile::tempdir().unwrap();
-    let manifests = directory.path().join("cluster.yaml");
-    write(&manifests, CLUSTER);
-    for (option, web, db, other) in [
-        ("", "NOERROR", "NOERROR", "NOERROR"),
-        ("namespaces shop", "NOERROR", "NOERROR", "NXDOMAIN"),
-        ("namespace_labels team=a", "NOERROR", "NOERROR", "NXDOMAIN"),
-        ("namespace_labels team in (b, c)", "NXDOMAIN", "NXDOMAIN", "NOERROR"),
-        ("labels app=web", "NOERROR", "NXDOMAIN", "NOERROR"),
-    ] {
-        let server = Server::start(&format!(
-            ".:0 {{\nkubernetes cluster.local {{\nmanifests {}\n{option}\n}}\n}}\n",
-            manifests.display()
-        ));
-        let seen = ["web.shop", "db.shop", "web.back"]
-            .map(|name| dig(server.address(), &format!("{name}.svc.cluster.local")).status);
-        assert_eq!(seen, [web, db, other], "{option}");
-    }
-}
-
-/// The server needs a request for each of three kinds before it is ready.
-#[test]
-fn the_api_server_is_asked_as_fast_as_the_options_say() {
-    let reason = "a real API server may take its time";
-    let Some(stage) = Stage::in_process(reason) else { return };
-    let synced = |options: &str| {
-        let start = Instant::now();
-        let options = format!("startup_timeout 30s\n{options}");
-        let corefile = Stage::corefile(&stage.access(Flavour::Token), &options, None);
-        let server = Server::start(&corefile);
-        assert!(Look::at(&server).a("nobody.default.svc.cluster.local.").starts_with("NXDOMAIN"));
-        start.elapsed()
-    };
-    let slow = synced("apiserver_qps 1\napiserver_burst 1");
-    assert!(slow >= Duration::from_secs(2), "the second and third wait a second each: {slow:?}");
-    let some = synced("apiserver_qps 1\napiserver_burst 2");
-    assert!((1000..1900).contains(&some.as_millis()), "the third waits a second: {some:?}");
-    let burst = synced("apiserver_qps 1");
-    assert!(burst < Duration::from_secs(1), "ten go at once: {burst:?}");
-}
+use portolan_tests::server::Server;
+use portolan_tests::stage::until;
 
 #[test]
 fn runtime_metrics_are_there_when_asked_for() {
