@@ -96,7 +96,8 @@ impl Server {
 
     fn counts(&self) -> Vec<String> {
         let families = self.registry.gather();
-        let counts = families.iter().flat_map(|family| {
+        let of_acl = families.iter().filter(|family| family.name().contains("_acl_"));
+        let counts = of_acl.flat_map(|family| {
             family.get_metric().iter().map(move |metric| {
                 let labels: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
                 let action = family.name().split('_').nth(2).unwrap_or_default();
