@@ -124,3 +124,45 @@ where
         writeln!(writer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_line_and_its_stack_more_when_asked_for() {
+        for (stacktraces, expected) in [(false, 1..2), (true, 3..10_000)] {
+            let log = Log::default();
+            let writer = log.clone();
+            let events = subscriber().event_format(Lines).with_writer(move || writer.clone());
+            tracing::subscriber::with_default(events.finish(), || {
+                log_panics(stacktraces);
+                std::panic::catch_unwind(|| panic!("on purpose")).unwrap_err();
+                drop(std::panic::take_hook());
+            });
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            let first = text.lines().next().unwrap();
+            assert!(first.starts_with("[ERROR] panic; please report it"), "{text}");
+            assert!(first.contains("on purpose"), "{text}");
+            assert!(expected.contains(&text.lines().count()), "{stacktraces}: {text}");
+            assert_eq!(text.contains("logging::tests::"), stacktraces, "{text}");
+        }
+    }
+}

@@ -69,7 +69,7 @@ fn mistakes_in_a_corefile_are_named_with_file_and_line() {
         ),
         (
             ".:0 {\n    forward . 127.0.0.1 {\n        max_fail 3\n    }\n}\n",
-            "Corefile:3 - Error during parsing: Unknown property 'max_fail' of forward",
+            "Corefile:3 - Error during parsing: unknown property 'max_fail'; there is except, policy",
         ),
         (
             ".:0 {\n    forward . 127.0.0.1 {\n        max_fails three\n    }\n}\n",

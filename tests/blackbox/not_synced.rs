@@ -5,7 +5,7 @@
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use portolan_tests::client::{UdpClient, query};
@@ -251,7 +251,9 @@ fn the_start_waits_for_the_lists_and_then_serves() {
         strike: |faults| faults.answer_500(Extent::UntilOff),
         says: "",
     };
+    let start = Instant::now();
     let mut scene = Scene::start(&fault, "1ms");
+    assert!(start.elapsed() < Duration::from_secs(4), "the default is 5 s");
     scene.server.wait_for_line("waiting for the cluster to be listed");
     scene.server.wait_for_line("unknown names are answered with SERVFAIL");
     let mut look = Look::at(&scene.server);

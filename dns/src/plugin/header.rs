@@ -61,7 +61,7 @@ impl HeaderConfig {
             "set" | "clear" => (false, &words[..]),
             other => {
                 return Err(line.error(format!(
-                    "invalid selector '{other}'; a line begins with query or response"
+                    "unknown property '{other}'; there is query, response, set and clear"
                 )));
             }
         };
@@ -219,7 +219,7 @@ mod tests {
                 ("header", "header needs a block; add lines such as 'response set ra'"),
                 ("header {\n}", "header needs a block"),
                 ("header x {\nset aa\n}", "takes no argument; remove 'x'"),
-                ("header {\nreply set aa\n}", "a line begins with query or response"),
+                ("header {\nreply set aa\n}", "there is query, response, set and clear"),
                 ("header {\nresponse\n}", "no flag action provided; add set or clear"),
                 ("header {\nresponse unset aa\n}", "unknown flag action 'unset'"),
                 ("header {\nset\n}", "no flag follows; add aa, ra or rd"),

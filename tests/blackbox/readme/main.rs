@@ -10,6 +10,7 @@ mod commands;
 mod differences;
 mod markdown;
 mod metrics;
+mod options;
 mod plugins;
 
 use std::fs;

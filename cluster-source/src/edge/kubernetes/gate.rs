@@ -44,3 +44,25 @@ impl Gate {
         Pass { _inflight: inflight.acquire().await.ok() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_requests_are_under_way_than_allowed() {
+        let limits = |max_inflight| RequestLimits { max_inflight, ..RequestLimits::default() };
+        let mut context = Context::from_waker(Waker::noop());
+        let free = Gate::new(limits(None));
+        let _several = [free.pass().await, free.pass().await, free.pass().await];
+        let gate = Gate::new(limits(Some(2)));
+        let (first, _second) = (gate.pass().await, gate.pass().await);
+        let mut third = pin!(gate.pass());
+        assert!(third.as_mut().poll(&mut context).is_pending());
+        drop(first);
+        assert!(third.poll(&mut context).is_ready());
+    }
+}

@@ -245,7 +245,8 @@ async fn a_client_that_reads_nothing_is_not_asked_for_more_and_goes() {
     let unread = Unread::new(responder.metrics().unread.clone());
     let shared = service::Shared { unread, turns: Arc::new(Semaphore::new(1)) };
     let limits = Limits { tcp_unread: 1000, ..Limits::default() };
-    let service = Service::new(id, &responder, limits, &shared, Settings::default());
+    let settings = Settings { write: Duration::from_secs(2), ..Settings::default() };
+    let service = Service::new(id, &responder, limits, &shared, settings);
     let client = "192.0.2.7:40000".parse().unwrap();
     let arrival = wire::Arrival { client, local: client, protocol: Protocol::Tcp };
     let (place, _) =
@@ -267,7 +268,7 @@ async fn a_client_that_reads_nothing_is_not_asked_for_more_and_goes() {
     let start = tokio::time::Instant::now();
     let (closing, ()) = tokio::join!(async { served.await.unwrap() }, asking);
     assert_eq!(closing, Some(Closing::Write));
-    assert_eq!(start.elapsed(), Settings::default().write);
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
     assert_eq!(responder.metrics().held.with_label_values(&["tcp_unread"]).get(), 1);
     assert_eq!(responder.metrics().unread.get(), 0);
 }

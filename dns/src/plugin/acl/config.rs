@@ -84,7 +84,7 @@ fn rule(line: &Directive) -> Result<Rule, CorefileError> {
         "drop" => Action::Drop,
         other => {
             return Err(line.error(format!(
-                "unexpected token '{other}'; a rule begins with allow, block, filter or drop"
+                "unknown property '{other}'; there is allow, block, filter and drop"
             )));
         }
     };
@@ -202,7 +202,7 @@ mod tests {
         assert_refused(
             parse,
             &[
-                ("acl {\npermit\n}", "a rule begins with allow, block, filter or drop"),
+                ("acl {\npermit\n}", "unknown property 'permit'; there is allow, block"),
                 ("acl {\nblock A\n}", "unexpected token 'a'; after the action comes 'type'"),
                 ("acl {\nblock type\n}", "nothing follows 'type'"),
                 ("acl {\nblock net type A\n}", "nothing follows 'net'"),

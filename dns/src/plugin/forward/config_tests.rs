@@ -96,7 +96,7 @@ fn health_checks_are_read() {
 #[test]
 fn wrong_options_are_refused() {
     for (line, part) in [
-        ("unknown", "Unknown property 'unknown'"),
+        ("unknown", "unknown property 'unknown'; there is except, policy"),
         ("except", "at least one argument"),
         ("except a..b", "not a valid domain name"),
         ("force_tcp yes", "takes no argument"),

@@ -13,6 +13,12 @@ use super::target::{self, Host, Target};
 use super::{Policy, resolv_conf};
 use crate::corefile::{CorefileError, Directive, Files, Token};
 use crate::plugin::arguments;
+use crate::plugin::directive::unknown_option;
+
+/// The options as an error lists them.
+const OPTIONS: &str = "except, policy, force_tcp, prefer_udp, source_address, next, next_on_nodata, failover, \
+    failfast_all_unhealthy_upstreams, health_check, tls, tls_servername, doh_method, resolver, expire, max_age, \
+    max_idle_conns, resolve_interval, read_timeout, max_fails, max_connect_attempts and max_concurrent";
 
 /// Where the host says which resolvers it uses.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -98,11 +104,7 @@ fn limit(config: &mut ForwardConfig, line: &Directive) -> Result<(), CorefileErr
         // Attempts are never unbounded: 0 keeps the default.
         "max_connect_attempts" => config.max_attempts = count(line)?,
         "max_concurrent" => config.max_concurrent = count(line)?,
-        name => {
-            return Err(line.error(format!(
-                "Unknown property '{name}' of forward; remove it or correct its spelling"
-            )));
-        }
+        _ => return Err(unknown_option(line, OPTIONS)),
     }
     Ok(())
 }

@@ -109,7 +109,7 @@ impl HostsConfig {
             other => {
                 return Err(line.error(format!(
                     "unknown property '{other}'; there is ttl, no_reverse, reload, fallthrough and \
-                     fallthrough_unsupported, and entries begin with an address"
+                     fallthrough_unsupported; entries begin with an address"
                 )));
             }
         }

@@ -11,6 +11,11 @@ use crate::kubernetes::PodMode;
 use crate::plugin::Fallthrough;
 use crate::plugin::arguments::{duration, none, number_in, single, some, zones};
 
+/// The options as an error lists them.
+const OPTIONS: &str = "endpoint, kubeconfig, manifests, tls, apiserver_qps, apiserver_burst, \
+    apiserver_max_inflight, namespaces, namespace_labels, labels, pods, ignore, ttl, startup_timeout, \
+    fallthrough, multicluster, endpoint_pod_names, noendpoints, strict and zonal";
+
 /// The largest `ttl` in seconds.
 const MAX_TTL: u32 = 3600;
 
@@ -243,7 +248,7 @@ fn refusal(word: &str) -> String {
             "`transfer` is a plugin of its own now; take the line out of this block".to_owned()
         }
         "federation" => "`federation` was removed from Kubernetes; remove the line".to_owned(),
-        other => format!("unknown property '{other}' of the kubernetes block"),
+        other => format!("unknown property '{other}'; there is {OPTIONS}"),
     }
 }
 
