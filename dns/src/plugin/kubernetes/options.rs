@@ -14,6 +14,11 @@ use crate::plugin::arguments::{duration, none, number_in, single, some, zones};
 /// The largest `ttl` in seconds.
 const MAX_TTL: u32 = 3600;
 
+/// The options, for whoever mistypes one.
+const OPTIONS: &str = "manifests, kubeconfig, endpoint, tls, apiserver_qps, apiserver_burst, \
+                       apiserver_max_inflight, namespaces, namespace_labels, labels, pods, endpoint_pod_names, \
+                       noendpoints, ttl, fallthrough, ignore, multicluster, zonal, startup_timeout and strict";
+
 /// A configuration in the making.
 pub(super) struct Draft {
     config: KubernetesConfig,
@@ -237,13 +242,20 @@ fn refusal(word: &str) -> String {
                 .to_owned()
         }
         "resyncperiod" => {
-            "`resyncperiod` was removed; remove the line: the watch repairs itself".to_owned()
+            "`resyncperiod` was removed; remove the line: a watch that breaks is opened again by itself"
+                .to_owned()
         }
         "transfer" => {
-            "`transfer` is a plugin of its own now; take the line out of this block".to_owned()
+            "`transfer to` was replaced by the plugin `transfer`, which is not part of Portolan; remove the \
+             line, and read the objects from the Kubernetes API instead of the zone"
+                .to_owned()
         }
-        "federation" => "`federation` was removed from Kubernetes; remove the line".to_owned(),
-        other => format!("unknown property '{other}' of the kubernetes block"),
+        "federation" => {
+            "`federation` was removed from Kubernetes; remove the line: names of several clusters are what \
+             `multicluster ZONES` serves"
+                .to_owned()
+        }
+        other => format!("unknown property '{other}' of the kubernetes block; there is {OPTIONS}"),
     }
 }
 

@@ -107,13 +107,13 @@ fn every_mistake_names_its_line() {
         ("apiserver_qps 0", "out of range"),
         ("upstream", "removed"),
         ("resyncperiod 1m", "removed"),
-        ("transfer to *", "plugin of its own"),
-        ("federation x", "removed"),
+        ("transfer to *", "replaced by the plugin `transfer`"),
+        ("federation x", "`multicluster ZONES` serves"),
         ("multicluster x", "'x.' is no zone of this block"),
         ("multicluster", "at least one argument"),
         ("zonal yes", "takes no argument"),
         ("zonal\nnoendpoints", "keep one of the two"),
-        ("nonsense", "unknown property 'nonsense'"),
+        ("nonsense", "unknown property 'nonsense' of the kubernetes block; there is manifests, "),
     ];
     for (line, expected) in cases {
         let error = parse(&format!("kubernetes cluster.local {{\n{line}\n}}")).unwrap_err();
