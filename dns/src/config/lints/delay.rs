@@ -14,8 +14,12 @@ fn told(linted: Linted<'_>) -> Option<Warning> {
     let directives = linted.directives("cache");
     let cache = CacheConfig::parse(&directives, &linted.block.zones).ok()?;
     let (name, kubernetes) = (&directives.first()?.name, linted.block.kubernetes()?);
-    let cluster: Vec<LowerName> =
-        kubernetes.zones.iter().filter(|zone| !is_reverse(zone)).cloned().collect();
+    let mut cluster: Vec<LowerName> = Vec::new();
+    for zone in kubernetes.zones.iter().filter(|zone| !is_reverse(zone)) {
+        if !cluster.contains(zone) {
+            cluster.push(zone.clone());
+        }
+    }
     let ttl = kubernetes.options.ttl;
     let kept = |keep: &Keep| -> Vec<LowerName> {
         let is_kept = |zone: &&LowerName| {
@@ -76,6 +80,9 @@ mod tests {
         assert_hit(COREFILE, 5, &parts);
         let parts = ["see new Services up to 20 s late; write 'disable denial cluster.local' in"];
         assert_hit(&COREFILE.replace("20 {", "20 {\ndisable success local"), 5, &parts);
+        // RKE2 names the zone twice.
+        let parts = ["keeps answers of cluster.local., which"];
+        assert_hit(&COREFILE.replace("in-addr.arpa", "cluster.local"), 5, &parts);
     }
 
     #[test]
