@@ -10,6 +10,7 @@ mod idle;
 mod nowhere;
 mod outside;
 mod shadow;
+mod view;
 
 use hickory_proto::rr::LowerName;
 
@@ -25,6 +26,8 @@ struct Linted<'a> {
     block: &'a BlockConfig,
     /// Its place among the server blocks.
     index: usize,
+    /// The text of all server blocks.
+    texts: &'a [ServerBlock],
     /// The whole configuration.
     config: &'a Config,
     /// The machine.
@@ -35,13 +38,14 @@ struct Linted<'a> {
 pub fn lints(corefile: &Corefile, config: &Config, around: Surroundings<'_>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for (index, (text, block)) in corefile.blocks.iter().zip(&config.blocks).enumerate() {
-        let linted = Linted { text, block, index, config, around };
+        let linted = Linted { text, block, index, texts: &corefile.blocks, config, around };
         warnings.extend(forward_loop::warnings(linted));
         warnings.extend(shadow::warnings(linted));
         warnings.extend(nowhere::warnings(linted));
         warnings.extend(outside::warnings(linted));
         warnings.extend(idle::warnings(linted));
         warnings.extend(delay::warnings(linted));
+        warnings.extend(view::warnings(linted));
     }
     warnings.sort_by(|a, b| a.position.cmp(&b.position));
     // A snippet that several server blocks import says the same for each.
@@ -60,6 +64,14 @@ impl<'a> Linted<'a> {
         let changes =
             |directive: &Directive| matches!(directive.name.text.as_str(), "rewrite" | "autopath");
         self.text.directives.iter().any(changes)
+    }
+
+    /// Says whether another plugin of the block reads the cluster of this directive, whoever answers.
+    fn is_read_by_others(self, directive: &Directive) -> bool {
+        let reads = |other: &Directive| {
+            matches!(other.name.text.as_str(), "autopath" | "k8s_external" | "metadata")
+        };
+        directive.name.text == "kubernetes" && self.text.directives.iter().any(reads)
     }
 
     /// Returns those of a plugin's zones, or the parts of them, whose names come to the block.

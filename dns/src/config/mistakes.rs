@@ -3,19 +3,23 @@
 //! The parser of a directive stops at its first mistake. So what is wrong is taken out and the rest is read again,
 //! until nothing more is found. What is only wrong because something was taken out is not a mistake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::{Config, Surroundings};
 use crate::corefile::{
-    Corefile, CorefileError, Directive, Position, ServerBlock, parse_until_error, zone_keys,
+    Corefile, CorefileError, Directive, Environment, Position, ServerBlock, Token,
+    parse_until_error, zone_keys,
 };
-use crate::corefile::{Environment, Files};
 
 /// The plugins that another one in their server block has to fit, and that one.
 const NEEDS: [(&str, &str); 2] = [("autopath", "kubernetes"), ("k8s_external", "kubernetes")];
 
 /// The plugins without which server blocks may be in each other's way, or cannot be served.
 const LISTENING: [&str; 3] = ["bind", "tls", "view"];
+
+/// How often a Corefile is read again, at most: so many mistakes of one directive are found.
+const MAX_ROUNDS: usize = 100;
 
 /// A Corefile and all that is wrong with it.
 #[derive(Debug)]
@@ -33,12 +37,11 @@ pub struct Examined {
 /// # Errors
 /// The text cannot be cut into tokens.
 pub fn examine(
-    (entry, text): (&std::path::Path, &[u8]),
+    (entry, text): (&Path, &[u8]),
     around: Surroundings<'_>,
     environment: Environment<'_>,
 ) -> Result<Examined, CorefileError> {
-    let files: &dyn Files = around.files;
-    let (corefile, grammar) = parse_until_error(entry, text, files, environment)?;
+    let (corefile, grammar) = parse_until_error(entry, text, around.files, environment)?;
     let Some((error, complete)) = grammar else {
         return Ok(match Config::of(&corefile, around) {
             Ok(config) => Examined { corefile, config: Some(config), mistakes: Vec::new() },
@@ -56,33 +59,55 @@ pub fn examine(
     Ok(Examined { corefile, config: None, mistakes })
 }
 
-/// Returns every mistake of a Corefile whose grammar is right.
+/// Returns every mistake of a Corefile whose grammar is right; of a directive with more than [`MAX_ROUNDS`] the
+/// first ones.
 pub fn all(corefile: &Corefile, around: Surroundings<'_>) -> Vec<CorefileError> {
     let mut rest = corefile.clone();
-    let mut found: Vec<CorefileError> = Vec::new();
+    let (mut found, mut told) = (Vec::new(), BTreeSet::new());
     let mut taken = Taken::default();
-    while let Err(errors) = Config::of(&rest, around) {
-        let mut next = taken.clone();
-        let mut took_something = false;
-        let mut shorter = rest.clone();
+    for _ in 0..MAX_ROUNDS {
+        let Err(errors) = Config::of(&rest, around) else { break };
+        let places = Places::of(&rest);
+        let wrong: BTreeSet<Position> =
+            errors.iter().map(|error| error.position().clone()).collect();
         for error in errors {
-            took_something |= next.take_out(&mut shorter, error.position());
-            let is_known = found.iter().any(|other| other.to_string() == error.to_string());
-            if !is_known && !taken.explains(&error, &rest) {
+            if !taken.explains(&error, &places) && told.insert(error.to_string()) {
                 found.push(error);
             }
         }
-        if !took_something {
+        if !taken.take_out(&mut rest, &wrong) {
             break;
         }
-        (rest, taken) = (shorter, next);
     }
     found.sort_by(|a, b| a.position().cmp(b.position()));
     found
 }
 
+/// What stands where in a Corefile.
+struct Places {
+    /// The names of the directives at the positions of all of their words.
+    directives: BTreeMap<Position, String>,
+    /// The positions of keys.
+    keys: BTreeSet<Position>,
+}
+
+impl Places {
+    fn of(corefile: &Corefile) -> Self {
+        let (mut directives, mut keys) = (BTreeMap::new(), BTreeSet::new());
+        for block in &corefile.blocks {
+            keys.extend(block.keys.iter().map(|key| key.position.clone()));
+            for directive in &block.directives {
+                for token in words(directive) {
+                    directives.insert(token.position.clone(), directive.name.text.clone());
+                }
+            }
+        }
+        Self { directives, keys }
+    }
+}
+
 /// What was taken out of a Corefile.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Taken {
     /// The plugins of which a directive or a line was taken out.
     touched: BTreeSet<String>,
@@ -92,64 +117,70 @@ struct Taken {
 
 impl Taken {
     /// Says whether an error may be there only because of what was taken out.
-    fn explains(&self, error: &CorefileError, rest: &Corefile) -> bool {
+    fn explains(&self, error: &CorefileError, places: &Places) -> bool {
         if self.touched.is_empty() {
             return false;
         }
-        let mut directives = rest.blocks.iter().flat_map(|block| &block.directives);
-        let at = error.position();
-        if let Some(directive) = directives.find(|directive| stands_at(directive, at)) {
-            let name = directive.name.text.as_str();
-            let needed = NEEDS.iter().find(|(plugin, _)| *plugin == name);
+        if let Some(name) = places.directives.get(error.position()) {
+            let needed = NEEDS.iter().find(|(plugin, _)| plugin == name);
             let is_alone = !self.touched.contains(name)
                 && needed.is_none_or(|(_, needed)| !self.touched.contains(*needed));
             return !is_alone && !self.directives.contains(name);
         }
-        let is_key = rest.blocks.iter().flat_map(|block| &block.keys).any(|k| k.position == *at);
+        let is_key = places.keys.contains(error.position());
         is_key && LISTENING.iter().any(|plugin| self.touched.contains(*plugin))
     }
 
-    /// Takes out what stands at a position, wherever it was imported; says whether there was something.
-    fn take_out(&mut self, corefile: &mut Corefile, at: &Position) -> bool {
-        let mut took_something = false;
+    /// Takes out what stands at these positions, wherever it was imported; says whether there was something.
+    fn take_out(&mut self, corefile: &mut Corefile, wrong: &BTreeSet<Position>) -> bool {
+        let mut done = BTreeSet::new();
         for block in &mut corefile.blocks {
-            let before = block.directives.len();
-            for directive in block.directives.extract_if(.., |directive| stands_at(directive, at)) {
+            let is_wrong = |directive: &mut Directive| stands_at(directive, wrong);
+            for directive in block.directives.extract_if(.., is_wrong) {
+                done.extend(words(&directive).map(|token| token.position.clone()));
                 self.touched.insert(directive.name.text.clone());
                 self.directives.insert(directive.name.text);
             }
-            took_something |= block.directives.len() < before;
             for directive in &mut block.directives {
-                if take_line(directive, at) {
+                if take_lines(directive, wrong, &mut done) {
                     self.touched.insert(directive.name.text.clone());
-                    took_something = true;
                 }
             }
         }
-        if !took_something {
-            for block in &mut corefile.blocks {
-                let before = block.keys.len();
-                block.keys.retain(|key| key.position != *at);
-                took_something |= block.keys.len() < before;
-            }
-            corefile.blocks.retain(|block| !block.keys.is_empty());
+        let mut took_something = !done.is_empty();
+        for block in &mut corefile.blocks {
+            let before = block.keys.len();
+            let is_wrong = |at: &Position| wrong.contains(at) && !done.contains(at);
+            block.keys.retain(|key| !is_wrong(&key.position));
+            took_something |= block.keys.len() < before;
         }
+        corefile.blocks.retain(|block| !block.keys.is_empty());
         took_something
     }
 }
 
-fn stands_at(directive: &Directive, at: &Position) -> bool {
-    let mut tokens = std::iter::once(&directive.name).chain(&directive.args);
-    tokens.any(|token| token.position == *at)
+fn words(directive: &Directive) -> impl Iterator<Item = &Token> {
+    std::iter::once(&directive.name).chain(&directive.args)
 }
 
-fn take_line(directive: &mut Directive, at: &Position) -> bool {
+fn stands_at(directive: &Directive, places: &BTreeSet<Position>) -> bool {
+    words(directive).any(|token| places.contains(&token.position))
+}
+
+/// Takes the lines at these positions out of a directive's block; `done` gets what was there.
+fn take_lines(
+    directive: &mut Directive,
+    wrong: &BTreeSet<Position>,
+    done: &mut BTreeSet<Position>,
+) -> bool {
     let Some(lines) = &mut directive.block else { return false };
-    let before = lines.len();
-    lines.retain(|line| !stands_at(line, at));
-    let mut took_something = lines.len() < before;
+    let mut took_something = false;
+    for line in lines.extract_if(.., |line| stands_at(line, wrong)) {
+        done.extend(words(&line).map(|token| token.position.clone()));
+        took_something = true;
+    }
     for line in lines {
-        took_something |= take_line(line, at);
+        took_something |= take_lines(line, wrong, done);
     }
     took_something
 }
@@ -160,15 +191,14 @@ fn may_be_mended_below(mistake: &CorefileError, block: &ServerBlock, default_por
     let is_key = block.keys.iter().any(|key| key.position == *at);
     let has_bad_key = || block.keys.iter().any(|key| zone_keys(&key.text, default_port).is_err());
     let needs_another = |directive: &Directive| {
-        stands_at(directive, at) && NEEDS.iter().any(|(name, _)| *name == directive.name.text)
+        words(directive).any(|token| token.position == *at)
+            && NEEDS.iter().any(|(name, _)| *name == directive.name.text)
     };
     is_key && !has_bad_key() || block.directives.iter().any(needs_another)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::corefile::DiskFiles;
 
@@ -246,6 +276,13 @@ mod tests {
             &[(2, "erors"), (5, "whoami"), (8, "Unexpected '{'")],
         );
         assert_found("a {\nerors\n", &[(2, "erors"), (1, "never closed")]);
+    }
+
+    #[test]
+    fn many_mistakes_end() {
+        let lines: String = (0..300).map(|number| format!("what{number}\n")).collect();
+        assert_eq!(found(&format!(". {{\n{lines}whoami\n}}\n")).len(), 300);
+        assert_eq!(found(&format!(". {{\nlog {{\n{lines}}}\n}}\n")).len(), MAX_ROUNDS);
     }
 
     #[test]

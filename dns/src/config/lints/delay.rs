@@ -15,7 +15,7 @@ fn told(linted: Linted<'_>) -> Option<Warning> {
     let cache = CacheConfig::parse(&directives, &linted.block.zones).ok()?;
     let (name, kubernetes) = (&directives.first()?.name, linted.block.kubernetes()?);
     let mut cluster: Vec<LowerName> = Vec::new();
-    for zone in kubernetes.zones.iter().filter(|zone| !is_reverse(zone)) {
+    for zone in linted.served(&kubernetes.zones).iter().filter(|zone| !is_reverse(zone)) {
         if !cluster.contains(zone) {
             cluster.push(zone.clone());
         }
@@ -91,6 +91,10 @@ mod tests {
         assert_miss(&COREFILE.replace("20 {", disabled));
         assert_miss(&COREFILE.replace("20 {", "20 in-addr.arpa {"));
         assert_miss(&COREFILE.replace("ttl 30", "ttl 0"));
+        // The cluster is there for names outside of it.
+        let external =
+            COREFILE.replacen('.', "a.example", 1).replace("cache", "k8s_external\ncache");
+        assert_miss(&external);
         assert_miss("cluster.local {\nkubernetes\n}\n. {\nforward . 192.0.2.53\ncache\n}\n");
     }
 }

@@ -65,8 +65,9 @@ fn address_of(target: &Target) -> Option<(Transport, SocketAddr)> {
 
 /// Says whether a question for a name in the zone that is sent there comes back to the block.
 fn returns(linted: Linted<'_>, zone: &LowerName, to: (Transport, SocketAddr)) -> bool {
-    let mut listeners = linted.config.listeners.iter();
-    let Some(listener) = listeners.find(|listener| is_at(linted, listener, to)) else {
+    let listeners = linted.config.listeners.iter().filter(|listener| is_at(linted, listener, to));
+    // What is sent to an address that is bound by itself goes there.
+    let Some(listener) = listeners.max_by_key(|listener| listener.host.is_some()) else {
         return false;
     };
     let matching = listener.zones.iter().filter(|(served, _)| served.zone_of(zone));
@@ -102,6 +103,8 @@ mod tests {
         assert_miss(".:53 {\nforward . 192.0.2.2\n}\n");
         assert_miss(".:1053 {\nforward . 127.0.0.1\n}\n");
         assert_miss(".:53 {\nbind 127.0.0.1\nforward . 192.0.2.1\n}\n");
+        let beside = "a.example:53 {\nbind 127.0.0.1\nwhoami\n}\n";
+        assert_miss(&format!("{beside}.:53 {{\nforward a.example 127.0.0.1\n}}\n"));
         assert_hit(".:53 {\nbind 127.0.0.1\nforward . 127.0.0.1\n}\n", 3, &["loops"]);
     }
 

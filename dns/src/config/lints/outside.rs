@@ -17,7 +17,10 @@ pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
     }
     let claims = claims(linted);
     // Names of addresses that are in a hosts file are answered in every zone.
-    let claims = claims.iter().filter(|claim| claim.directive.name.text != "hosts");
+    let is_judged = |directive: &Directive| {
+        directive.name.text != "hosts" && !linted.is_read_by_others(directive)
+    };
+    let claims = claims.iter().filter(|claim| is_judged(claim.directive));
     let claimed = claims.map(|claim| (claim.directive, claim.zones.clone()));
     let others = ["acl", "cache"].into_iter().flat_map(|name| linted.directives(name));
     let others = others.filter_map(|directive| Some((directive, named(directive)?)));
@@ -79,6 +82,7 @@ mod tests {
         let parts = ["'kubernetes' never runs", "serves a.example., and nothing of cluster.local."];
         assert_hit(text, 2, &parts);
         assert_miss(&text.replace("a.example", "."));
+        assert_miss(&text.replace("whoami", "k8s_external a.example"));
         assert_miss(&text.replace("a.example", "svc.cluster.local").replace("whoami\n", ""));
         assert_miss(
             &text.replace("whoami", "rewrite name suffix .a.example .cluster.local\nwhoami"),

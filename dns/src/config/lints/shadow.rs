@@ -11,7 +11,7 @@ pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
     let mut found = Vec::new();
     for (at, later) in claims.iter().enumerate() {
         let zones = linted.served(&later.zones);
-        if zones.is_empty() {
+        if zones.is_empty() || linted.is_read_by_others(later.directive) {
             continue;
         }
         let before = claims.get(..at).unwrap_or_default();
@@ -98,6 +98,8 @@ mod tests {
         let text = "a.example {\ntemplate ANY ANY {\nrcode NXDOMAIN\n}\nforward . 192.0.2.53\n}\n";
         assert_hit(text, 5, &["'forward' is never asked: 'template' at Corefile:2"]);
         assert_miss(&text.replace("rcode", "fallthrough\nmatch ^x\nrcode"));
+        let read = "metadata\nlog . {/kubernetes/client-namespace}\nkubernetes";
+        assert_miss(&text.replace("forward . 192.0.2.53", read));
         assert_miss(&text.replace("ANY ANY", "ANY AAAA"));
         assert_miss(&text.replace("ANY ANY", "ANY ANY b.a.example"));
     }
