@@ -99,7 +99,7 @@ pub(crate) const CASES: &[Case] = &[
             ("", "consul.service.consul", "NOERROR 198.51.100.85"),
         ],
         warnings: &[DELAY_30],
-        typo: ("max_concurrent 1000", "max_concurent 1000", "'max_concurent' of forward"),
+        typo: ("max_concurrent 1000", "max_concurent 1000", "nknown property 'max_concurent'"),
     },
     Case {
         name: "openshift",

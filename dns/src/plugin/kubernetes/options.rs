@@ -11,13 +11,13 @@ use crate::kubernetes::PodMode;
 use crate::plugin::Fallthrough;
 use crate::plugin::arguments::{duration, none, number_in, single, some, zones};
 
+/// The options as an error lists them.
+const OPTIONS: &str = "endpoint, kubeconfig, manifests, tls, apiserver_qps, apiserver_burst, \
+    apiserver_max_inflight, namespaces, namespace_labels, labels, pods, ignore, ttl, startup_timeout, \
+    fallthrough, multicluster, endpoint_pod_names, noendpoints, strict and zonal";
+
 /// The largest `ttl` in seconds.
 const MAX_TTL: u32 = 3600;
-
-/// The options, for whoever mistypes one.
-const OPTIONS: &str = "manifests, kubeconfig, endpoint, tls, apiserver_qps, apiserver_burst, \
-                       apiserver_max_inflight, namespaces, namespace_labels, labels, pods, endpoint_pod_names, \
-                       noendpoints, ttl, fallthrough, ignore, multicluster, zonal, startup_timeout and strict";
 
 /// A configuration in the making.
 pub(super) struct Draft {
@@ -246,8 +246,8 @@ fn refusal(word: &str) -> String {
                 .to_owned()
         }
         "transfer" => {
-            "`transfer to` was replaced by the plugin `transfer`, which is not part of Portolan; remove the \
-             line, and read the objects from the Kubernetes API instead of the zone"
+            "`transfer to` was replaced by the plugin `transfer`, which is not part of Portolan; take the line \
+             out, and read the objects from the Kubernetes API instead of the zone"
                 .to_owned()
         }
         "federation" => {
@@ -255,7 +255,7 @@ fn refusal(word: &str) -> String {
              `multicluster ZONES` serves"
                 .to_owned()
         }
-        other => format!("unknown property '{other}' of the kubernetes block; there is {OPTIONS}"),
+        other => format!("unknown property '{other}'; there is {OPTIONS}"),
     }
 }
 
