@@ -1,11 +1,15 @@
 //! Which names a directive answers, and which of them it leaves to no other.
 
-use hickory_proto::rr::LowerName;
+use hickory_proto::rr::{LowerName, Name};
 
 use super::Linted;
 use crate::config::PLUGINS;
 use crate::corefile::{Directive, Token};
 use crate::plugin::arguments;
+
+/// The plugins that own zones, and how many arguments they have before those.
+const OWNERS: [(&str, usize); 5] =
+    [("template", 2), ("hosts", 1), ("k8s_external", 0), ("kubernetes", 0), ("file", 1)];
 
 /// What one directive answers.
 #[derive(Debug)]
@@ -35,7 +39,8 @@ fn claim<'a>(directive: &'a Directive, block: &[LowerName]) -> Option<Claim<'a>>
     let name = directive.name.text.as_str();
     let order = PLUGINS.iter().position(|(plugin, _)| *plugin == name)?;
     let zones = match name {
-        "whoami" | "erratic" => block.to_vec(),
+        // Whatever name comes to them.
+        "whoami" | "erratic" => vec![LowerName::new(&Name::root())],
         "forward" => arguments::zones(directive.args.get(..1)?).ok()?,
         _ => {
             let (_, leading) = OWNERS.iter().find(|(owner, _)| *owner == name)?;
@@ -63,9 +68,12 @@ fn claim<'a>(directive: &'a Directive, block: &[LowerName]) -> Option<Claim<'a>>
     Some(Claim { directive, order, zones, kept, fallthrough })
 }
 
-/// The plugins that own zones, and how many arguments they have before those.
-const OWNERS: [(&str, usize); 5] =
-    [("template", 2), ("hosts", 1), ("k8s_external", 0), ("kubernetes", 0), ("file", 1)];
+/// Says whether a plugin answers names in zones: one that has claims.
+#[cfg(test)]
+pub(super) fn answers_zones(plugin: &str) -> bool {
+    let is_owner = OWNERS.iter().any(|(owner, _)| *owner == plugin);
+    is_owner || matches!(plugin, "forward" | "whoami" | "erratic")
+}
 
 fn named(tokens: &[Token]) -> Vec<LowerName> {
     arguments::zones(tokens).unwrap_or_default()

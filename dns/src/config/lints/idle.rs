@@ -4,8 +4,8 @@ use super::claim::claims;
 use super::{Linted, listed, warning};
 use crate::corefile::{Directive, Warning};
 
-/// The plugins that answer without owning a zone, or may.
-const OTHER_ANSWERS: [&str; 7] = ["acl", "any", "chaos", "local", "rewrite", "template", "view"];
+/// The plugins that answer some queries without owning a zone.
+const OTHER_ANSWERS: [&str; 4] = ["acl", "any", "chaos", "local"];
 
 pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
     mute(linted).into_iter().chain(unread(linted)).collect()
@@ -48,13 +48,33 @@ fn reads(line: &Directive) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::OTHER_ANSWERS;
+    use crate::config::lints::claim::answers_zones;
     use crate::config::lints::tests::{assert_hit, assert_miss};
+    use crate::config::{PLUGINS, Support};
+
+    /// The plugins that leave the answer to others.
+    const PASS: &str = "root metadata cancel quic https https3 timeouts multisocket reload nsid bufsize bind debug \
+                        ready health prometheus errors log dnstap dns64 loadbalance rewrite autopath cache header \
+                        tls minimal loop view";
+
+    #[test]
+    fn every_plugin_answers_or_passes_on() {
+        let pass: Vec<&str> = PASS.split_whitespace().collect();
+        for (name, support) in PLUGINS {
+            let kinds = [answers_zones(name), OTHER_ANSWERS.contains(&name), pass.contains(&name)];
+            let count = kinds.into_iter().filter(|is_it| *is_it).count();
+            let expected = usize::from(!matches!(support, Support::Unsupported(_)));
+            assert_eq!(count, expected, "{name}: add it to OWNERS, OTHER_ANSWERS or PASS");
+        }
+    }
 
     #[test]
     fn a_block_has_to_answer() {
         assert_hit("a {\nwhoami\n}\nb {\nerrors\ncache\n}\n", 4, &["every name in b. is REFUSED"]);
         assert_miss("b {\nerrors\ncache\nforward . 192.0.2.53\n}\n");
         assert_miss("hostname.bind {\nchaos\n}\n");
+        assert_hit("b {\nrewrite type A AAAA\n}\n", 1, &["no plugin of this server block answers"]);
     }
 
     #[test]

@@ -50,6 +50,14 @@ mod tests {
     }
 
     #[test]
+    fn rewritten_names_may_be_in_any_zone() {
+        let text = "a.example {\nrewrite name suffix .a.example .b.example\nfile db b.example {\nfallthrough\n}\n\
+                    whoami\n}\n";
+        assert_miss(text);
+        assert_hit(&text.replace("whoami\n", ""), 4, &["names in b.example."]);
+    }
+
+    #[test]
     fn templates_fall_through_to_templates() {
         assert_miss(
             ". {\ntemplate IN A {\nmatch ^x\nfallthrough\nrcode NXDOMAIN\n}\ntemplate ANY ANY {\nrcode REFUSED\n}\n}\n",
