@@ -3,8 +3,10 @@
 //! Every mistake of a Corefile is found in one pass and named with its file and line.
 
 mod block;
+pub mod lints;
 mod listener_changes;
 mod listeners;
+pub mod mistakes;
 mod registry;
 
 use crate::corefile::{Corefile, CorefileError, Files, Warning};

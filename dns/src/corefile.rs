@@ -52,6 +52,6 @@ pub use environment::Environment;
 pub use error::{CorefileError, Warning};
 pub use files::Files;
 pub use model::{Corefile, Directive, ServerBlock};
-pub use parser::parse;
+pub use parser::{parse, parse_until_error};
 pub use token::{Position, Token};
 pub use zone::{Transport, ZoneError, ZoneKey, zone_keys, zones};

@@ -7,6 +7,7 @@ pub mod health_probe;
 pub mod hostname;
 pub mod http;
 pub mod interfaces;
+pub mod needed_files;
 pub mod open_files;
 pub mod process_metrics;
 pub mod server;

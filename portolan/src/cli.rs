@@ -25,6 +25,11 @@ pub(crate) enum Command {
     /// CoreDNS's own flags are understood with one dash, too: -conf, -dns.port, -p, -pidfile, -plugins, -quiet
     /// and -version.
     Dns(DnsArguments),
+    /// Check a Corefile without serving it: every mistake, and what is allowed and hardly meant.
+    ///
+    /// The exit code is 0 without mistakes and 1 otherwise. Files that the Corefile names are read; no socket is
+    /// opened and no cluster is asked.
+    Check(CheckArguments),
     /// Explain why something is as it is.
     Explain {
         /// What to explain.
@@ -80,6 +85,23 @@ pub(crate) struct DnsArguments {
     /// When the default is taken by another process, the server starts without them.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,
+}
+
+/// The flags of `portolan check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The Corefile; `-` or `stdin` reads the standard input.
+    #[arg(default_value = "Corefile")]
+    pub corefile: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Fail on warnings, too.
+    #[arg(long)]
+    pub strict: bool,
+    /// The port of server blocks that name none.
+    #[arg(long = "dns.port", short = 'p', value_name = "PORT", default_value_t = 53)]
+    pub port: u16,
 }
 
 /// The flags of `portolan explain dns`.

@@ -48,6 +48,16 @@ impl CorefileError {
         }
     }
 
+    /// Returns the problem and its remedy, without the place.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Syntax { text, .. } | Self::Limit { text, .. } => text.clone(),
+            Self::Import { path, source, .. } => {
+                format!("Could not import {}: {source}", path.display())
+            }
+        }
+    }
+
     pub(super) fn syntax(position: &Position, text: impl Into<String>) -> Self {
         Self::Syntax { position: position.clone(), text: text.into() }
     }

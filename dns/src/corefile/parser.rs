@@ -20,22 +20,43 @@ pub fn parse(
     files: &dyn Files,
     environment: Environment<'_>,
 ) -> Result<Corefile, CorefileError> {
-    let mut parser = Parser { stream: TokenStream::new(entry, bytes, files, environment)? };
+    let (corefile, error) = parse_until_error(entry, bytes, files, environment)?;
+    error.map_or(Ok(corefile), |(error, _)| Err(error))
+}
+
+/// Parses a Corefile as [`parse`] does and returns, with an error of the grammar, what was read before it.
+///
+/// The number beside the error says how many of the blocks are complete: all, or all but the last, which has the
+/// directives before the error.
+///
+/// # Errors
+/// The text cannot be cut into tokens: nothing was read.
+pub fn parse_until_error(
+    entry: &Path,
+    bytes: &[u8],
+    files: &dyn Files,
+    environment: Environment<'_>,
+) -> Result<(Corefile, Option<(CorefileError, usize)>), CorefileError> {
+    let stream = TokenStream::new(entry, bytes, files, environment)?;
+    let mut parser = Parser { stream, unfinished: None };
     let mut blocks = Vec::new();
-    while let Some(first) = parser.stream.head()? {
-        blocks.extend(parser.item(first)?);
-    }
+    let result = parser.items(&mut blocks);
+    let complete = blocks.len();
+    blocks.extend(parser.unfinished.take());
     let record = parser.stream.into_record();
-    Ok(Corefile {
+    let corefile = Corefile {
         blocks,
         warnings: record.warnings,
         files: record.files,
         directories: record.directories,
-    })
+    };
+    Ok((corefile, result.err().map(|error| (error, complete))))
 }
 
 struct Parser<'a> {
     stream: TokenStream<'a>,
+    /// What was read of the server block in which the error is.
+    unfinished: Option<ServerBlock>,
 }
 
 /// The head of a block: its keys and where its brace opens, if it has one.
@@ -45,6 +66,13 @@ struct Head {
 }
 
 impl Parser<'_> {
+    fn items(&mut self, blocks: &mut Vec<ServerBlock>) -> Result<(), CorefileError> {
+        while let Some(first) = self.stream.head()? {
+            blocks.extend(self.item(first)?);
+        }
+        Ok(())
+    }
+
     /// Reads a server block, or a snippet, which is remembered and yields nothing.
     fn item(&mut self, first: Token) -> Result<Option<ServerBlock>, CorefileError> {
         let position = first.position.clone();
@@ -59,8 +87,12 @@ impl Parser<'_> {
             let text = "This server block has no key; name the zone it serves, '.' for all";
             return Err(CorefileError::syntax(&position, text));
         }
-        let directives = self.directives(open.as_ref(), 0)?;
-        Ok(Some(ServerBlock { keys, directives, position }))
+        let mut block = ServerBlock { keys, directives: Vec::new(), position };
+        if let Err(error) = self.directives(&mut block.directives, open.as_ref(), 0) {
+            self.unfinished = Some(block);
+            return Err(error);
+        }
+        Ok(Some(block))
     }
 
     fn keys(&mut self, first: Token) -> Result<Head, CorefileError> {
@@ -159,14 +191,14 @@ impl Parser<'_> {
     /// Reads directives up to the brace that closes `open`, or to the end if there is none to close.
     fn directives(
         &mut self,
+        directives: &mut Vec<Directive>,
         open: Option<&Position>,
         nesting: usize,
-    ) -> Result<Vec<Directive>, CorefileError> {
-        let mut directives = Vec::new();
+    ) -> Result<(), CorefileError> {
         while let Some(token) = self.stream.head()? {
             if token.is_syntax("}") {
                 return match open {
-                    Some(_) => Ok(directives),
+                    Some(_) => Ok(()),
                     None => Err(token.error("Unexpected '}': no block is open here; remove it")),
                 };
             }
@@ -178,7 +210,7 @@ impl Parser<'_> {
         }
         match open {
             Some(open) => Err(unclosed(open)),
-            None => Ok(directives),
+            None => Ok(()),
         }
     }
 
@@ -209,7 +241,8 @@ impl Parser<'_> {
             let text = format!("Blocks nest deeper than {MAX_NESTING}; nest less deeply");
             return Err(CorefileError::limit(&open.position, text));
         }
-        let lines = self.directives(Some(&open.position), nesting + 1)?;
+        let mut lines = Vec::new();
+        self.directives(&mut lines, Some(&open.position), nesting + 1)?;
         match self.stream.next_on_line() {
             None => Ok(lines),
             Some(extra) => Err(extra.error(format!(

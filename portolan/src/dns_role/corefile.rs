@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use dns::config::mistakes;
 use dns::config::{Config, PluginConfig, Surroundings};
 use dns::corefile::{Corefile, DiskFiles, parse};
 use dns::edge::interfaces::interfaces;
@@ -160,8 +161,9 @@ pub(crate) fn check(choice: &Choice, corefile: &Corefile) -> Result<Loaded> {
     };
     let config = match Config::of(corefile, around) {
         Ok(config) => config,
-        Err(errors) => {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Err(_) => {
+            let lines: Vec<String> =
+                mistakes::all(corefile, around).iter().map(ToString::to_string).collect();
             bail!("{}", lines.join("\n"));
         }
     };

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::zone::{Zone, ZoneBuilder};
 use super::{File, FileConfig, Served, ZoneFileConfig};
 use crate::corefile::Files;
-use crate::edge::followed_file::{FileKind, FollowedFile, ParseError};
+use crate::edge::followed_file::{FileKind, FollowedFile, FollowedFileError, ParseError};
 use crate::plugin::{Fallthrough, Plugin, Setup, SetupError, Site};
 use crate::zone_file;
 
@@ -54,11 +54,28 @@ impl File {
 }
 
 impl ZoneFileConfig {
+    fn file(&self, origin: &LowerName) -> FollowedFile<Zone> {
+        let origin = origin.clone();
+        FollowedFile::new(KIND, &self.path, move |source| {
+            load(&origin, source.path, source.octets, source.files)
+        })
+    }
+
+    /// Reads the file once for one of its zones; returns how many records are not in the zone, and the first.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no zone file; with the file and the line.
+    pub(crate) fn strangers(
+        &self,
+        origin: &LowerName,
+    ) -> Result<Option<(usize, String)>, FollowedFileError> {
+        let zone = self.file(origin).read()?;
+        let found = zone.as_ref().and_then(Zone::strangers);
+        Ok(found.map(|(count, first)| (*count, first.to_string())))
+    }
+
     fn serve(&self, origin: &LowerName) -> Result<Served, SetupError> {
-        let own_origin = origin.clone();
-        let mut file = FollowedFile::new(KIND, &self.path, move |source| {
-            load(&own_origin, source.path, source.octets, source.files)
-        });
+        let mut file = self.file(origin);
         let zone = match file.read() {
             Ok(zone) => zone.map(Arc::new),
             // Somebody may be about to write it.

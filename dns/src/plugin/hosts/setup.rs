@@ -8,7 +8,7 @@ use super::key::Key;
 use super::table::HostTable;
 use super::text::{self, Mistakes};
 use super::{Hosts, HostsConfig, HostsMetrics};
-use crate::edge::followed_file::{FileKind, FollowedFile, ParseError, Source};
+use crate::edge::followed_file::{FileKind, FollowedFile, FollowedFileError, ParseError, Source};
 use crate::plugin::{Plugin, Setup, SetupError, Site};
 
 /// A hosts file has at most 64 MiB.
@@ -39,6 +39,15 @@ impl HostsConfig {
             Ok(Loaded { table, mistakes, modified: source.modified })
         };
         FollowedFile::new(KIND, &self.path, parse)
+    }
+
+    /// Reads the file once and says what of it cannot be used: how many lines, the first of them and why.
+    ///
+    /// # Errors
+    /// It cannot be read, or has too many entries.
+    pub(crate) fn flawed_lines(&self) -> Result<Option<(usize, usize, String)>, FollowedFileError> {
+        let mistakes = self.file().read()?.map(|loaded| loaded.mistakes).unwrap_or_default();
+        Ok(mistakes.first.map(|(line, problem)| (mistakes.count, line, problem)))
     }
 
     /// Returns the table of the lines in the Corefile.

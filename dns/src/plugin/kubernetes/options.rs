@@ -242,12 +242,19 @@ fn refusal(word: &str) -> String {
                 .to_owned()
         }
         "resyncperiod" => {
-            "`resyncperiod` was removed; remove the line: the watch repairs itself".to_owned()
+            "`resyncperiod` was removed; remove the line: a watch that breaks is opened again by itself"
+                .to_owned()
         }
         "transfer" => {
-            "`transfer` is a plugin of its own now; take the line out of this block".to_owned()
+            "`transfer to` was replaced by the plugin `transfer`, which is not part of Portolan; take the line \
+             out, and read the objects from the Kubernetes API instead of the zone"
+                .to_owned()
         }
-        "federation" => "`federation` was removed from Kubernetes; remove the line".to_owned(),
+        "federation" => {
+            "`federation` was removed from Kubernetes; remove the line: names of several clusters are what \
+             `multicluster ZONES` serves"
+                .to_owned()
+        }
         other => format!("unknown property '{other}'; there is {OPTIONS}"),
     }
 }
