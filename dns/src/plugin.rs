@@ -19,6 +19,7 @@ pub mod dns64;
 pub mod dnstap;
 pub mod erratic;
 pub mod errors;
+mod expression;
 mod fallthrough;
 pub mod file;
 pub mod forward;
