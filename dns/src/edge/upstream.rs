@@ -21,6 +21,7 @@ use crate::plugin::forward::config::IdleConfig;
 use crate::plugin::forward::health::Health;
 use crate::plugin::forward::metrics::UpstreamMetrics;
 use crate::plugin::forward::request::Request;
+use crate::reply::Transport;
 use crate::{Protocol, Reply};
 
 pub(crate) use self::https::{ALPN, HttpsClient};
@@ -213,6 +214,17 @@ impl Carriage {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Https => "https",
+        }
+    }
+}
+
+impl From<Carriage> for Transport {
+    fn from(carriage: Carriage) -> Self {
+        match carriage {
+            Carriage::Udp => Self::Udp,
+            Carriage::Tcp => Self::Tcp,
+            Carriage::Tls => Self::Tls,
+            Carriage::Https => Self::Https,
         }
     }
 }

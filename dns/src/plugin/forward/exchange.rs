@@ -1,7 +1,7 @@
 //! The way of one question through the upstreams, until one answers or the time is over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
@@ -13,8 +13,9 @@ use super::report::{Attempt, Failure};
 use super::request::Request;
 use super::roster::Roster;
 use super::verdict::{Verdict, judge};
-use crate::edge::upstream::{Prober, Upstream};
+use crate::edge::upstream::{Carriage, Prober, Upstream};
 use crate::plugin::Outcome;
+use crate::reply::Exchange;
 use crate::{Protocol, Reply};
 
 /// The time that a query has, all attempts together. Clients wait as long (resolv.conf(5), `timeout`).
@@ -225,7 +226,9 @@ impl<'a> Course<'a> {
                 upstream.health.succeeded();
                 let rcode = exchanged.reply.rcode;
                 core.metrics.answered(&upstream.label, rcode, elapsed);
-                (exchanged.carriage, Ok(rcode), Some(exchanged.reply))
+                let (carriage, mut reply) = (exchanged.carriage, exchanged.reply);
+                reply.exchange = Some(self.told(upstream, carriage, elapsed));
+                (carriage, Ok(rcode), Some(reply))
             }
             Err(error) => {
                 upstream.health.failed();
@@ -238,6 +241,17 @@ impl<'a> Course<'a> {
         let upstream = Arc::clone(&upstream.shown);
         self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result });
         reply
+    }
+
+    fn told(&self, upstream: &Upstream, carriage: Carriage, elapsed: Duration) -> Arc<Exchange> {
+        let answered = SystemTime::now();
+        Arc::new(Exchange {
+            upstream: upstream.address,
+            transport: carriage.into(),
+            asked: answered.checked_sub(elapsed).unwrap_or(answered),
+            answered,
+            messages: self.request.take_kept(),
+        })
     }
 
     fn finish(self, end: End) -> Finished {
