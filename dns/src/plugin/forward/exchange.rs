@@ -13,9 +13,9 @@ use super::report::{Attempt, Failure};
 use super::request::Request;
 use super::roster::Roster;
 use super::verdict::{Verdict, judge};
-use crate::edge::upstream::{Carriage, Prober, Upstream};
+use crate::edge::upstream::{Prober, Upstream};
 use crate::plugin::Outcome;
-use crate::reply::Exchange;
+use crate::reply::{Exchange, Transport};
 use crate::{Protocol, Reply};
 
 /// The time that a query has, all attempts together. Clients wait as long (resolv.conf(5), `timeout`).
@@ -226,9 +226,7 @@ impl<'a> Course<'a> {
                 upstream.health.succeeded();
                 let rcode = exchanged.reply.rcode;
                 core.metrics.answered(&upstream.label, rcode, elapsed);
-                let (carriage, mut reply) = (exchanged.carriage, exchanged.reply);
-                reply.exchange = Some(self.told(upstream, carriage, elapsed));
-                (carriage, Ok(rcode), Some(reply))
+                (exchanged.carriage, Ok(rcode), Some(exchanged.reply))
             }
             Err(error) => {
                 upstream.health.failed();
@@ -238,16 +236,19 @@ impl<'a> Course<'a> {
                 (upstream.carriage(self.protocol), Err(error), None)
             }
         };
+        let exchange = reply.is_some().then(|| self.told(upstream, carriage.into(), elapsed));
+        let reply = reply.map(|reply| Reply { exchange, ..reply });
         let upstream = Arc::clone(&upstream.shown);
         self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result });
         reply
     }
 
-    fn told(&self, upstream: &Upstream, carriage: Carriage, elapsed: Duration) -> Arc<Exchange> {
+    /// Returns what `dnstap` tells of a reply that is just there.
+    fn told(&self, upstream: &Upstream, transport: Transport, elapsed: Duration) -> Arc<Exchange> {
         let answered = SystemTime::now();
         Arc::new(Exchange {
             upstream: upstream.address,
-            transport: carriage.into(),
+            transport,
             asked: answered.checked_sub(elapsed).unwrap_or(answered),
             answered,
             messages: self.request.take_kept(),

@@ -264,7 +264,7 @@ async fn failures_are_answered_and_counted() {
     }
     let families = registry.gather();
     let mut series = Vec::new();
-    for family in families.iter().filter(|family| family.name().starts_with("coredns_template_")) {
+    for family in families.iter().filter(|family| family.name().contains("_template_")) {
         for metric in family.get_metric() {
             let labels = metric.get_label().iter().map(|label| label.value().to_owned());
             let labels: Vec<String> = labels.collect();
