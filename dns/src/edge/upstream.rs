@@ -21,7 +21,6 @@ use crate::plugin::forward::config::IdleConfig;
 use crate::plugin::forward::health::Health;
 use crate::plugin::forward::metrics::UpstreamMetrics;
 use crate::plugin::forward::request::Request;
-use crate::reply::Transport;
 use crate::{Protocol, Reply};
 
 pub(crate) use self::https::{ALPN, HttpsClient};
@@ -218,7 +217,7 @@ impl Carriage {
     }
 }
 
-impl From<Carriage> for Transport {
+impl From<Carriage> for crate::Transport {
     fn from(carriage: Carriage) -> Self {
         match carriage {
             Carriage::Udp => Self::Udp,

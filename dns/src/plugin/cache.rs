@@ -19,11 +19,6 @@ mod worth;
 
 #[cfg(test)]
 mod stale_tests;
-/// Returns a reply without what is about the query that it was made for.
-fn kept(reply: &Reply) -> Reply {
-    Reply { error: None, plugin: "", upstream: None, exchange: None, ..reply.clone() }
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -259,7 +254,8 @@ impl Cache {
         if is_disabled {
             return None;
         }
-        let entry = Entry::new(kept(reply), worth, Instant::now());
+        let entry =
+            Entry::new(Reply { error: None, plugin: "", ..reply.clone() }, worth, Instant::now());
         if let Some(older) = older {
             entry.inherit(older);
         }
