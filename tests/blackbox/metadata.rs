@@ -55,9 +55,9 @@ impl Witness {
                 let question = query.queries[0].clone();
                 let mut options = query.edns.iter().flat_map(|edns| &edns.options().options);
                 let option = options.find(|(code, _)| u16::from(*code) == OPTION);
-                let option = option.map(|(_, option)| match option {
-                    EdnsOption::Unknown(_, data) => String::from_utf8(data.clone()).unwrap(),
-                    other => panic!("{other:?}"),
+                let option = option.and_then(|(_, option)| match option {
+                    EdnsOption::Unknown(_, data) => String::from_utf8(data.clone()).ok(),
+                    _ => None,
                 });
                 let _ = tell.send((question.name().to_ascii(), option));
                 let mut reply =
