@@ -18,4 +18,4 @@ pub mod zone_file;
 pub use engine::Engine;
 pub use plugin::arguments::rcode_name;
 pub use query::{MIN_PAYLOAD, Protocol, Query};
-pub use reply::{ExtendedError, ExtendedErrorCode, Reply};
+pub use reply::{Exchange, ExchangedMessages, ExtendedError, ExtendedErrorCode, Reply, Transport};

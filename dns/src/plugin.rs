@@ -19,6 +19,7 @@ pub mod dns64;
 pub mod dnstap;
 pub mod erratic;
 pub mod errors;
+mod expression;
 mod fallthrough;
 pub mod file;
 pub mod forward;
@@ -153,6 +154,10 @@ pub enum Handling<'a> {
 }
 
 /// How a plugin handled a query.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for every answer, and a reply moves but a few times"
+)]
 #[derive(Debug)]
 pub enum Outcome {
     /// The next plugin shall look at it.

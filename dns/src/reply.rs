@@ -1,7 +1,9 @@
 //! An answer before it is encoded.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
@@ -35,10 +37,50 @@ pub struct Reply {
     pub size_limit: Option<u16>,
     /// The upstream that the answer came from, as metadata and `dnstap` tell it.
     pub upstream: Option<Arc<str>>,
+    /// How the answer came from upstream for this query, as `dnstap` tells it; none of one that was kept or is
+    /// shared with a query before.
+    pub exchange: Option<Arc<Exchange>>,
     /// Why the server failed, for the operator; the `errors` plugin logs it.
     pub error: Option<String>,
     /// The plugin that made the answer; empty when the server itself did.
     pub plugin: &'static str,
+}
+
+/// A question to an upstream and its reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Exchange {
+    /// The address of the upstream.
+    pub upstream: SocketAddr,
+    /// What carried the reply.
+    pub transport: Transport,
+    /// When it was asked.
+    pub asked: SystemTime,
+    /// When the reply was there.
+    pub answered: SystemTime,
+    /// The octets of both messages; empty unless a plugin of the server reads messages.
+    pub messages: ExchangedMessages,
+}
+
+/// The octets of a question to an upstream and of its reply.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ExchangedMessages {
+    /// The question.
+    pub question: Vec<u8>,
+    /// The reply, as much of it as was received.
+    pub reply: Vec<u8>,
+}
+
+/// What carries messages between this server and an upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// Plain DNS over UDP (RFC 1035 §4.2.1).
+    Udp,
+    /// Plain DNS over TCP (RFC 7766).
+    Tcp,
+    /// DNS over TLS (RFC 7858).
+    Tls,
+    /// DNS over HTTPS (RFC 8484).
+    Https,
 }
 
 /// An Extended DNS Error (RFC 8914 §2).
@@ -89,6 +131,7 @@ impl Reply {
             recursion_desired: None,
             size_limit: None,
             upstream: None,
+            exchange: None,
             error: None,
             plugin: "",
         }

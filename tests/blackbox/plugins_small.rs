@@ -6,6 +6,7 @@ use portolan_tests::client::http_get;
 use portolan_tests::dig::{dig, dig_in_vain};
 use portolan_tests::fixture;
 use portolan_tests::server::{Server, write};
+use portolan_tests::upstream::Upstream;
 
 /// Answers every A with 192.0.2.53.
 const ANSWERS: &str = "erratic {\n drop 0\n}";
@@ -46,6 +47,59 @@ fn acl_by_client_and_type() {
     ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }
+}
+
+/// A client that may not ask gets nothing that the cache keeps for those who may (reference case 117).
+#[test]
+fn acl_before_a_warm_cache() {
+    let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));
+    let mut server = Server::start(&format!(
+        ".:0 {{
+            prometheus 127.0.0.1:0
+            acl {{
+                block net 127.0.0.2
+            }}
+            cache
+            forward . {}
+        }}",
+        upstream.address
+    ));
+    let ask = |from: &str| dig(server.address(), &format!("mail.example.com -b {from}"));
+    assert_eq!(ask("127.0.0.1").answer_data(), ["192.0.2.25"]);
+    for _ in 0..2 {
+        let blocked = ask("127.0.0.2");
+        assert_eq!((blocked.status.as_str(), blocked.answer.len()), ("REFUSED", 0));
+    }
+    assert_eq!(ask("127.0.0.1").answer_data(), ["192.0.2.25"], "no refusal is kept");
+    let (_, metrics) = http_get(server.endpoint("/metrics"), "/metrics");
+    let hits =
+        "coredns_cache_hits_total{server=\"dns://:0\",type=\"success\",view=\"\",zones=\".\"} 1";
+    assert!(metrics.contains(hits), "that of the allowed client:\n{metrics}");
+}
+
+/// The name that `autopath` makes of a question has to be allowed, too (reference case 116).
+#[test]
+fn acl_for_the_name_of_a_search() {
+    let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("resolv.conf");
+    write(&list, "search shop.svc.cluster.local example.com\n");
+    let server = Server::start(&format!(
+        ".:0 {{
+            acl example.com {{
+                block net 127.0.0.2
+            }}
+            autopath {}
+            forward . {}
+        }}",
+        list.display(),
+        upstream.address
+    ));
+    let ask = |from: &str| dig(server.address(), &format!("mail.shop.svc.cluster.local -b {from}"));
+    let allowed = ask("127.0.0.1");
+    assert_eq!(allowed.answer_data(), ["192.0.2.25", "mail.example.com."], "{}", allowed.text);
+    let blocked = ask("127.0.0.2");
+    assert_eq!((blocked.status.as_str(), blocked.answer.len()), ("REFUSED", 0), "{}", blocked.text);
 }
 
 #[test]

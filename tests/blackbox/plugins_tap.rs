@@ -101,6 +101,8 @@ fn unix_tap(stream: UnixStream) -> Tap<UnixStream> {
 
 const CLIENT_QUERY: Option<u64> = Some(5);
 const CLIENT_RESPONSE: Option<u64> = Some(6);
+const FORWARDER_QUERY: Option<u64> = Some(7);
+const FORWARDER_RESPONSE: Option<u64> = Some(8);
 
 #[test]
 fn dnstap_tells_several_receivers() {
@@ -119,6 +121,7 @@ fn dnstap_tells_several_receivers() {
                     extra \"{{name}} {{rcode}}\"
                 }}
                 dnstap tcp://{} 1 2
+                cache
                 forward . {}
             }}\n",
             path.display(),
@@ -130,7 +133,7 @@ fn dnstap_tells_several_receivers() {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut plain = Tap::greet(stream);
         let reply = dig(server.address(), "MAIL.example.com A");
-        let (query, response) = (full.message(), full.message());
+        let [query, forwarded, returned, response] = [(); 4].map(|()| full.message());
         let end = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         assert_eq!((query.number(1), response.number(1)), (CLIENT_QUERY, CLIENT_RESPONSE));
         for tapped in [&query, &response] {
@@ -151,14 +154,37 @@ fn dnstap_tells_several_receivers() {
         assert_eq!(answered.metadata.id.to_string(), reply.id);
         assert_eq!(answered.answers[0].data.to_string(), "192.0.2.25");
         assert_eq!(response.octets(14).unwrap().len(), reply.size);
-        for kind in [CLIENT_QUERY, CLIENT_RESPONSE] {
+        assert_eq!(
+            (forwarded.number(1), returned.number(1)),
+            (FORWARDER_QUERY, FORWARDER_RESPONSE)
+        );
+        for tapped in [&forwarded, &returned] {
+            assert_eq!((tapped.number(2), tapped.number(3)), (Some(1), Some(1)), "INET, UDP");
+            assert_eq!(tapped.octets(5), Some(&[127, 0, 0, 1][..]));
+            assert_eq!(tapped.number(7), Some(upstream.address.port().into()));
+            assert!((begin..=end).contains(&tapped.number(8).unwrap()), "{tapped:?}");
+        }
+        let (sent_on, received) = (forwarded.dns(10).unwrap(), returned.dns(14).unwrap());
+        assert_eq!(sent_on.queries[0].name().to_ascii(), "MAIL.example.com.");
+        assert_eq!(received.metadata.id, sent_on.metadata.id, "that of the question upstream");
+        assert_eq!(received.answers[0].data.to_string(), "192.0.2.25");
+        for kind in [CLIENT_QUERY, FORWARDER_QUERY, FORWARDER_RESPONSE, CLIENT_RESPONSE] {
             let tapped = plain.message();
             assert_eq!((tapped.number(1), tapped.text(3)), (kind, None));
             assert_eq!((tapped.octets(10), tapped.octets(14)), (None, None), "not full");
             assert!(tapped.text(2).unwrap().starts_with("Portolan-"), "{tapped:?}");
         }
+        // The cache answers this one.
         dig(server.address(), "mail.example.com A +tcp");
-        assert_eq!(full.message().number(3), Some(2), "TCP");
+        for kind in [CLIENT_QUERY, CLIENT_RESPONSE] {
+            let tapped = full.message();
+            assert_eq!((tapped.number(1), tapped.number(3)), (kind, Some(2)), "TCP");
+        }
+        dig(server.address(), "example.com MX +tcp");
+        for kind in [CLIENT_QUERY, FORWARDER_QUERY, FORWARDER_RESPONSE, CLIENT_RESPONSE] {
+            let tapped = full.message();
+            assert_eq!((tapped.number(1), tapped.number(3)), (kind, Some(2)), "TCP to both");
+        }
     });
 }
 

@@ -227,6 +227,17 @@ impl Carriage {
     }
 }
 
+impl From<Carriage> for crate::Transport {
+    fn from(carriage: Carriage) -> Self {
+        match carriage {
+            Carriage::Udp => Self::Udp,
+            Carriage::Tcp => Self::Tcp,
+            Carriage::Tls => Self::Tls,
+            Carriage::Https => Self::Https,
+        }
+    }
+}
+
 /// Counts the messages that were no reply to our question.
 #[derive(Clone, Copy, Default, Debug)]
 struct IgnoredMessages(Option<(u32, NotOurs)>);

@@ -92,6 +92,11 @@ impl<'a> Context<'a> {
         Self { place, ..*self }
     }
 
+    /// Says whether a plugin of the server reads the octets of messages.
+    pub fn reads_messages(&self) -> bool {
+        self.engine.reads_messages()
+    }
+
     /// Returns the same context for another plugin of the block.
     pub(super) fn before(&self, plugin: usize) -> Self {
         self.at(Place { plugin, ..self.place })

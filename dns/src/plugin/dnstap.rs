@@ -13,7 +13,7 @@ pub use config::{DnstapConfig, Endpoint, Role};
 
 use std::time::SystemTime;
 
-use self::message::{Envelope, Kind};
+use self::message::{Envelope, Kind, Message};
 use super::log::LogFormat;
 use super::{Handling, Plugin, Sent, Setup, SetupError, Site};
 use crate::Query;
@@ -22,9 +22,10 @@ use crate::engine::Context;
 
 const NAME: &str = "dnstap";
 
-/// Sends CLIENT_QUERY and, unless the query was dropped, CLIENT_RESPONSE for each query of a client.
+/// Sends CLIENT_QUERY and, unless the query was dropped, CLIENT_RESPONSE for each query of a client; between them
+/// FORWARDER_QUERY and FORWARDER_RESPONSE when `forward` got the reply for it.
 ///
-/// Both are sent when the reply is ready, with the times at which query and reply were there: an explanation
+/// All are sent when the reply is ready, with the times at which query and reply were there: an explanation
 /// and the server's own lookups are no queries of a client. Never waits: what the receiver does not take in
 /// time is dropped and counted.
 #[derive(Debug)]
@@ -60,9 +61,8 @@ impl Dnstap {
         Ok(Self { envelope, extra, full, tap, clock })
     }
 
-    fn send(&self, kind: Kind, query: &Query, sent: &Sent<'_>, now: SystemTime) {
+    fn send(&self, message: Message, query: &Query, sent: &Sent<'_>) {
         let extra = self.extra.as_ref().map(|format| format.render(query, sent).into_bytes());
-        let message = message::of_client(kind, query, sent, now, self.full);
         self.tap.send(self.envelope.seal(message, extra));
     }
 }
@@ -87,10 +87,15 @@ impl Plugin for Dnstap {
         let now = (self.clock)();
         // The reply is not known yet when a query comes in.
         let unanswered = Sent { reply: None, size: 0, message: &[], ..*sent };
-        self.send(Kind::ClientQuery, query, &unanswered, now);
-        if sent.reply.is_some() {
-            self.send(Kind::ClientResponse, query, sent, now);
+        let of_client = |kind| message::of_client(kind, query, sent, now, self.full);
+        self.send(of_client(Kind::ClientQuery), query, &unanswered);
+        let Some(reply) = sent.reply else { return };
+        if let Some(exchange) = &reply.exchange {
+            let of_upstream = |kind| message::of_upstream(kind, query, exchange, self.full);
+            self.send(of_upstream(Kind::ForwarderQuery), query, &unanswered);
+            self.send(of_upstream(Kind::ForwarderResponse), query, sent);
         }
+        self.send(of_client(Kind::ClientResponse), query, sent);
     }
 }
 

@@ -148,7 +148,7 @@ impl Forward {
         };
         let _in_flight = InFlight::new(&metrics.in_flight);
         let (finished, is_own) =
-            self.flights.join(RequestKey::of(query), || self.begin(query)).await;
+            self.flights.join(RequestKey::of(query), || self.begin(query, context)).await;
         if !is_own {
             context.note(NAME, || "an equal query was under way and its answer is shared".into());
         }
@@ -158,7 +158,12 @@ impl Forward {
         for attempt in &finished.attempts {
             context.note(NAME, || attempt.to_string());
         }
-        finished.outcome()
+        let mut outcome = finished.outcome();
+        if let (false, Outcome::Reply(reply)) = (is_own, &mut outcome) {
+            // It is that of the query that began it.
+            reply.exchange = None;
+        }
+        outcome
     }
 
     /// Notes which upstreams are not asked because of `loop`.
@@ -178,9 +183,16 @@ impl Forward {
         self.concurrent.as_ref().map(Semaphore::try_acquire).transpose()
     }
 
-    fn begin(&self, query: &Query) -> futures_util::future::BoxFuture<'static, Arc<Finished>> {
+    fn begin(
+        &self,
+        query: &Query,
+        context: &Context<'_>,
+    ) -> futures_util::future::BoxFuture<'static, Arc<Finished>> {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        let request = Request::of(query);
+        let request = Request::of(query).map(|request| match context.reads_messages() {
+            true => request.keeping_messages(),
+            false => request,
+        });
         exchange::run(Arc::clone(&self.core), request, query.protocol, turn).map(Arc::new).boxed()
     }
 }

@@ -1,6 +1,7 @@
 //! `template`: answers with records that are made of the question.
 
 mod alias;
+mod conditions;
 mod config;
 mod data;
 mod go;
@@ -13,6 +14,7 @@ mod tests;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName, Record, RecordType};
 use prometheus::IntCounterVec;
+use regex::Regex;
 
 use self::alias::{follow, follows_cname};
 use self::config::{Content, Line, TemplateRule};
@@ -83,11 +85,9 @@ impl Plugin for Template {
         let query = &*query;
         let Some(taken) = self.find(query, context) else { return Handling::NEXT };
         let reply = match taken {
-            Ok((rule, matched)) => self.answer(rule, &matched, query, context),
-            Err(rule) => {
-                let place = &rule.position;
-                let why = format!("no regular expression of the template at {place} matches");
-                context.note("template", || format!("{why}, and it has no fallthrough: SERVFAIL"));
+            Ok((rule, data)) => self.answer(rule, &data, context),
+            Err(why) => {
+                context.note("template", || format!("{why}: SERVFAIL"));
                 Reply::server_failure(ExtendedErrorCode::Other, why)
             }
         };
@@ -103,42 +103,43 @@ impl Plugin for Template {
 }
 
 impl Template {
-    /// Returns the template that answers; as an error one that no name matched and that does not fall through.
-    fn find(
-        &self,
-        query: &Query,
-        context: &Context<'_>,
-    ) -> Option<Result<(&TemplateRule, Match<'_>), &TemplateRule>> {
+    /// Returns the template that answers with what it knows; as an error why one can neither answer nor fall
+    /// through.
+    fn find<'a>(
+        &'a self,
+        query: &'a Query,
+        context: &'a Context<'a>,
+    ) -> Option<Result<(&'a TemplateRule, Data<'a>), String>> {
         let mut text = None;
         for rule in &self.rules {
             let Some(zone) = rule.zone_for(query) else { continue };
-            if rule.patterns.is_empty() {
-                return Some(Ok((rule, Match { zone, pattern: None })));
-            }
-            let text = text.get_or_insert_with(|| NameText::of(&query.name));
-            let pattern = rule.patterns.iter().find(|pattern| pattern.is_match(text.as_str()));
-            if pattern.is_some() {
-                return Some(Ok((rule, Match { zone, pattern })));
-            }
-            if !rule.fallthrough.lets_through(&query.lower) {
-                return Some(Err(rule));
-            }
             let place = &rule.position;
-            context.note("template", || format!("{place} falls through: nothing matches"));
+            let why_not = match rule.pattern_for(query, &mut text) {
+                None => "no regular expression of the template matches",
+                Some(pattern) => {
+                    let mut data = data_of(rule, &Match { zone, pattern }, query, context);
+                    match rule.conditions.hold(&mut data) {
+                        Ok(true) => return Some(Ok((rule, data))),
+                        Ok(false) => "an expression of the template is not true",
+                        Err(error) => {
+                            let why =
+                                format!("an expression of the template at {place} fails: {error}");
+                            return Some(Err(why));
+                        }
+                    }
+                }
+            };
+            if !rule.fallthrough.lets_through(&query.lower) {
+                return Some(Err(format!("{why_not}, and it has no fallthrough, at {place}")));
+            }
+            context.note("template", || format!("{place} falls through: {why_not}"));
         }
         None
     }
 
-    fn answer(
-        &self,
-        rule: &TemplateRule,
-        matched: &Match<'_>,
-        query: &Query,
-        context: &Context<'_>,
-    ) -> Reply {
-        let data = data_of(rule, matched, query, context);
+    fn answer(&self, rule: &TemplateRule, data: &Data<'_>, context: &Context<'_>) -> Reply {
         if let Some(counters) = &self.counters {
-            counters.count_match(&data);
+            counters.count_match(data);
         }
         context.note("template", || format!("answers by {}: {:?}", rule.position, rule.rcode));
         let mut reply = Reply { authoritative: true, ..Reply::new(rule.rcode) };
@@ -157,7 +158,7 @@ impl Template {
             ("authority", &rule.authorities, &mut reply.authorities),
         ] {
             for line in lines {
-                match self.record(section, line, &data) {
+                match self.record(section, line, data) {
                     Ok(record) => records.extend(record),
                     Err(why) => {
                         let why =
@@ -196,6 +197,16 @@ impl Template {
 }
 
 impl TemplateRule {
+    /// Returns the regular expression that matches the name, or that none is needed; none when none matches.
+    /// `text` is the name as text, once it was needed.
+    fn pattern_for(&self, query: &Query, text: &mut Option<NameText>) -> Option<Option<&Regex>> {
+        if self.patterns.is_empty() {
+            return Some(None);
+        }
+        let text = text.get_or_insert_with(|| NameText::of(&query.name));
+        self.patterns.iter().find(|pattern| pattern.is_match(text.as_str())).map(Some)
+    }
+
     /// Returns the longest zone of the template that the name is in; none when zone, class or type are not
     /// those of the query.
     fn zone_for(&self, query: &Query) -> Option<&LowerName> {

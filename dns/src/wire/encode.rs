@@ -36,6 +36,10 @@ const EMPTY_OPT: usize = 11;
 ///
 /// Records are written whole, in order, until one does not fit; the rest of all sections is left out
 /// then and TC is set. OPT always stays (RFC 6891 §7).
+///
+/// Behind an answer the additional section is what a client may ask for itself: there an `RRset` that does not fit
+/// is left out whole with the rest, and TC is not set for it (RFC 2181 §9). Without an answer it is the reply, as
+/// the glue of a referral is (RFC 9471 §3.1). CoreDNS sets TC for whatever is left out.
 pub fn encode(query: &Query, reply: &Reply) -> Encoded {
     let opt = opt_record(query, reply);
     let limit = usize::from(limit_of(query, reply)).saturating_sub(opt.len());
@@ -45,14 +49,13 @@ pub fn encode(query: &Query, reply: &Reply) -> Encoded {
     writer.u16(query.qtype.into());
     writer.u16(query.qclass.into());
     let mut counts = [0; 3];
-    let mut complete = true;
-    for (count, section) in
-        counts.iter_mut().zip([&reply.answers, &reply.authorities, &reply.additionals])
-    {
-        for record in section {
-            complete = complete && writer.record(record);
-            *count += u16::from(complete);
-        }
+    let [answers, authorities, additionals] = &mut counts;
+    let mut complete =
+        writer.section(&reply.answers, answers) && writer.section(&reply.authorities, authorities);
+    if complete && reply.answers.is_empty() {
+        complete = writer.section(&reply.additionals, additionals);
+    } else if complete {
+        *additionals = writer.whole_sets(&reply.additionals);
     }
     let mut message = writer.message;
     counts[2] += u16::from(!opt.is_empty());
@@ -156,6 +159,36 @@ struct Writer {
 impl Writer {
     fn u16(&mut self, value: u16) {
         self.message.extend(value.to_be_bytes());
+    }
+
+    /// Writes records as long as they fit, counts them, and says whether all do.
+    fn section(&mut self, records: &[Record], count: &mut u16) -> bool {
+        for record in records {
+            if !self.record(record) {
+                return false;
+            }
+            *count += 1;
+        }
+        true
+    }
+
+    /// Writes records up to those of the first `RRset` that does not fit whole, and says how many.
+    fn whole_sets(&mut self, records: &[Record]) -> u16 {
+        let mut starts = Vec::with_capacity(records.len());
+        for record in records {
+            starts.push(self.message.len());
+            if self.record(record) {
+                continue;
+            }
+            let is_of_set = |other: &Record| {
+                other.name == record.name && other.record_type() == record.record_type()
+            };
+            let first = records.iter().position(is_of_set).unwrap_or(0);
+            // Names in what is taken back were remembered, but nothing that has names is written after it.
+            self.message.truncate(starts.get(first).copied().unwrap_or(self.message.len()));
+            return u16::try_from(first).unwrap_or(0);
+        }
+        u16::try_from(records.len()).unwrap_or(u16::MAX)
     }
 
     /// Writes a record; says whether it fits. One that does not leaves no trace in the message; that

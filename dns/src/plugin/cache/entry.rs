@@ -36,9 +36,10 @@ struct Popularity {
 }
 
 impl Entry {
+    /// Returns the entry of a reply at this time, without the exchange that brought it: that was for another query.
     pub(super) fn new(reply: Reply, worth: Worth, now: Instant) -> Self {
         Self {
-            reply,
+            reply: Reply { exchange: None, ..reply },
             worth,
             stored: now,
             popularity: Mutex::default(),

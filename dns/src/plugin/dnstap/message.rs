@@ -1,11 +1,12 @@
 //! A query or a reply as a dnstap message (dnstap.proto of <https://dnstap.info>).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message as _;
 
 use crate::plugin::Sent;
+use crate::reply::{Exchange, Transport};
 use crate::{Protocol, Query};
 
 /// `Dnstap.Type` `MESSAGE`, the only one there is.
@@ -27,6 +28,10 @@ pub(super) enum Kind {
     ClientQuery = 5,
     /// The reply that the client got.
     ClientResponse = 6,
+    /// A query as it went to an upstream.
+    ForwarderQuery = 7,
+    /// The reply of an upstream.
+    ForwarderResponse = 8,
 }
 
 /// The payload of a frame.
@@ -98,31 +103,68 @@ pub(super) fn of_client(
     now: SystemTime,
     full: bool,
 ) -> Message {
-    let (query_time_sec, query_time_nsec) = time(now.checked_sub(sent.elapsed).unwrap_or(now));
+    let asked = now.checked_sub(sent.elapsed).unwrap_or(now);
     let message = Message {
         kind: kind as i32,
         socket_family: Some(if query.client.is_ipv4() { 1 } else { 2 }),
         socket_protocol: Some(protocol(query.protocol)),
-        query_address: Some(address(query.client.ip())),
-        query_port: Some(query.client.port().into()),
-        response_address: Some(address(query.local.ip())),
-        response_port: Some(query.local.port().into()),
+        ..between(query.client, query.local, asked)
+    };
+    match kind {
+        Kind::ClientResponse => {
+            Message { response_message: full.then(|| sent.message.to_vec()), ..message }.at(now)
+        }
+        _ => Message { query_message: full.then(|| sent.question.to_vec()), ..message },
+    }
+}
+
+/// Returns the message about the query that went to an upstream for a client, or about its reply. As with CoreDNS
+/// the address of the query is that of the client.
+pub(super) fn of_upstream(kind: Kind, query: &Query, exchange: &Exchange, full: bool) -> Message {
+    let message = Message {
+        kind: kind as i32,
+        socket_protocol: Some(match exchange.transport {
+            Transport::Udp => 1,
+            Transport::Tcp => 2,
+            Transport::Tls => 3,
+            Transport::Https => 4,
+        }),
+        ..between(query.client, exchange.upstream, exchange.asked)
+    };
+    let messages = &exchange.messages;
+    match kind {
+        Kind::ForwarderResponse => {
+            let message = message.at(exchange.answered);
+            Message { response_message: full.then(|| messages.reply.clone()), ..message }
+        }
+        _ => Message { query_message: full.then(|| messages.question.clone()), ..message },
+    }
+}
+
+/// Returns a message of no kind yet about a query from one address to another.
+fn between(client: SocketAddr, server: SocketAddr, asked: SystemTime) -> Message {
+    let (query_time_sec, query_time_nsec) = time(asked);
+    Message {
+        // That of the server: an upstream may have another one than the client.
+        socket_family: Some(if server.is_ipv4() { 1 } else { 2 }),
+        query_address: Some(address(client.ip())),
+        query_port: Some(client.port().into()),
+        response_address: Some(address(server.ip())),
+        response_port: Some(server.port().into()),
         query_time_sec: Some(query_time_sec),
         query_time_nsec: Some(query_time_nsec),
         ..Message::default()
-    };
-    match kind {
-        Kind::ClientQuery => {
-            Message { query_message: full.then(|| sent.question.to_vec()), ..message }
-        }
-        Kind::ClientResponse => {
-            let (response_time_sec, response_time_nsec) = time(now);
-            Message {
-                response_time_sec: Some(response_time_sec),
-                response_time_nsec: Some(response_time_nsec),
-                response_message: full.then(|| sent.message.to_vec()),
-                ..message
-            }
+    }
+}
+
+impl Message {
+    /// Returns the message with the time of the reply.
+    fn at(self, answered: SystemTime) -> Self {
+        let (response_time_sec, response_time_nsec) = time(answered);
+        Self {
+            response_time_sec: Some(response_time_sec),
+            response_time_nsec: Some(response_time_nsec),
+            ..self
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::corefile::{Directive, DiskFiles};
 use crate::edge::dnstap::fake_receiver::Receiver;
 use crate::plugin::PluginMetrics;
 use crate::plugin::testing::{configure, query};
+use crate::reply::{Exchange, ExchangedMessages, Transport};
 use crate::{Protocol, Reply};
 
 /// The fields of a protobuf message: a number or octets by field number.
@@ -170,4 +171,49 @@ async fn a_dropped_query_has_no_reply() {
     let told = told("full", &query("a.example.", RecordType::A), &dropped).await;
     assert_eq!(told.len(), 1);
     assert_eq!(numbers(&told[0].1, &[1]), [Some(5)]);
+}
+
+fn forwarded(upstream: &str, transport: Transport) -> Reply {
+    let exchange = Exchange {
+        upstream: upstream.parse().unwrap(),
+        transport,
+        asked: SystemTime::UNIX_EPOCH + Duration::new(7, 8),
+        answered: SystemTime::UNIX_EPOCH + Duration::new(9, 10),
+        messages: ExchangedMessages { question: b"up".to_vec(), reply: b"down".to_vec() },
+    };
+    Reply { exchange: Some(exchange.into()), upstream: Some(upstream.into()), ..Reply::default() }
+}
+
+#[tokio::test]
+async fn what_went_upstream_is_told_between() {
+    let reply = forwarded("10.9.9.9:5353", Transport::Udp);
+    let options = "full {\nextra \"{rcode} {/forward/upstream}\"\n}";
+    let told = told(options, &query("a.example.", RecordType::A), &sent(&reply)).await;
+    let kinds: Vec<_> = told.iter().flat_map(|(_, inner)| numbers(inner, &[1])).collect();
+    assert_eq!(kinds, [Some(5), Some(7), Some(8), Some(6)]);
+    for (_, fields) in &told[1..3] {
+        // INET, UDP, ports, the time of the query.
+        let expected = [1, 1, 40_212, 5353, 7, 8].map(Some);
+        assert_eq!(numbers(fields, &[2, 3, 6, 7, 8, 9]), expected);
+        assert_eq!(fields[&4], Field::Octets(vec![10, 240, 0, 1]));
+        assert_eq!(fields[&5], Field::Octets(vec![10, 9, 9, 9]));
+    }
+    let ((outer_asked, asked), (outer_answered, answered)) = (&told[1], &told[2]);
+    assert_eq!((&asked[&10], asked.get(&14), asked.get(&12)), (&text("up"), None, None));
+    assert_eq!((&answered[&14], answered.get(&10)), (&text("down"), None));
+    assert_eq!(numbers(answered, &[12, 13]), [Some(9), Some(10)], "the time of the reply");
+    assert_eq!(outer_asked[&3], text("- -"), "the reply is not known when a query goes out");
+    assert_eq!(outer_answered[&3], text("NOERROR 10.9.9.9:5353"));
+}
+
+#[tokio::test]
+async fn transports_of_upstreams() {
+    for (transport, number) in [(Transport::Tcp, 2), (Transport::Tls, 3), (Transport::Https, 4)] {
+        let reply = forwarded("[2001:db8::1]:853", transport);
+        let told = told("", &query("a.example.", RecordType::A), &sent(&reply)).await;
+        for (_, fields) in &told[1..3] {
+            assert_eq!(numbers(fields, &[2, 3]), [Some(2), Some(number)], "INET6, {transport:?}");
+            assert_eq!((fields.get(&10), fields.get(&14)), (None, None), "not full");
+        }
+    }
 }

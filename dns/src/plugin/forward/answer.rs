@@ -68,6 +68,7 @@ pub(crate) fn read(
         }
         Extent::Beginning => reply.truncated = true,
     }
+    request.keep(id, bytes);
     Ok(reply)
 }
 

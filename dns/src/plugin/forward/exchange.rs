@@ -1,7 +1,7 @@
 //! The way of one question through the upstreams, until one answers or the time is over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +15,7 @@ use super::roster::Roster;
 use super::verdict::{Verdict, judge};
 use crate::edge::upstream::{Exchanged, Prober, Upstream};
 use crate::plugin::Outcome;
+use crate::reply::{Exchange, Transport};
 use crate::{Protocol, Reply};
 
 /// The time that a query has, all attempts together. Clients wait as long (resolv.conf(5), `timeout`).
@@ -242,9 +243,23 @@ impl<'a> Course<'a> {
                 (upstream.carriage(self.protocol), Err(error), None)
             }
         };
+        let exchange = reply.is_some().then(|| self.told(upstream, carriage.into(), elapsed));
+        let reply = reply.map(|reply| Reply { exchange, ..reply });
         let upstream = Arc::clone(&upstream.shown);
         self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result });
         reply
+    }
+
+    /// Returns what `dnstap` tells of a reply that is just there.
+    fn told(&self, upstream: &Upstream, transport: Transport, elapsed: Duration) -> Arc<Exchange> {
+        let answered = SystemTime::now();
+        Arc::new(Exchange {
+            upstream: upstream.address,
+            transport,
+            asked: answered.checked_sub(elapsed).unwrap_or(answered),
+            answered,
+            messages: self.request.take_kept(),
+        })
     }
 
     fn finish(self, end: End) -> Finished {

@@ -9,6 +9,7 @@ use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::fake_upstream::{FakeUpstream, black_hole};
 use super::testing::{Server, by_tcp, by_udp, query};
+use crate::reply::ExchangedMessages;
 use crate::{ExtendedErrorCode, Reply};
 
 /// Polls a future once, so that what it waits for is under way.
@@ -154,8 +155,11 @@ async fn equal_queries_share_one_exchange() {
     let (mut first, mut second) = (pin!(server.explain(&one)), pin!(server.explain(&other)));
     begin(first.as_mut());
     begin(second.as_mut());
-    let ((first, _), (second, notes)) = join(first, second).await;
-    assert_eq!(first, second);
+    let ((mut first, _), (second, notes)) = join(first, second).await;
+    let exchange = first.exchange.take().unwrap();
+    assert_eq!(exchange.upstream, upstream.address);
+    assert_eq!(exchange.messages, ExchangedMessages::default(), "nobody reads messages");
+    assert_eq!(first, second, "of which only the first tells of the exchange");
     assert_eq!(upstream.asked(), 1);
     assert!(notes[0].contains("is shared") && notes[1].contains("NOERROR"), "{notes:?}");
     server.ask(&one).await;

@@ -1,11 +1,14 @@
 //! The question as upstreams see it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, OPT};
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
 use super::config::ProbeConfig;
 use crate::query::MIN_PAYLOAD;
+use crate::reply::ExchangedMessages;
 use crate::{Protocol, Query};
 
 /// The options of OPT that are between the client and this server, not for an upstream: NSID (RFC 5001 §2.1),
@@ -26,6 +29,7 @@ pub(crate) struct Request {
     question: Question,
     max_reply: u16,
     message: Vec<u8>,
+    kept: Option<Arc<Mutex<ExchangedMessages>>>,
 }
 
 /// What makes two queries the same for an upstream, so that one answer serves both. Every bit that an answer
@@ -79,7 +83,7 @@ impl Request {
     fn encode(mut message: Message, question: Question) -> Option<Self> {
         message.add_query(question.clone());
         let max_reply = message.edns.as_ref().map_or(MIN_PAYLOAD, Edns::max_payload);
-        Some(Self { question, max_reply, message: message.to_vec().ok()? })
+        Some(Self { question, max_reply, message: message.to_vec().ok()?, kept: None })
     }
 
     /// Returns the message with this id.
@@ -90,6 +94,26 @@ impl Request {
             *octet = id_octet;
         }
         message
+    }
+
+    /// Returns the same question, which keeps its octets and those of the last reply.
+    pub(super) fn keeping_messages(self) -> Self {
+        Self { kept: Some(Arc::default()), ..self }
+    }
+
+    /// Keeps the octets of a reply to the question with this id, if it keeps any.
+    pub(super) fn keep(&self, id: u16, reply: &[u8]) {
+        if let Some(kept) = &self.kept {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) =
+                ExchangedMessages { question: self.with_id(id), reply: reply.to_vec() };
+        }
+    }
+
+    /// Takes out what [`Self::keep`] kept; empty when that is nothing.
+    pub(super) fn take_kept(&self) -> ExchangedMessages {
+        let kept =
+            self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default()
     }
 
     /// Returns the size of reply that the question allows over UDP, in octets.

@@ -4,6 +4,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName, Name, Record, RecordType};
 use regex::Regex;
 
+use super::conditions::Conditions;
 use super::go::GoTemplate;
 use super::record::parse_record;
 use crate::corefile::{CorefileError, Directive, Position, Token};
@@ -11,7 +12,8 @@ use crate::plugin::directive::unknown_option;
 use crate::plugin::regular_expression::regular_expression;
 use crate::plugin::{Fallthrough, arguments, mnemonic};
 
-const OPTIONS: &str = "match, answer, additional, authority, rcode, ederror and fallthrough";
+const OPTIONS: &str =
+    "match, var, expr, answer, additional, authority, rcode, ederror and fallthrough";
 
 /// One `template` directive.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ pub(super) struct TemplateRule {
     pub(super) zones: Vec<LowerName>,
     /// The first that matches counts; none of them matches every name.
     pub(super) patterns: Vec<Regex>,
+    pub(super) conditions: Conditions,
     pub(super) answers: Vec<Line>,
     pub(super) additionals: Vec<Line>,
     pub(super) authorities: Vec<Line>,
@@ -68,6 +71,7 @@ pub(super) fn rule(
         })?,
         zones,
         patterns: Vec::new(),
+        conditions: Conditions::default(),
         answers: Vec::new(),
         additionals: Vec::new(),
         authorities: Vec::new(),
@@ -100,11 +104,8 @@ fn option(rule: &mut TemplateRule, line: &Directive) -> Result<(), CorefileError
         "fallthrough" => rule.fallthrough = Fallthrough::Zones(arguments::zones(&line.args)?),
         // Where CNAME records are followed, once; CoreDNS reads and ignores it, too.
         "upstream" => {}
-        name @ ("var" | "expr") => {
-            return Err(line.error(format!(
-                "{name} is not available yet; tell names apart with match, and use if in the records"
-            )));
-        }
+        "var" => rule.conditions.add_variable(line)?,
+        "expr" => rule.conditions.add_expression(line)?,
         _ => return Err(unknown_option(line, OPTIONS)),
     }
     Ok(())

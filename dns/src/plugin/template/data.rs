@@ -60,6 +60,7 @@ pub(super) fn data_of<'q>(
         regex: matched.pattern.map_or(".*", |pattern| pattern.as_str()),
         matches,
         groups,
+        variables: BTreeMap::new(),
         query,
         metadata: context.metadata(query),
     }

@@ -109,7 +109,10 @@ async fn the_first_match_counts() {
     let course = ask(text, "other.example.", RecordType::A).await;
     assert_eq!(course.reply.rcode, ResponseCode::ServFail);
     let error = course.reply.extended_error.unwrap().text;
-    assert_eq!(error, "no regular expression of the template at Corefile:2 matches");
+    assert_eq!(
+        error,
+        "no regular expression of the template matches, and it has no fallthrough, at Corefile:2"
+    );
 }
 
 #[tokio::test]
@@ -284,6 +287,8 @@ async fn failures_are_answered_and_counted() {
 
 #[test]
 fn refused() {
+    let many: String = (0..65).map(|at| format!(" var x{at} 1\n")).collect();
+    let many = format!("template IN A {{\n{many}}}");
     let long = format!("template IN A {{\n match {}\n}}", "a".repeat(10_001));
     assert_refused(
         parse,
@@ -312,11 +317,20 @@ fn refused() {
             ("template IN A {\n ederror 1 a b\n}", "ederror takes a code and at most one text"),
             ("template IN A {\n ederror 65536\n}", "65536 is out of range"),
             ("template IN A {\n fallthrough a..b\n}", "a..b"),
-            ("template IN A {\n var x 1\n}", "var is not available yet"),
-            ("template IN A {\n expr true\n}", "expr is not available yet"),
+            ("template IN A {\n var\n}", "var needs a name and an expression"),
+            ("template IN A {\n var x\n}", "var x needs an expression, such as group('x')"),
+            ("template IN A {\n var 1x 1\n}", "'1x' cannot be the name of a variable"),
+            ("template IN A {\n var name 1\n}", "'name' cannot be the name of a variable"),
+            ("template IN A {\n var in 1\n}", "'in' cannot be the name of a variable"),
+            ("template IN A {\n var x 1\n var x 2\n}", "there is a variable 'x' already"),
+            ("template IN A {\n var x y + 1\n var y 1\n}", "'y' is no variable or function"),
+            (&many, "a template has at most 64 variables"),
+            ("template IN A {\n expr\n}", "expr needs at least one argument"),
+            ("template IN A {\n expr x == 1\n var x 1\n}", "column 1: 'x' is no variable"),
+            ("template IN A {\n expr 1 + 1\n}", "an expression has to be true or false"),
             (
                 "template IN A {\n answers x\n}",
-                "unknown property 'answers'; there is match, answer",
+                "unknown property 'answers'; there is match, var, expr, answer",
             ),
             ("template IN A {\n match {\n a\n}\n}", "remove the braces"),
         ],
@@ -329,4 +343,76 @@ fn other_classes_only_where_a_template_wants_them() {
     assert!(takes("template ANY ANY"));
     assert!(takes("template CH TXT"));
     assert!(!takes("template IN ANY"));
+}
+
+/// The example of CoreDNS's documentation: names that are private addresses.
+const PRIVATE: &str = "template IN A example {
+    match ^(?P<ip>[0-9]{1,3}(-[0-9]{1,3}){3})[.](?P<id>[a-z2-7]{4})[.]example[.]$
+    var ip replace(group('ip'), '-', '.')
+    expr \"any(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16'], incidr(ip, #))\"
+    answer \"{{ .Name }} 60 IN A {{ .Var.ip }}\"
+";
+
+#[tokio::test]
+async fn an_expression_decides_whether_the_template_answers() {
+    let through = format!("{PRIVATE} fallthrough\n}}");
+    let answers = ask(&through, "192-168-7-8.abcd.example.", RecordType::A).await.answers();
+    assert_eq!(answers, ["192-168-7-8.abcd.example. 60 IN A 192.168.7.8"]);
+    assert!(is_next(&ask(&through, "203-0-113-8.abcd.example.", RecordType::A).await));
+    let course = ask(&format!("{PRIVATE}}}"), "203-0-113-8.abcd.example.", RecordType::A).await;
+    assert_eq!(course.reply.rcode, ResponseCode::ServFail);
+    let error = course.reply.extended_error.unwrap().text;
+    let expected =
+        "an expression of the template is not true, and it has no fallthrough, at Corefile:2";
+    assert_eq!(error, expected);
+    // Several have to be true, all of them.
+    let two = "template IN A example {
+        expr type() == 'A'
+        expr name() startsWith 'a'
+        answer \"{{ .Name }} 1 IN A 10.0.0.1\"
+        fallthrough
+    }";
+    assert!(!is_next(&ask(two, "a.example.", RecordType::A).await));
+    assert!(is_next(&ask(two, "b.example.", RecordType::A).await));
+}
+
+#[tokio::test]
+async fn variables_in_every_section() {
+    let text = "template IN A example {
+        match ^(?P<a>[0-9]+)-(?P<b>[0-9]+)[.]
+        var b int(group(2))
+        var c b * 10 + 1
+        var whole group('a') + group('none')
+        var small b < 5
+        var target 'ns0.example.'
+        answer \"{{ .Name }} {{ .Var.c }} IN A 10.0.{{ .Var.whole }}.{{ if .Var.small }}1{{ else }}2{{ end }}\"
+        additional \"{{ .Var.target }} 60 IN A 10.0.0.2\"
+        authority \"example. 60 IN NS {{ .Var.target }}\"
+    }";
+    for (name, answer) in [
+        ("12-3.example.", "12-3.example. 31 IN A 10.0.12.1"),
+        ("12-9.example.", "12-9.example. 91 IN A 10.0.12.2"),
+    ] {
+        let course = ask(text, name, RecordType::A).await;
+        assert_eq!(course.answers(), [answer]);
+        assert_eq!(course.reply.additionals[0].to_string(), "ns0.example. 60 IN A 10.0.0.2");
+        assert_eq!(course.reply.authorities[0].to_string(), "example. 60 IN NS ns0.example.");
+    }
+}
+
+#[tokio::test]
+async fn an_expression_without_value_fails_even_with_fallthrough() {
+    let text = "template IN A example {
+        match ^a[.]
+        var bad incidr('notanip', '10.0.0.0/8')
+        answer \"{{ .Name }} 60 IN A 10.0.0.1\"
+        fallthrough
+    }";
+    let course = ask(text, "a.example.", RecordType::A).await;
+    assert_eq!(course.reply.rcode, ResponseCode::ServFail);
+    assert_eq!(
+        course.reply.error.unwrap(),
+        "an expression of the template at Corefile:2 fails: incidr: 'notanip' is no address"
+    );
+    assert!(is_next(&ask(text, "b.example.", RecordType::A).await), "it is not evaluated");
 }

@@ -120,7 +120,8 @@ fn an_rcode_above_15_is_told_through_edns() {
 }
 
 proptest! {
-    /// What fits is there, in order; TC says whether anything is missing; the limit holds.
+    /// What fits is there, in order; TC says whether anything is missing that the client cannot ask for by itself;
+    /// the limit holds.
     #[test]
     fn replies_fit_and_say_so(
         answers in 0usize..120, authorities in 0usize..3, additionals in 0usize..120,
@@ -142,12 +143,39 @@ proptest! {
         let all: Vec<_> = [&reply.answers[..], &reply.authorities, &reply.additionals].concat();
         let got: Vec<_> = [read.answers, read.authorities, read.additionals].concat();
         prop_assert_eq!(&all[..got.len()], &got[..]);
-        prop_assert_eq!(encoded.truncated, got.len() < all.len());
+        let required = if answers == 0 { all.len() } else { answers + authorities };
+        prop_assert_eq!(encoded.truncated, got.len() < required);
         prop_assert_eq!(read.metadata.truncation, encoded.truncated);
         let next = all.get(got.len()).map_or(0, |record| record.name.len() + 14);
         let room = usize::from(query.max_reply_size()) - encoded.message.len();
-        prop_assert!(!encoded.truncated || room < next, "another record would have fitted");
+        prop_assert!(got.len() == all.len() || room < next, "another record would have fitted");
     }
+}
+
+/// RFC 2181 §9: a set of records that does not fit is left out whole, and TC is for what is required.
+#[test]
+fn additional_sets_are_whole_or_absent() {
+    let hosts =
+        |owner: &str, count: u8| (0..count).map(|host| address(owner, host)).collect::<Vec<_>>();
+    let additionals = [hosts("a.example.", 3), hosts("b.example.", 40)].concat();
+    let answers = hosts("Web.Alpha.svc.cluster.local.", 1);
+    let sections = |reply: &Reply| {
+        let encoded = encode(&query(None), reply);
+        let read = Message::from_vec(&encoded.message).unwrap();
+        assert_eq!(read.metadata.truncation, encoded.truncated);
+        (read.answers.len(), read.additionals.len(), encoded.truncated)
+    };
+    let behind_an_answer = Reply { answers, additionals, ..Reply::default() };
+    assert_eq!(sections(&behind_an_answer), (1, 3, false));
+    // As round robin may leave them: the second set begins before the end of the first.
+    let mut mixed = behind_an_answer.clone();
+    mixed.additionals.swap(2, 3);
+    assert_eq!(sections(&mixed), (1, 2, false));
+    let upstream_cut_it = Reply { truncated: true, ..behind_an_answer.clone() };
+    assert_eq!(sections(&upstream_cut_it), (1, 3, true));
+    let referral = Reply { answers: Vec::new(), ..behind_an_answer };
+    let (answers, glue, truncated) = sections(&referral);
+    assert!(answers == 0 && glue > 20 && truncated, "as much glue as fits, and TC: {glue}");
 }
 
 #[test]

@@ -259,6 +259,10 @@ fn entries<'d>(value: &Value<'d>) -> Result<Vec<(Value<'d>, Value<'d>)>, Evaluat
             let text = |text: &'d String| Value::text(text.as_str());
             Ok(map.iter().map(|(key, value)| (text(key), text(value))).collect())
         }
+        Value::Variables(map) => Ok(map
+            .iter()
+            .map(|(key, value)| (Value::text(key.as_str()), Value::of_variable(value)))
+            .collect()),
         Value::Questions => Ok(vec![(Value::Int(0), Value::Question)]),
         Value::Missing | Value::Nil => Ok(Vec::new()),
         Value::Int(count) if usize::try_from(*count).is_ok_and(|count| count <= MAX_STEPS) => {

@@ -14,7 +14,7 @@ pub(super) fn check_field(of: &Operand, name: &str, is_dot_root: bool) -> Result
         Operand::Field(root, field) if is_root(root) => match field.as_str() {
             "Message" => (".Message", &MESSAGE_FIELDS),
             "Question" => (".Question", &QUESTION_FIELDS),
-            "Group" => return Ok(()),
+            "Group" | "Var" => return Ok(()),
             _ => return Err(ParseError::new(format!(".{field} has no fields; remove .{name}"))),
         },
         _ => return Ok(()),

@@ -144,6 +144,7 @@ fn length<'d>(value: &Value<'_>) -> Result<Value<'d>, EvaluationError> {
         Value::Text(text) => text.len(),
         Value::Strings(strings) => strings.len(),
         Value::Map(map) => map.len(),
+        Value::Variables(map) => map.len(),
         Value::Questions => 1,
         other => {
             return Err(EvaluationError::new(format!("a {} has no length", other.type_name())));
@@ -162,6 +163,7 @@ fn index<'d>(value: &Value<'d>, at: &Value<'_>) -> Result<Value<'d>, EvaluationE
         Value::Map(map) => {
             Ok(map.get(text(at)?).map_or(Value::text(""), |found| Value::text(found.as_str())))
         }
+        Value::Variables(map) => Ok(map.get(text(at)?).map_or(Value::Missing, Value::of_variable)),
         Value::Questions if whole(at)? == 0 => Ok(Value::Question),
         Value::Text(text) => {
             let at = place(at, text.len())?;

@@ -24,6 +24,13 @@ pub(super) fn show<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, EvaluationE
                 map.iter().map(|(key, text)| format!("{key}:{text}")).collect();
             format!("map[{}]", entries.join(" ")).into()
         }
+        Value::Variables(map) => {
+            let mut entries = Vec::new();
+            for (key, value) in *map {
+                entries.push(format!("{key}:{}", show(&Value::of_variable(value))?));
+            }
+            format!("map[{}]", entries.join(" ")).into()
+        }
         Value::Questions | Value::Question | Value::Message | Value::Root => {
             let what = value.type_name();
             return Err(EvaluationError::new(format!(
@@ -164,7 +171,9 @@ fn one(verb: char, layout: &Layout, value: &Value<'_>) -> Result<String, Evaluat
         }
         ('q', _, Value::Text(text)) => Some(format!("\"{}\"", text.escape_debug())),
         ('v', _, other) => Some(show(other)?.into_owned()),
-        ('s', _, Value::Strings(_) | Value::Map(_)) => Some(show(value)?.into_owned()),
+        ('s', _, Value::Strings(_) | Value::Map(_) | Value::Variables(_)) => {
+            Some(show(value)?.into_owned())
+        }
         _ => None,
     };
     match found {

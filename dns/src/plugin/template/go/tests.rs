@@ -7,6 +7,7 @@ use hickory_proto::rr::RecordType;
 use super::{Data, GoTemplate};
 use crate::Query;
 use crate::engine::Metadata;
+use crate::plugin::expression;
 use crate::plugin::testing::query;
 
 fn data(query: &Query) -> Data<'_> {
@@ -22,6 +23,11 @@ fn data(query: &Query) -> Data<'_> {
         regex: "ip-(.)-(.)",
         matches,
         groups: groups.into_iter().map(own).collect::<BTreeMap<_, _>>(),
+        variables: BTreeMap::from([
+            ("ip".to_owned(), expression::Value::Text("10.0.0.1".into())),
+            ("ttl".to_owned(), expression::Value::Number(60)),
+            ("local".to_owned(), expression::Value::Bool(true)),
+        ]),
         query,
         metadata: Metadata::default(),
     }
@@ -230,4 +236,18 @@ fn text_without_actions_is_fixed() {
     let fixed = |text| GoTemplate::parse(text).unwrap().fixed_text();
     assert_eq!(fixed("a 60 IN A 10.0.0.1{{/* x */}}").as_deref(), Some("a 60 IN A 10.0.0.1"));
     assert_eq!(fixed("{{ .Name }} A 10.0.0.1"), None);
+}
+
+#[test]
+fn variables_of_var_lines() {
+    assert_makes(&[
+        ("{{ .Var.ip }} {{ .Var.ttl }} {{ .Var.local }}", "10.0.0.1 60 true"),
+        ("{{ if .Var.local }}a{{ end }}{{ if not .Var.other }}b{{ end }}", "ab"),
+        ("{{ len .Var }} {{ index .Var \"ip\" }} {{ eq .Var.ttl 60 }}", "3 10.0.0.1 true"),
+        (
+            "{{ range $name, $value := .Var }}{{ $name }}={{ $value }};{{ end }}",
+            "ip=10.0.0.1;local=true;ttl=60;",
+        ),
+        ("{{ .Var }}", "map[ip:10.0.0.1 local:true ttl:60]"),
+    ]);
 }

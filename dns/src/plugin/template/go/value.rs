@@ -7,6 +7,7 @@ use std::fmt;
 use super::EvaluationError;
 use crate::Query;
 use crate::engine::Metadata;
+use crate::plugin::expression;
 
 /// What a template knows about a query: CoreDNS's `templateData`.
 pub(in super::super) struct Data<'q> {
@@ -24,6 +25,8 @@ pub(in super::super) struct Data<'q> {
     pub(in super::super) matches: Vec<String>,
     /// The groups by their names and numbers.
     pub(in super::super) groups: BTreeMap<String, String>,
+    /// The values of `var` lines by their names.
+    pub(in super::super) variables: BTreeMap<String, expression::Value<'static>>,
     /// The query.
     pub(in super::super) query: &'q Query,
     /// What other plugins know about it.
@@ -50,6 +53,8 @@ pub(super) enum Value<'d> {
     Strings(&'d [String]),
     /// `map[string]string`: `.Group`.
     Map(&'d BTreeMap<String, String>),
+    /// `map[string]any`: `.Var`.
+    Variables(&'d BTreeMap<String, expression::Value<'static>>),
     /// `[]dns.Question`: `.Message.Question`, which has one element.
     Questions,
     Question,
@@ -59,9 +64,9 @@ pub(super) enum Value<'d> {
 }
 
 /// The fields of `.`.
-pub(super) const ROOT_FIELDS: [&str; 11] = [
-    "Zone", "Name", "Class", "Type", "Regex", "Match", "Group", "Message", "Question", "Remote",
-    "Meta",
+pub(super) const ROOT_FIELDS: [&str; 12] = [
+    "Zone", "Name", "Class", "Type", "Regex", "Match", "Group", "Var", "Message", "Question",
+    "Remote", "Meta",
 ];
 
 /// The fields of `.Message`.
@@ -88,6 +93,15 @@ impl<'d> Value<'d> {
         Self::Text(text.into())
     }
 
+    /// Returns the value of a `var` line.
+    pub(super) fn of_variable(value: &'d expression::Value<'static>) -> Self {
+        match value {
+            expression::Value::Text(text) => Self::text(text.as_ref()),
+            expression::Value::Number(number) => Self::Int(*number),
+            expression::Value::Bool(value) => Self::Bool(*value),
+        }
+    }
+
     /// Says whether `if` takes the value as true: it is not empty, not zero, not false.
     pub(super) fn is_true(&self) -> bool {
         match self {
@@ -98,6 +112,7 @@ impl<'d> Value<'d> {
             Self::Text(text) => !text.is_empty(),
             Self::Strings(strings) => !strings.is_empty(),
             Self::Map(map) => !map.is_empty(),
+            Self::Variables(map) => !map.is_empty(),
             Self::Questions | Self::Question | Self::Message | Self::Root => true,
         }
     }
@@ -113,6 +128,7 @@ impl<'d> Value<'d> {
             Self::Text(_) => "string",
             Self::Strings(_) => "[]string",
             Self::Map(_) => "map[string]string",
+            Self::Variables(_) => "map[string]any",
             Self::Questions => "[]dns.Question",
             Self::Question => "dns.Question",
             Self::Message => "dns.Msg",
@@ -129,6 +145,7 @@ impl<'d> Value<'d> {
             Self::Map(map) => {
                 Some(map.get(name).map_or(Self::Missing, |text| Self::text(text.as_str())))
             }
+            Self::Variables(map) => Some(map.get(name).map_or(Self::Missing, Self::of_variable)),
             _ => None,
         };
         found.ok_or_else(|| {
@@ -146,6 +163,7 @@ fn root_field<'d>(name: &str, data: &'d Data<'_>) -> Option<Value<'d>> {
         "Regex" => Value::text(data.regex),
         "Match" => Value::Strings(&data.matches),
         "Group" => Value::Map(&data.groups),
+        "Var" => Value::Variables(&data.variables),
         "Message" => Value::Message,
         "Question" => Value::Question,
         "Remote" => Value::text(data.query.client.ip().to_canonical().to_string()),

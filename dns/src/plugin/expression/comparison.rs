@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use super::ExpressionError;
-use super::functions::Type;
+use super::facts::Type;
 use super::lexer::Kind;
 use super::program::{Comparison, Program, TextTest};
 use super::syntax::{Parsed, Parser, Part};
@@ -11,7 +11,7 @@ use super::syntax::{Parsed, Parser, Part};
 /// The longest pattern of `matches`, in characters.
 const LONGEST_PATTERN: usize = 10_000;
 
-impl Parser {
+impl Parser<'_> {
     pub(super) fn comparison(&mut self) -> Parsed {
         let mut left = self.sum()?;
         loop {
@@ -86,18 +86,10 @@ impl Parser {
     /// Reads the list of `in`.
     fn one_of(&mut self, value: Part) -> Parsed {
         self.cursor.need("[")?;
-        let mut depth = value.depth;
-        let mut list = Vec::new();
-        while self.cursor.take(&["]"]).is_none() {
-            if !list.is_empty() {
-                self.cursor.need(",")?;
-            }
-            let item = self.nested(Self::any)?.expect(value.kind, "each item of the list")?;
-            depth = depth.max(item.depth);
-            list.push(item.program);
-        }
+        let (list, depth) = self.items(Some(value.kind))?;
+        let list = list.into_iter().map(|item| item.program).collect();
         let program = Program::OneOf(Box::new(value.program), list);
-        Part::around(depth, value.column, Type::Bool, program)
+        Part::around(depth.max(value.depth), value.column, Type::Bool, program)
     }
 
     fn matches(&mut self, text: Part) -> Parsed {

@@ -1,42 +1,15 @@
 //! What an expression can ask about a query.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::engine::Metadata;
+use super::facts::{Type, Value};
 use crate::plugin::mnemonic;
 use crate::query::MIN_PAYLOAD;
 use crate::{Protocol, Query};
 
-/// A value of an expression.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Debug)]
-pub(super) enum Value<'a> {
-    Text(Cow<'a, str>),
-    Number(i64),
-    Bool(bool),
-}
-
-/// The type of a value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Type {
-    Text,
-    Number,
-    Bool,
-}
-
-impl Type {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Number => "a number",
-            Self::Bool => "true or false",
-        }
-    }
-}
-
 /// A function without arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Field {
+pub(crate) enum Field {
     Bufsize,
     Class,
     ClientIp,
@@ -71,14 +44,9 @@ const FIELDS: [(&str, Field, Type); 13] = [
 
 /// The functions as an error lists them.
 pub(super) const FUNCTIONS: &str = "bufsize(), class(), client_ip(), do(), id(), incidr(ip, cidr), \
-    metadata(label), name(), opcode(), port(), proto(), server_ip(), server_port(), size() and type()";
-
-/// A query, and what the plugins of the block know about it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Facts<'a> {
-    pub(super) query: &'a Query,
-    pub(super) metadata: &'a Metadata<'a>,
-}
+    metadata(label), name(), opcode(), port(), proto(), server_ip(), server_port(), size(), type(), int(text), \
+    len(text), lower(text), replace(text, old, new), string(value), trim(text), upper(text), and all, any, none and \
+    one of a list";
 
 impl Field {
     /// Returns the function of this name and the type of its value.
@@ -114,12 +82,6 @@ impl Field {
             Self::ServerIp => Some(query.local.ip().to_canonical()),
             _ => None,
         }
-    }
-}
-
-impl Value<'_> {
-    fn text(text: String) -> Self {
-        Self::Text(text.into())
     }
 }
 

@@ -24,8 +24,10 @@ pub(super) enum Kind {
 }
 
 /// The operators and brackets, longer ones before those that they begin with.
-const SYMBOLS: [&str; 15] =
-    ["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "(", ")", "[", "]", ","];
+const SYMBOLS: [&str; 19] = [
+    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "%", "(", ")", "[", "]", ",",
+    "#",
+];
 
 /// Splits an expression; the last lexeme is its end.
 pub(super) fn split(text: &str) -> Result<Vec<Lexeme>, ExpressionError> {
