@@ -17,8 +17,9 @@ mod word;
 
 use std::path::{Path, PathBuf};
 
-use hickory_proto::rr::{Name, Record};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use self::lexer::Lexer;
 use crate::corefile::Files;
 
 /// Says what is wrong with a zone file.
@@ -53,6 +54,27 @@ pub fn parse(
     receive: &mut dyn FnMut(Record) -> Result<(), String>,
 ) -> Result<(), ZoneFileError> {
     reader::read(path, octets, origin, files, receive)
+}
+
+/// Reads the data of one record as it stands in a zone file; relative names continue with `origin`.
+///
+/// # Errors
+/// What is wrong with it, and what to do.
+pub(crate) fn parse_data(
+    record_type: RecordType,
+    text: &str,
+    origin: &Name,
+) -> Result<RData, String> {
+    if !types::is_data(record_type) {
+        return Err(format!("there are no records of type {record_type}"));
+    }
+    let mut lexer = Lexer::new(text.as_bytes());
+    let mut next = || lexer.next_entry().map_err(|error| error.problem.to_owned());
+    let words = next()?.map(|entry| entry.words).unwrap_or_default();
+    if next()?.is_some() {
+        return Err("there is more than one line; put parentheses around them".to_owned());
+    }
+    data::parse(record_type, &words, origin)
 }
 
 #[cfg(test)]

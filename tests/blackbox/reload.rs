@@ -238,3 +238,39 @@ fn questions_under_way_are_answered_with_the_corefile_of_their_time() {
     let reply = hickory_proto::op::Message::from_vec(&buffer[..length]).unwrap();
     assert_eq!((reply.metadata.id, u16::from(reply.metadata.response_code)), (7, 3));
 }
+
+#[test]
+fn a_cache_survives_if_its_block_stays_and_only_then() {
+    let corefile = |address: &str, options: &str| {
+        format!(
+            "kept.example:0 {{
+    template IN A {{
+        answer \"{{{{ .Name }}}} 300 IN A 192.0.2.1\"
+    }}
+    cache 300
+    {ENDPOINTS}
+}}
+changed.example:0 {{
+    hosts {{
+        {address} host.changed.example
+    }}
+    cache 300
+    {options}
+}}
+"
+        )
+    };
+    let mut server = Reloading::start(&corefile("192.0.2.1", ""));
+    let address = server.server.address();
+    let asked = |name: &str| dig(address, name).answer_data().join(" ");
+    assert_eq!(asked("a.kept.example"), "192.0.2.1");
+    assert_eq!(asked("host.changed.example"), "192.0.2.1");
+    server.reload(&corefile("192.0.2.2", ""));
+    assert_eq!(asked("host.changed.example"), "192.0.2.2", "no answer of the hosts before");
+    assert_eq!(asked("a.kept.example"), "192.0.2.1");
+    let hits = |server: &mut Server| metric(server, "coredns_cache_hits_total", "kept.example.");
+    assert!(hits(&mut server.server) >= 1.0, "the other block's answer is kept");
+    server.reload(&corefile("192.0.2.2", "errors"));
+    assert_eq!(asked("a.kept.example"), "192.0.2.1");
+    assert!(hits(&mut server.server) >= 2.0);
+}

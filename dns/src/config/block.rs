@@ -55,6 +55,8 @@ use crate::plugin::{Filter, Setup, debug};
 pub struct BlockConfig {
     /// Where the block starts.
     pub position: Position,
+    /// Its canonical text, with imports and environment in place: equal texts mean equal blocks.
+    pub text: String,
     /// Its keys, expanded.
     pub keys: Vec<ZoneKey>,
     /// The zones of the keys.
@@ -128,6 +130,7 @@ impl BlockConfig {
         let keys = keep(&mut errors, keys_of(&block.keys, around.default_port)).unwrap_or_default();
         let mut config = Self {
             position: block.position.clone(),
+            text: block.to_string(),
             zones: zones_of(&keys),
             keys,
             root: Root::default(),
@@ -375,6 +378,9 @@ fn sort_directives(directives: &[Directive]) -> (ByPlugin<'_>, Vec<CorefileError
 }
 
 fn unknown(name: &str) -> String {
+    if name == "proxy" {
+        return "Unknown directive 'proxy'; write 'forward', which took its place".to_owned();
+    }
     let hint = registry::nearest(name).map(|meant| format!("; did you mean '{meant}'?"));
     format!("Unknown directive '{name}'{}", hint.unwrap_or_default())
 }

@@ -156,7 +156,16 @@ fn hosts(block: &BlockConfig) -> Vec<Option<IpAddr>> {
     match &block.bind {
         None => vec![None],
         // An unspecified address is every address.
-        Some(ips) => ips.iter().map(|ip| Some(*ip).filter(|ip| !ip.is_unspecified())).collect(),
+        Some(ips) => {
+            let hosts = ips.iter().map(|ip| Some(*ip).filter(|ip| !ip.is_unspecified()));
+            // `bind 0.0.0.0 ::` names every address twice.
+            hosts.fold(Vec::new(), |mut hosts, host| {
+                if !hosts.contains(&host) {
+                    hosts.push(host);
+                }
+                hosts
+            })
+        }
     }
 }
 

@@ -59,7 +59,7 @@ struct Inner {
     refreshes: Arc<Semaphore>,
 }
 
-/// The answers of a cache. They outlive a reload when the block keeps its place and its capacities.
+/// The answers of a cache. They outlive a reload that leaves its server block as it is.
 #[derive(Debug)]
 pub struct Store {
     success: Table,

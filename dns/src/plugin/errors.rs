@@ -17,6 +17,7 @@ use std::time::Instant;
 pub use config::{Consolidate, ErrorsConfig};
 pub use journal::Journal;
 
+use super::name_text::NameText;
 use super::{Handling, LineSink, Plugin, mnemonic};
 use crate::engine::Context;
 use crate::{Query, Reply};
@@ -52,7 +53,8 @@ impl Plugin for Errors {
         let Some(failure) = &reply.error else { return };
         let question = || {
             let qtype = mnemonic::record_type(query.qtype);
-            format!("{} {} {qtype}", u16::from(reply.rcode), query.lower)
+            let name = NameText::of(&query.name);
+            format!("{} {} {qtype}", u16::from(reply.rcode), name.as_str())
         };
         self.journal.record(question, failure, Instant::now());
     }

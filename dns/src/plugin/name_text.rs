@@ -8,7 +8,7 @@ const CAPACITY: usize = 4 * 255;
 /// The octets that have a meaning in zone files, which are written with a backslash before them.
 const SPECIAL: &[u8] = b".\\ '@;()\"";
 
-/// The text of a name in lower case with its final dot, without memory of its own.
+/// The text of a name, in lower case by [`NameText::of`], with its final dot, without memory of its own.
 #[derive(Debug)]
 pub(crate) struct NameText {
     octets: [u8; CAPACITY],
@@ -18,9 +18,13 @@ pub(crate) struct NameText {
 impl NameText {
     /// Writes a name.
     pub(crate) fn of(name: &Name) -> Self {
+        Self::with(name, |octet| octet.to_ascii_lowercase())
+    }
+
+    fn with(name: &Name, letter: fn(u8) -> u8) -> Self {
         let mut text = Self { octets: [0; CAPACITY], length: 0 };
         for label in name {
-            label.iter().for_each(|octet| text.octet(octet.to_ascii_lowercase()));
+            label.iter().for_each(|octet| text.octet(letter(*octet)));
             text.push(b'.');
         }
         if text.length == 0 {
@@ -55,6 +59,13 @@ impl NameText {
             self.length += 1;
         }
     }
+}
+
+/// Returns the text of a name in the letter case that it has.
+///
+/// Unlike hickory's, the escapes are decimal, as other software reads them.
+pub(crate) fn presentation(name: &Name) -> String {
+    NameText::with(name, |octet| octet).as_str().to_owned()
 }
 
 /// Reads a name, always as a complete one; none when a label is empty or longer than 63 octets, or the name

@@ -33,6 +33,8 @@ pub struct Site<'a> {
     pub server: &'a str,
     /// The name of the block's view; empty without one.
     pub view: &'a str,
+    /// The canonical text of the block: equal blocks have equal texts.
+    pub block: &'a str,
     /// The zones of the block.
     pub zones: &'a [LowerName],
     /// The metrics of all plugins.

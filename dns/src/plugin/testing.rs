@@ -95,8 +95,14 @@ pub(crate) fn record(name: &str, data: &str) -> Record {
 pub(crate) fn with_site<T>(test: impl FnOnce(&Site<'_>) -> T) -> T {
     let metrics = PluginMetrics::register(&Registry::new()).unwrap();
     let (zones, stores) = ([Name::root().into()], Stores::default());
-    let site =
-        Site { server: "dns://:53", view: "", zones: &zones, metrics: &metrics, stores: &stores };
+    let site = Site {
+        server: "dns://:53",
+        view: "",
+        block: "",
+        zones: &zones,
+        metrics: &metrics,
+        stores: &stores,
+    };
     test(&site)
 }
 

@@ -143,6 +143,15 @@ impl<'a, 'w> Reader<'a, 'w> {
                 let text = self.word()?.text()?;
                 return self.push_with_length(&text);
             }
+            Field::Tag => {
+                let word = self.word()?;
+                let text = word.text()?;
+                if text.is_empty() || !text.iter().all(u8::is_ascii_alphanumeric) {
+                    let shown = word.show();
+                    return Err(format!("'{shown}' is no tag; write letters and digits"));
+                }
+                return self.push_with_length(&text);
+            }
             Field::Texts => {
                 let text = self.word()?.text()?;
                 self.push_with_length(&text)?;

@@ -23,6 +23,8 @@ pub(super) enum Field {
     V6,
     /// A text with its length (RFC 1035 §3.3, character-string).
     Text,
+    /// Like `Text`, letters and digits alone (RFC 8659 §4.1).
+    Tag,
     /// One such text or more.
     Texts,
     /// A text without its length, to the end of the data.
@@ -91,7 +93,7 @@ const TYPES: [(&str, u16, &[Field]); 41] = [
     ("SVCB", 64, &[Service]),
     ("HTTPS", 65, &[Service]),
     ("SPF", 99, &[Texts]),
-    ("CAA", 257, &[U8, Text, LongText]),
+    ("CAA", 257, &[U8, Tag, LongText]),
 ];
 
 /// More of them, of the same form.

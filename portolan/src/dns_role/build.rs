@@ -281,6 +281,7 @@ impl<'a> Workshop<'a> {
         let site = Site {
             server: label,
             view: block.view_name(),
+            block: &block.text,
             zones: &block.zones,
             metrics: &self.shared.plugin_metrics,
             stores: &self.shared.stores,

@@ -55,8 +55,13 @@ pub enum BindError {
         protocol: &'static str,
     },
     /// The certificate of an encrypted listener cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    #[error("the listener {listener}: {source}")]
+    Tls {
+        /// The listener, such as `tls://:853`.
+        listener: String,
+        /// Why.
+        source: TlsError,
+    },
     /// Anything else.
     #[error("cannot listen on {address} ({protocol}): {source}")]
     Other {

@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 
 use super::connections::Connections;
 use super::frames::Unread;
-use super::tls::{Tls, TlsError};
+use super::listener::BindError;
+use super::tls::Tls;
 use super::waiting::Waiting;
 use super::{Limits, Responder};
 use crate::config::ListenerConfig;
@@ -57,8 +58,10 @@ impl Settings {
     ///
     /// # Errors
     /// The certificate cannot be used.
-    pub fn of(listener: &ListenerConfig) -> Result<Self, TlsError> {
+    pub fn of(listener: &ListenerConfig) -> Result<Self, BindError> {
         let (timeouts, default) = (&listener.timeouts, Self::default());
+        let unusable = |source| BindError::Tls { listener: listener.label(), source };
+        let tls = listener.tls.as_ref().map(Tls::load).transpose().map_err(unusable)?;
         Ok(Self {
             idle: timeouts.idle.unwrap_or(default.idle),
             read: timeouts.read.unwrap_or(default.read),
@@ -67,7 +70,7 @@ impl Settings {
                 Some(MaxQueries::Limited(number)) => Some(number.into()),
                 Some(MaxQueries::Unlimited) | None => None,
             },
-            tls: listener.tls.as_ref().map(Tls::load).transpose()?,
+            tls,
         })
     }
 }

@@ -64,8 +64,14 @@ fn server(corefile: &str, before: Option<Box<dyn Plugin>>) -> Server {
     let registry = Registry::new();
     let metrics = PluginMetrics::register(&registry).unwrap();
     let stores = Stores::default();
-    let site =
-        Site { server: "dns://:53", view: "", zones: &zones, metrics: &metrics, stores: &stores };
+    let site = Site {
+        server: "dns://:53",
+        view: "",
+        block: "",
+        zones: &zones,
+        metrics: &metrics,
+        stores: &stores,
+    };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
     plugins.extend(before);
     plugins.push(config.set_up(&site).unwrap());

@@ -43,6 +43,7 @@ impl Stage {
         let config = configure(&text, parse).unwrap();
         let metrics = PluginMetrics::register(&self.registry).unwrap();
         let site = Site {
+            block: "",
             server: "dns://:53",
             view: "",
             zones: &[],
@@ -171,8 +172,14 @@ async fn reload_0_reads_once() {
     let config = HostsConfig::parse(&[], &[LowerName::new(&Name::root())], &Root::default());
     let config = HostsConfig { path: stage.path(), reload: None, ..config.unwrap() };
     let metrics = PluginMetrics::register(&stage.registry).unwrap();
-    let site =
-        Site { server: "", view: "", zones: &[], metrics: &metrics, stores: &Stores::default() };
+    let site = Site {
+        server: "",
+        view: "",
+        block: "",
+        zones: &[],
+        metrics: &metrics,
+        stores: &Stores::default(),
+    };
     let _plugin = config.set_up(&site).unwrap();
     // Nobody but this test runs: the following task would have been spawned already.
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
@@ -186,8 +193,14 @@ async fn a_file_that_cannot_be_read_ends_the_start() {
     let config = HostsConfig::parse(&[], &[], &Root::default()).unwrap();
     let config = HostsConfig { path: Path::new("/").into(), ..config };
     let metrics = PluginMetrics::register(&Registry::new()).unwrap();
-    let site =
-        Site { server: "", view: "", zones: &[], metrics: &metrics, stores: &Stores::default() };
+    let site = Site {
+        server: "",
+        view: "",
+        block: "",
+        zones: &[],
+        metrics: &metrics,
+        stores: &Stores::default(),
+    };
     let error = config.set_up(&site).unwrap_err().to_string();
     assert!(error.contains("cannot read the hosts file /: not a regular file"), "{error}");
 }

@@ -114,10 +114,13 @@ impl Draft {
         self.config.origin = match (word.as_str(), line.args.as_slice()) {
             ("kubeconfig", [file]) => kubeconfig(file, None),
             ("kubeconfig", [file, context]) => kubeconfig(file, Some(context.text.clone())),
-            ("endpoint", [url]) => ClusterOrigin::Endpoint { url: api_server_url(url)?, tls: None },
+            // CoreDNS accepts several and uses the first.
+            ("endpoint", [url, ..]) => {
+                ClusterOrigin::Endpoint { url: api_server_url(url)?, tls: None }
+            }
             ("manifests", [path]) => ClusterOrigin::Manifests(PathBuf::from(&path.text)),
             ("kubeconfig", _) => return Err(line.error("write `kubeconfig FILE [CONTEXT]`")),
-            ("endpoint", _) => return Err(line.error("write `endpoint URL`, with one URL")),
+            ("endpoint", _) => return Err(line.error("write `endpoint URL`")),
             _ => return Err(line.error("write `manifests PATH`, a YAML file or a directory")),
         };
         self.origin_word = Some(word);

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
+use crate::plugin::name_text::NameText;
 use crate::plugin::{Sent, mnemonic};
 use crate::{Query, Reply};
 
@@ -137,7 +138,7 @@ impl Piece {
             Self::Text(text) => line.write_str(text),
             Self::Type => line.write_str(&mnemonic::record_type(query.qtype)),
             Self::Class => line.write_str(&mnemonic::class(query.qclass)),
-            Self::Name => write!(line, "{}", query.lower),
+            Self::Name => line.write_str(NameText::of(&query.name).as_str()),
             Self::Protocol => line.write_str(query.protocol.as_str()),
             Self::Client => write_address(line, query.client.ip()),
             Self::ClientPort => write!(line, "{}", query.client.port()),

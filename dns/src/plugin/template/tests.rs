@@ -238,8 +238,14 @@ async fn failures_are_answered_and_counted() {
     let metrics = PluginMetrics::register(&registry).unwrap();
     let zones = ["example.".parse().unwrap()];
     let stores = Stores::default();
-    let site =
-        Site { server: "dns://:53", view: "v", zones: &zones, metrics: &metrics, stores: &stores };
+    let site = Site {
+        server: "dns://:53",
+        view: "v",
+        block: "",
+        zones: &zones,
+        metrics: &metrics,
+        stores: &stores,
+    };
     let config = configure(text, parse).unwrap();
     for (qtype, why) in [
         (

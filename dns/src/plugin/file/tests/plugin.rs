@@ -18,8 +18,14 @@ use crate::{ExtendedErrorCode, Query, Reply};
 
 fn set_up(files: &[ZoneFileConfig]) -> Result<Box<dyn Plugin>, SetupError> {
     let metrics = PluginMetrics::register(&Registry::new()).unwrap();
-    let site =
-        Site { server: "", view: "", zones: &[], metrics: &metrics, stores: &Stores::default() };
+    let site = Site {
+        server: "",
+        view: "",
+        block: "",
+        zones: &[],
+        metrics: &metrics,
+        stores: &Stores::default(),
+    };
     FileConfig { files: files.to_vec() }.set_up(&site)
 }
 

@@ -71,6 +71,7 @@ fn each_origin_is_read() {
     assert_eq!(options("tls c k a\nendpoint https://1.2.3.4:6443").origin, endpoint);
     let plain = ClusterOrigin::Endpoint { url: "http://1.2.3.4:8080".into(), tls: None };
     assert_eq!(options("endpoint 1.2.3.4:8080").origin, plain);
+    assert_eq!(options("endpoint 1.2.3.4:8080 5.6.7.8:8080").origin, plain, "the first of several");
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn every_mistake_names_its_line() {
         ("labels a b", "invalid label selector"),
         ("namespaces", "at least one argument"),
         ("noendpoints yes", "takes no argument"),
-        ("endpoint a b", "one URL"),
+        ("endpoint", "write `endpoint URL`"),
         ("endpoint ftp://x", "https://HOST:PORT"),
         ("kubeconfig", "kubeconfig FILE [CONTEXT]"),
         ("kubeconfig a\nmanifests b", "objects come from one place"),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::plugin::name_text::presentation;
+
 use super::EvaluationError;
 use crate::Query;
 use crate::engine::Metadata;
@@ -189,7 +191,7 @@ fn message_field<'d>(name: &str, query: &Query) -> Option<Value<'d>> {
 
 fn question_field<'d>(name: &str, query: &Query) -> Option<Value<'d>> {
     Some(match name {
-        "Name" => Value::text(query.name.to_ascii()),
+        "Name" => Value::text(presentation(&query.name)),
         "Qtype" => Value::Uint(u16::from(query.qtype).into()),
         "Qclass" => Value::Uint(u16::from(query.qclass).into()),
         _ => return None,
