@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -121,6 +121,9 @@ pub(crate) struct ExplainDnsArguments {
     /// Ask no server, but what these manifests say over the built-in Corefile.
     #[arg(long, value_name = "PATH")]
     pub manifests: Option<PathBuf>,
+    /// Explain what a client with this address gets, for `view`, `acl` and `autopath @kubernetes`.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub client: IpAddr,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

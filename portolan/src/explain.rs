@@ -68,7 +68,7 @@ pub(crate) struct ExplainedStep {
 /// The question is none, the server cannot be reached, or the configuration cannot be used.
 #[expect(clippy::print_stdout, reason = "this is the answer")]
 pub(crate) fn run(arguments: ExplainDnsArguments) -> Result<()> {
-    let question = Question::parse(&arguments.name, &arguments.qtype)?;
+    let question = Question::parse(&arguments.name, &arguments.qtype)?.asked_by(arguments.client);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let explanation = runtime.block_on(async {
         match Choice::of_explain(&arguments) {

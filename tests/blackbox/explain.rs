@@ -301,4 +301,6 @@ fn the_whole_chain_is_told() {
     let again = ask();
     assert_says("again", &again, &["rewrite: ", "cache: hit: ", "=> NOERROR, from cache"]);
     assert!(!again.contains("forward"), "{again}");
+    let other = explained("old.example.com", &["--server", &admin, "--client", "192.0.2.1"]);
+    assert_says("another client", &other, &["view: ", " takes the query", "from whoami"]);
 }

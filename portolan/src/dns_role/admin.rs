@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use super::Built;
 use crate::explain::{Question, explanation};
 
-/// Returns the handler of `/debug/explain?name=NAME&type=TYPE`: a JSON object.
+/// Returns the handler of `/debug/explain?name=NAME&type=TYPE[&client=ADDRESS]`: a JSON object.
 pub(crate) fn explain(built: &Arc<Built>) -> Handler {
     let built = Arc::clone(built);
     Arc::new(move |request: HttpRequest| {
@@ -44,8 +44,13 @@ fn cluster_reply(built: &Built, request: &HttpRequest) -> HttpReply {
 async fn reply(built: &Built, request: &HttpRequest) -> HttpReply {
     let name = request.parameter("name").unwrap_or_default();
     let qtype = request.parameter("type").unwrap_or_else(|| "A".to_owned());
+    let client = request.parameter("client").unwrap_or_else(|| "127.0.0.1".to_owned());
+    let Ok(client) = client.parse() else {
+        let text = format!("{client:?} is no address of a client\n");
+        return HttpReply::text(StatusCode::BAD_REQUEST, text);
+    };
     let question = match Question::parse(&name, &qtype) {
-        Ok(question) => question,
+        Ok(question) => question.asked_by(client),
         Err(error) => return HttpReply::text(StatusCode::BAD_REQUEST, format!("{error:#}\n")),
     };
     let explanation = explanation(built, &question).await;

@@ -41,7 +41,8 @@ async fn fetch(address: &str, question: &Question) -> Result<Bytes> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let uri = format!("/debug/explain?name={}&type={}", encoded(question), question.qtype());
+    let (name, qtype, client) = (encoded(question), question.qtype(), question.client);
+    let uri = format!("/debug/explain?name={name}&type={qtype}&client={client}");
     let request = Request::get(uri).header("host", host).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     let status = response.status();

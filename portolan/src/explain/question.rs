@@ -8,18 +8,20 @@ use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
 use super::name;
 
-/// A name and a type.
+/// A name, a type, and who asks.
 #[derive(Debug)]
 pub(crate) struct Question {
     /// The name, fully qualified.
     pub name: Name,
     /// The type.
     pub qtype: RecordType,
+    /// The client's address, for `view`, `acl` and `autopath`.
+    pub client: IpAddr,
 }
 
 impl Question {
     /// Reads a name, taken as fully qualified, and a type. An address stands for its reverse name, and is
-    /// asked for as PTR.
+    /// asked for as PTR. A client on this host asks.
     ///
     /// # Errors
     /// One of them is no name or no type.
@@ -29,10 +31,16 @@ impl Question {
                 "no name: write for example `portolan explain dns kubernetes.default.svc.cluster.local`"
             );
         }
+        let client = Ipv4Addr::LOCALHOST.into();
         if let Ok(ip) = name.parse::<IpAddr>() {
-            return Ok(Self { name: Name::from(ip), qtype: RecordType::PTR });
+            return Ok(Self { name: Name::from(ip), qtype: RecordType::PTR, client });
         }
-        Ok(Self { name: name::parse(name)?, qtype: parse_type(qtype)? })
+        Ok(Self { name: name::parse(name)?, qtype: parse_type(qtype)?, client })
+    }
+
+    /// Returns the same question as a client with this address asks it.
+    pub(crate) fn asked_by(self, client: IpAddr) -> Self {
+        Self { client, ..self }
     }
 
     /// Returns the name as [`Question::parse`] reads it.
@@ -49,7 +57,7 @@ impl Question {
         }
     }
 
-    /// Returns the query of a client on this host.
+    /// Returns the query of the client.
     pub(crate) fn query(&self) -> Query {
         let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Query {
@@ -62,7 +70,7 @@ impl Question {
             checking_disabled: false,
             authentic_data: false,
             edns: None,
-            client: localhost,
+            client: SocketAddr::new(self.client, 0),
             local: localhost,
             protocol: Protocol::Udp,
             size: 0,
