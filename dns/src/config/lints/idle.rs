@@ -1,14 +1,15 @@
-//! What is done in vain: a server block that answers nothing, metadata that nobody reads.
+//! What is done in vain: a server block that answers nothing, metadata that nobody reads, a certificate that no
+//! client sees.
 
 use super::claim::claims;
 use super::{Linted, listed, warning};
-use crate::corefile::{Directive, Warning};
+use crate::corefile::{Directive, Transport, Warning};
 
 /// The plugins that answer some queries without owning a zone.
 const OTHER_ANSWERS: [&str; 4] = ["acl", "any", "chaos", "local"];
 
 pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
-    mute(linted).into_iter().chain(unread(linted)).collect()
+    mute(linted).into_iter().chain(unread(linted)).chain(unseen(linted)).collect()
 }
 
 /// A server block without a plugin that answers.
@@ -18,7 +19,7 @@ fn mute(linted: Linted<'_>) -> Option<Warning> {
         return None;
     }
     let text = format!(
-        "no plugin of this server block answers queries: every name in {} is REFUSED; add 'forward' or \
+        "no plugin of this server block answers queries: every question for a name in {} fails; add 'forward' or \
          'kubernetes', or remove the block",
         listed(&linted.block.zones)
     );
@@ -33,6 +34,18 @@ fn unread(linted: Linted<'_>) -> Option<Warning> {
     }
     let text = "nobody reads the 'metadata' of this server block; name some in 'log', 'rewrite', 'template', \
                 'dnstap' or 'view', such as {/kubernetes/client-namespace}, or remove this line";
+    Some(warning(&directive.name, text.into()))
+}
+
+/// `tls` in a server block whose clients are not asked for TLS.
+fn unseen(linted: Linted<'_>) -> Option<Warning> {
+    let directive = linted.directives("tls").into_iter().next()?;
+    if linted.block.keys.iter().any(|key| key.transport != Transport::Dns) {
+        return None;
+    }
+    let text = "no key of this server block begins with tls://, so that its clients are answered without \
+                encryption and this certificate is not used; write for example 'tls://.' as the key, or remove \
+                this line";
     Some(warning(&directive.name, text.into()))
 }
 
@@ -71,7 +84,11 @@ mod tests {
 
     #[test]
     fn a_block_has_to_answer() {
-        assert_hit("a {\nwhoami\n}\nb {\nerrors\ncache\n}\n", 4, &["every name in b. is REFUSED"]);
+        assert_hit(
+            "a {\nwhoami\n}\nb {\nerrors\ncache\n}\n",
+            4,
+            &["every question for a name in b. fails"],
+        );
         assert_miss("b {\nerrors\ncache\nforward . 192.0.2.53\n}\n");
         assert_miss("hostname.bind {\nchaos\n}\n");
         assert_hit("b {\nrewrite type A AAAA\n}\n", 1, &["no plugin of this server block answers"]);
@@ -84,5 +101,16 @@ mod tests {
         assert_miss(
             ". {\nmetadata\nwhoami\nview v {\nexpr metadata('kubernetes/kind') == 'svc'\n}\n}\n",
         );
+    }
+
+    #[test]
+    fn a_certificate_has_to_be_seen() {
+        assert_hit(
+            ". {\ntls cert.pem key.pem\nwhoami\n}\n",
+            2,
+            &["without encryption", "'tls://.'"],
+        );
+        assert_miss("tls://. {\ntls cert.pem key.pem\nwhoami\n}\n");
+        assert_miss(". tls://. {\ntls cert.pem key.pem\nwhoami\n}\n");
     }
 }
