@@ -67,12 +67,19 @@ impl TlsClient {
 
     /// Says what was wrong with whom.
     fn explained(&self, error: &io::Error) -> ExchangeError {
+        let name = self.server_name.to_str();
+        // webpki tells the two uses of a certificate apart, where other libraries do not (RFC 5280 §4.2.1.9).
+        if error.to_string().contains("CaUsedAsEndEntity") {
+            return ExchangeError::Tls(format!(
+                "TLS with {name}: the server shows the certificate of a CA as its own; give it one that the CA \
+                 has signed, with basicConstraints CA:FALSE"
+            ));
+        }
         let remedy = if self.has_roots {
             ""
         } else {
             "; this host has no CA certificates, name a file with the option 'tls CA'"
         };
-        let name = self.server_name.to_str();
         ExchangeError::Tls(format!("TLS with {name}: {error}{remedy}"))
     }
 }

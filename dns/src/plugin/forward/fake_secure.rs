@@ -48,9 +48,19 @@ pub(super) enum ClientCertificate {
 
 impl Authority {
     pub(super) fn new() -> Self {
-        let mut params = CertificateParams::default();
+        let mut params = CertificateParams::new(["dns.example".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Returns what a server needs that shows the authority's own certificate.
+    pub(super) fn server_itself(&self) -> Arc<ServerConfig> {
+        let key = PrivatePkcs8KeyDer::from(self.0.key().serialize_der()).into();
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth();
+        Arc::new(builder.with_single_cert(vec![self.0.der().clone()], key).unwrap())
     }
 
     pub(super) fn pems(&self) -> Pems {

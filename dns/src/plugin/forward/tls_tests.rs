@@ -103,6 +103,18 @@ async fn certificates_are_verified() {
 }
 
 #[tokio::test]
+async fn the_certificate_of_a_ca_is_none_of_a_server() {
+    let authority = Authority::new();
+    let upstream = TlsUpstream::start(authority.server_itself(), usize::MAX).await;
+    let to = upstream.server.address;
+    let text = format!("forward . tls://{to} {{\ntls ca.pem\ntls_servername dns.example\n}}");
+    let reply = Server::with_files(&text, &authority.files()).ask(&by_udp("a.example.")).await;
+    assert_eq!(reply.rcode, ResponseCode::ServFail);
+    let error = reply.error.unwrap();
+    assert!(error.contains("give it one that the CA has signed"), "{error}");
+}
+
+#[tokio::test]
 async fn a_host_name_is_verified_as_such() {
     let authority = Authority::new();
     let upstream = upstream(&authority, &["dns.example"]).await;
