@@ -31,7 +31,6 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
-mod any_certificate;
 mod connection;
 mod connections;
 mod datagram;

@@ -10,7 +10,6 @@
 //! without TLS is refused instead of served in the clear, and what cannot be done is refused by name.
 
 mod client_names;
-mod client_verifier;
 mod file;
 mod rate;
 mod tls;

@@ -17,8 +17,8 @@ use rustls::{RootCertStore, ServerConfig};
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 
-use super::any_certificate::AnyCertificate;
 use super::key_log::KeyLogFile;
+use crate::edge::any_certificate::AnyCertificate;
 use crate::plugin::tls::{ClientAuth, TlsConfig};
 
 /// How often the files are looked at.

@@ -15,8 +15,8 @@ use rustls::{
 
 use super::Flaw;
 use super::client_names::NamedClients;
-use super::client_verifier::AnyClient;
 use super::written::TlsSection;
+use crate::edge::any_certificate::AnyCertificate;
 
 /// The PEM texts that a section names, from its own lines or from files.
 #[derive(Default, Debug)]
@@ -157,7 +157,7 @@ fn verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, Flaw> {
     let policy = section.client_auth_type.as_deref().unwrap_or_default();
     let any = |is_required| -> Arc<dyn ClientCertVerifier> {
-        Arc::new(AnyClient { provider: Arc::clone(provider), is_required })
+        Arc::new(AnyCertificate::new(provider, is_required))
     };
     let (verifier, is_required) = match policy {
         "" | "NoClientCert" if pem.client_ca.is_some() => {

@@ -11,13 +11,13 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 /// Asks for a certificate and says nothing about who has issued it.
 #[derive(Debug)]
-pub(super) struct AnyCertificate {
+pub(crate) struct AnyCertificate {
     provider: Arc<CryptoProvider>,
     is_required: bool,
 }
 
 impl AnyCertificate {
-    pub(super) fn new(provider: &Arc<CryptoProvider>, is_required: bool) -> Self {
+    pub(crate) fn new(provider: &Arc<CryptoProvider>, is_required: bool) -> Self {
         Self { provider: Arc::clone(provider), is_required }
     }
 }
