@@ -91,17 +91,20 @@ async fn serve(
         // Nothing has been answered yet that others would have to be told of.
         _ = signals.stop() => return Ok(()),
     };
-    if !arguments.quiet {
-        let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
-        output.write(banner::zones(&loaded.config, &addresses).into_bytes());
-    }
+    let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
+    let banner = banner::zones(&loaded.config, &addresses);
     let mut server = Server::new(&built.responder, Limits::default());
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
     }
     built.begin();
     let started = Started { choice, loaded, listener_ids, built, server, http, verbosity };
-    life::live(Reloader::new(started, output)?, signals).await;
+    let reloader = Reloader::new(started, output)?;
+    // Last, so that everything is there for whoever waits for it.
+    if !arguments.quiet {
+        output.write(banner.into_bytes());
+    }
+    life::live(reloader, signals).await;
     Ok(())
 }
 
