@@ -18,6 +18,10 @@ pub fn document(yaml: &str) -> Result<Value, Error> {
 /// # Errors
 /// When the text is not YAML.
 pub fn objects(yaml: &str) -> Result<Vec<Value>, Error> {
+    // JSON is YAML, too; a large cluster in one `List` is read sooner so, and without the limits of YAML's reader.
+    if let Ok(object @ Value::Object(_)) = serde_json::from_str(yaml) {
+        return Ok(unfold(object));
+    }
     let parsed = serde_saphyr::from_multiple_with_options(yaml, options());
     let documents: Vec<Value> = parsed.map_err(|error| Error::Manifest(error.to_string()))?;
     let objects = documents.into_iter().filter(Value::is_object);

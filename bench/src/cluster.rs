@@ -1,0 +1,167 @@
+//! The cluster that every server serves: as Kubernetes objects, and as static zones with the same records.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use serde_json::{Value, json};
+
+/// Services of a namespace.
+const SERVICES_PER_NAMESPACE: u32 = 100;
+
+/// Endpoints of each Service.
+pub(crate) const ENDPOINTS: u32 = 2;
+
+/// Names outside of the cluster, as many as a cache keeps.
+pub(crate) const OUTSIDE: u32 = 5_000;
+
+/// The head of the static zones.
+const ZONE_HEAD: &str = "$TTL 30\n\
+    @ SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5\n\
+    @ NS ns.dns.cluster.local.\n";
+
+/// A cluster of this many dual-stack Services with two endpoints each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cluster {
+    pub(crate) services: u32,
+}
+
+/// One Service of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service(u32);
+
+impl Service {
+    /// Returns `SERVICE.NAMESPACE.svc.cluster.local`.
+    pub(crate) fn host(self) -> String {
+        format!("{}.{}.svc.cluster.local", self.name(), self.namespace())
+    }
+
+    fn name(self) -> String {
+        format!("service-{}", self.0)
+    }
+
+    pub(crate) fn namespace(self) -> String {
+        namespace(self.0 / SERVICES_PER_NAMESPACE)
+    }
+
+    /// Returns the ClusterIP in 10.96.0.0/12, which has room for a million.
+    fn v4(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 96, 1, 0)) + self.0)
+    }
+
+    fn v6(self) -> Ipv6Addr {
+        Ipv6Addr::from(
+            u128::from(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0)) + u128::from(self.0) + 1,
+        )
+    }
+
+    /// Returns the reverse name of the IPv4 ClusterIP.
+    pub(crate) fn reverse(self) -> String {
+        let [a, b, c, d] = self.v4().octets();
+        format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+    }
+
+    /// Returns a name outside of the cluster; several Services share one.
+    pub(crate) fn outside(self) -> String {
+        outside(self.0 % OUTSIDE)
+    }
+
+    fn endpoint(self, number: u32) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 128, 0, 1)) + self.0 * ENDPOINTS + number)
+    }
+
+    fn objects(self) -> [Value; 2] {
+        let (name, namespace) = (self.name(), self.namespace());
+        let endpoints: Vec<_> = (0..ENDPOINTS)
+            .map(|i| json!({"addresses": [self.endpoint(i)], "conditions": {"ready": true}}))
+            .collect();
+        [
+            json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {
+                    "type": "ClusterIP", "clusterIP": self.v4(), "clusterIPs": [self.v4(), self.v6()],
+                    "ipFamilies": ["IPv4", "IPv6"], "selector": {"app": name},
+                    "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+                },
+            }),
+            json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                "metadata": {
+                    "name": format!("{name}-1"), "namespace": namespace,
+                    "labels": {"kubernetes.io/service-name": name},
+                },
+                "endpoints": endpoints,
+                "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+            }),
+        ]
+    }
+}
+
+impl Cluster {
+    pub(crate) fn services(self) -> impl Iterator<Item = Service> {
+        (0..self.services).map(Service)
+    }
+
+    /// Returns the objects as a `List` in JSON.
+    pub(crate) fn manifest(self) -> String {
+        let namespaces = (0..self.services.div_ceil(SERVICES_PER_NAMESPACE)).map(|number| {
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(number)}})
+        });
+        let items: Vec<_> = namespaces.chain(self.services().flat_map(Service::objects)).collect();
+        json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+    }
+
+    /// Returns `cluster.local` as a zone file.
+    pub(crate) fn forward_zone(self) -> String {
+        let mut zone = String::from(ZONE_HEAD);
+        zone += "ns.dns A 10.96.0.10\n";
+        for service in self.services() {
+            let host = service.host();
+            let _ = writeln!(zone, "{host}. A {}\n{host}. AAAA {}", service.v4(), service.v6());
+            let _ = writeln!(zone, "_http._tcp.{host}. SRV 0 100 80 {host}.");
+        }
+        zone
+    }
+
+    /// Returns `in-addr.arpa` as a zone file.
+    pub(crate) fn reverse_zone(self) -> String {
+        let records = self.services().map(|s| format!("{}. PTR {}.\n", s.reverse(), s.host()));
+        std::iter::once(String::from(ZONE_HEAD)).chain(records).collect()
+    }
+}
+
+/// Returns `example.com` as a zone file, for an upstream.
+pub(crate) fn outside_zone() -> String {
+    let records = (0..OUTSIDE).map(|i| {
+        format!(
+            "{}. 3600 A {}\n",
+            outside(i),
+            Ipv4Addr::from(u32::from(Ipv4Addr::new(192, 0, 2, 0)) + i % 256)
+        )
+    });
+    std::iter::once(String::from(ZONE_HEAD)).chain(records).collect()
+}
+
+fn outside(number: u32) -> String {
+    format!("www-{number}.example.com")
+}
+
+fn namespace(number: u32) -> String {
+    format!("namespace-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cluster;
+
+    #[test]
+    fn the_zones_and_the_objects_have_the_same_services() {
+        let cluster = Cluster { services: 250 };
+        let (objects, zone) = (cluster.manifest(), cluster.forward_zone());
+        assert_eq!(objects.matches(r#""kind":"Service""#).count(), 250);
+        assert_eq!(objects.matches(r#""kind":"Namespace""#).count(), 3);
+        assert!(objects.contains(r#""clusterIP":"10.96.1.249""#));
+        assert!(zone.contains("\nservice-249.namespace-2.svc.cluster.local. A 10.96.1.249\n"));
+        assert!(cluster.reverse_zone().contains("\n249.1.96.10.in-addr.arpa. PTR service-249."));
+    }
+}

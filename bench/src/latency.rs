@@ -1,0 +1,126 @@
+//! Latency at a given rate: questions leave when they are due, whether or not answers come.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use crate::question::encode;
+
+/// How often the questions that are due are sent.
+const TICK: Duration = Duration::from_micros(200);
+
+/// How long after the last question an answer still counts.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Questions whose ids are told apart.
+const IDS: usize = 1 << 16;
+
+/// What was measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+    /// The part of the questions that was answered, from 0 to 1.
+    pub(crate) answered: f64,
+}
+
+/// Asks the questions in turn, `rate` of them a second.
+///
+/// # Errors
+/// A socket fails, or nothing is answered.
+pub(crate) fn measure(
+    port: u16,
+    questions: &[(String, String)],
+    rate: f64,
+    time: Duration,
+) -> anyhow::Result<Latency> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    socket.set_read_timeout(Some(GRACE))?;
+    let messages: Vec<_> =
+        questions.iter().map(|(name, kind)| encode(name, kind)).collect::<Result<_, _>>()?;
+    let start = Instant::now();
+    let (sent, received) = thread::scope(|scope| {
+        let receiving = scope.spawn(|| receive(&socket, start));
+        let sent = send(&socket, &messages, rate, start, time);
+        (sent, receiving.join())
+    });
+    let (sent, received) = (sent?, received.ok().context("the receiver failed")?);
+    summary(&sent, &received)
+}
+
+/// Sends what is due every tick, and returns when each question left.
+fn send(
+    socket: &UdpSocket,
+    messages: &[Vec<u8>],
+    rate: f64,
+    start: Instant,
+    time: Duration,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut sent = Vec::new();
+    while start.elapsed() < time {
+        while (sent.len() as f64) < start.elapsed().as_secs_f64() * rate {
+            let mut message = messages[sent.len() % messages.len()].clone();
+            let id = u16::try_from(sent.len() % IDS)?;
+            message[..2].copy_from_slice(&id.to_be_bytes());
+            socket.send(&message)?;
+            sent.push(start.elapsed());
+        }
+        thread::sleep(TICK);
+    }
+    Ok(sent)
+}
+
+/// Returns the ids of answers and when they came, until none comes any more.
+fn receive(socket: &UdpSocket, start: Instant) -> Vec<(u16, Duration)> {
+    let mut received = Vec::new();
+    let mut buffer = [0; 2048];
+    while let Ok(length) = socket.recv(&mut buffer) {
+        if length > 2 {
+            received.push((u16::from_be_bytes([buffer[0], buffer[1]]), start.elapsed()));
+        }
+    }
+    received
+}
+
+/// Pairs answers with the last question of their id that had left.
+fn summary(sent: &[Duration], received: &[(u16, Duration)]) -> anyhow::Result<Latency> {
+    let mut times: Vec<_> = received
+        .iter()
+        .filter_map(|(id, at)| {
+            let of_id = sent.iter().skip(usize::from(*id)).step_by(IDS);
+            of_id.take_while(|left| *left <= at).last().map(|left| *at - *left)
+        })
+        .collect();
+    ensure!(!times.is_empty(), "no answer at a paced rate");
+    times.sort_unstable();
+    Ok(Latency {
+        p50: times[times.len() / 2],
+        p99: times[times.len() * 99 / 100],
+        answered: times.len() as f64 / sent.len() as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{IDS, summary};
+
+    #[test]
+    fn an_answer_belongs_to_the_last_question_of_its_id() {
+        let mut sent = vec![Duration::from_millis(1); IDS];
+        sent.push(Duration::from_millis(100));
+        let answers = [(0, Duration::from_millis(3)), (0, Duration::from_millis(105))];
+        let latency = summary(&sent, &answers).unwrap();
+        assert_eq!(
+            (latency.p50, latency.p99),
+            (Duration::from_millis(5), Duration::from_millis(5))
+        );
+        let latency = summary(&sent, &answers[..1]).unwrap();
+        assert_eq!(latency.p50, Duration::from_millis(2));
+        assert!(summary(&sent, &[]).is_err());
+    }
+}
