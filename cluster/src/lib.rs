@@ -22,6 +22,7 @@ mod pod;
 mod selector;
 mod service;
 mod snapshot;
+mod stamps;
 mod store;
 
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
@@ -41,4 +42,5 @@ pub use service::{
     LoadBalancerIngress, Protocol, Service, ServiceAddress, ServicePort, ServiceType, TargetPort,
 };
 pub use snapshot::Cluster;
+pub use stamps::{Grounds, Part, Stamps};
 pub use store::Store;

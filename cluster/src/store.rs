@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Cluster, EndpointSlice, Event, Kind, Object, ObjectKey, Pod, Service};
+use crate::stamps::{Changes, Part};
+use crate::{Cluster, EndpointSlice, Event, Kind, Object, ObjectKey, Pod, Service, Stamps};
 
 /// Holds the current state and applies events to it.
 ///
@@ -15,6 +16,9 @@ pub struct Store {
     cluster: Cluster,
     /// Keys seen in each list that is under way, by kind.
     lists: [Option<HashSet<ObjectKey>>; Kind::ALL.len()],
+    stamps: Arc<Stamps>,
+    /// What has changed since the stamps were last counted.
+    changes: Changes,
 }
 
 impl Store {
@@ -23,9 +27,21 @@ impl Store {
         Self::default()
     }
 
+    /// Returns an empty store that counts these stamps.
+    pub fn with_stamps(stamps: Arc<Stamps>) -> Self {
+        Self { stamps, ..Self::default() }
+    }
+
     /// Returns the current state, to be read as long as one likes.
     pub fn snapshot(&self) -> Arc<Cluster> {
         Arc::new(self.cluster.clone())
+    }
+
+    /// Counts the stamps of what has changed since the last time. To be called when the snapshot with the changes
+    /// has been published.
+    pub fn count_stamps(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        self.stamps.count(&changes, self.cluster.changed_at);
     }
 
     /// Returns the current state in place.
@@ -67,10 +83,12 @@ impl Store {
         if let Some(seen) = &mut self.lists[object.kind() as usize] {
             seen.insert(object.key());
         }
-        let cluster = &mut self.cluster;
+        let (cluster, changes) = (&mut self.cluster, &mut self.changes);
         match object {
             Object::Namespace(new) => {
-                put(&mut cluster.namespaces, new.name.clone(), &new, |_, _| ())
+                put(&mut cluster.namespaces, new.name.clone(), &new, |_, new| {
+                    changes.add(Part::namespace(&new.name));
+                })
             }
             Object::Node(new) => put(&mut cluster.nodes, new.name.clone(), &new, |_, _| ()),
             Object::NetworkPolicy(new) => {
@@ -79,26 +97,32 @@ impl Store {
             Object::Pod(new) => {
                 let index = &mut cluster.pods_by_ip;
                 put(&mut cluster.pods, new.key.clone(), &new, |old, new| {
-                    let ips = |pod: &Pod| pod.ips.to_vec();
-                    reindex(index, old, new, ips);
+                    old.into_iter().chain([&**new]).for_each(|pod| note_pod(changes, pod));
+                    reindex(index, old, new, pod_ips);
                 })
             }
             Object::Service(new) => {
                 let by_cluster_ip = &mut cluster.services_by_cluster_ip;
                 let by_external_ip = &mut cluster.services_by_external_ip;
                 put(&mut cluster.services, new.key.clone(), &new, |old, new| {
+                    old.into_iter()
+                        .chain([&**new])
+                        .for_each(|service| note_service(changes, service));
                     reindex(by_cluster_ip, old, new, cluster_ips);
                     reindex(by_external_ip, old, new, external_ips);
                 })
             }
             Object::ServiceImport(new) => {
-                put(&mut cluster.imports, new.key.clone(), &new, |_, _| ())
+                put(&mut cluster.imports, new.key.clone(), &new, |_, new| {
+                    note_service(changes, new)
+                })
             }
             Object::EndpointSlice(new) => {
                 let by_service = &mut cluster.slices_by_service;
                 let by_import = &mut cluster.slices_by_import;
                 let by_address = &mut cluster.slices_by_address;
                 put(&mut cluster.slices, new.key.clone(), &new, |old, new| {
+                    old.into_iter().chain([&**new]).for_each(|slice| note_slice(changes, slice));
                     reindex(by_service, old, new, service_of);
                     reindex(by_import, old, new, import_of);
                     reindex(by_address, old, new, addresses);
@@ -111,22 +135,31 @@ impl Store {
         if let Some(seen) = &mut self.lists[kind as usize] {
             seen.remove(key);
         }
-        let cluster = &mut self.cluster;
+        let (cluster, changes) = (&mut self.cluster, &mut self.changes);
         match kind {
-            Kind::Namespace => cluster.namespaces.remove(&key.name).is_some(),
+            Kind::Namespace => cluster.namespaces.remove(&key.name).is_some_and(|old| {
+                changes.add(Part::namespace(&old.name));
+                true
+            }),
             Kind::Node => cluster.nodes.remove(&key.name).is_some(),
             Kind::NetworkPolicy => cluster.policies.remove(key).is_some(),
             Kind::Pod => cluster.pods.remove(key).is_some_and(|old| {
-                unindex(&mut cluster.pods_by_ip, &old, |pod: &Pod| pod.ips.to_vec());
+                note_pod(changes, &old);
+                unindex(&mut cluster.pods_by_ip, &old, pod_ips);
                 true
             }),
             Kind::Service => cluster.services.remove(key).is_some_and(|old| {
+                note_service(changes, &old);
                 unindex(&mut cluster.services_by_cluster_ip, &old, cluster_ips);
                 unindex(&mut cluster.services_by_external_ip, &old, external_ips);
                 true
             }),
-            Kind::ServiceImport => cluster.imports.remove(key).is_some(),
+            Kind::ServiceImport => cluster.imports.remove(key).is_some_and(|old| {
+                note_service(changes, &old);
+                true
+            }),
             Kind::EndpointSlice => cluster.slices.remove(key).is_some_and(|old| {
+                note_slice(changes, &old);
                 unindex(&mut cluster.slices_by_service, &old, service_of);
                 unindex(&mut cluster.slices_by_import, &old, import_of);
                 unindex(&mut cluster.slices_by_address, &old, addresses);
@@ -146,6 +179,9 @@ impl Store {
         }
         let first = !self.cluster.synced.contains(kind);
         self.cluster.synced = self.cluster.synced.with(kind);
+        if first {
+            self.changes.add_everything();
+        }
         if !gone.is_empty() || first {
             self.count_change(now);
         }
@@ -216,6 +252,26 @@ where
     for key in keys(old) {
         index.remove(&key, old.key());
     }
+}
+
+fn note_service(changes: &mut Changes, service: &Service) {
+    changes.add(Part::service(&service.key.namespace, &service.key.name));
+    let addresses = service.cluster_ips().iter().copied().chain(service.external_addresses());
+    addresses.for_each(|ip| changes.add(Part::address(ip)));
+}
+
+fn note_slice(changes: &mut Changes, slice: &EndpointSlice) {
+    let services = service_of(slice).into_iter().chain(import_of(slice));
+    services.for_each(|key| changes.add(Part::service(&key.namespace, &key.name)));
+    addresses(slice).into_iter().for_each(|ip| changes.add(Part::address(ip)));
+}
+
+fn note_pod(changes: &mut Changes, pod: &Pod) {
+    pod.ips.iter().for_each(|ip| changes.add(Part::address(*ip)));
+}
+
+fn pod_ips(pod: &Pod) -> Vec<IpAddr> {
+    pod.ips.to_vec()
 }
 
 fn service_of(slice: &EndpointSlice) -> Vec<ObjectKey> {

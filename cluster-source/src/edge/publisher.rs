@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use cluster::{Cluster, Event, KindSet, Store};
+use cluster::{Cluster, Event, KindSet, Stamps, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -24,11 +24,17 @@ pub(super) type Batch = Vec<Event>;
 pub(super) struct Published {
     snapshot: ArcSwap<Cluster>,
     revision: watch::Sender<u64>,
+    stamps: Arc<Stamps>,
 }
 
 impl Published {
     pub(super) fn new() -> Self {
-        Self { snapshot: ArcSwap::default(), revision: watch::Sender::new(0) }
+        let stamps = Arc::default();
+        Self { snapshot: ArcSwap::default(), revision: watch::Sender::new(0), stamps }
+    }
+
+    pub(super) fn stamps(&self) -> &Arc<Stamps> {
+        &self.stamps
     }
 
     pub(super) fn snapshot(&self) -> Arc<Cluster> {
@@ -54,7 +60,7 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(published: Arc<Published>, status: Arc<Status>, timing: Timing) -> Self {
-        let store = Store::new();
+        let store = Store::with_stamps(Arc::clone(published.stamps()));
         Self { store, published, status, timing, listing: KindSet::NONE, pending_since: None }
     }
 
@@ -124,6 +130,7 @@ impl Publisher {
         let snapshot = self.store.snapshot();
         let (revision, synced) = (snapshot.revision(), snapshot.synced());
         self.published.snapshot.store(snapshot);
+        self.store.count_stamps();
         // Only now: who sees a kind synced must find its objects in the snapshot.
         synced.iter().for_each(|kind| self.status.kind(kind).set_synced());
         self.published.revision.send_replace(revision);

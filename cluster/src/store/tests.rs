@@ -198,6 +198,31 @@ fn check(store: &Store, plain: &Plain) {
     }
 }
 
+/// Returns each part that there can be and what there is to be seen of it.
+fn parts_of(cluster: &Cluster) -> Vec<(Part, String)> {
+    let synced = format!("{:?}", cluster.synced());
+    let mut parts = Vec::new();
+    for namespace in NAMES {
+        let seen = format!("{synced} {:?}", cluster.namespace(namespace));
+        parts.push((Part::namespace(namespace), seen));
+        for name in NAMES {
+            let slices =
+                (cluster.slices_of(namespace, name), cluster.slices_of_import(namespace, name));
+            let services = (cluster.service(namespace, name), cluster.import(namespace, name));
+            parts.push((
+                Part::service(namespace, name),
+                format!("{synced} {services:?} {slices:?}"),
+            ));
+        }
+    }
+    for ip in (0..4).map(ip) {
+        let services = (cluster.services_by_cluster_ip(ip), cluster.services_by_external_ip(ip));
+        let others = (cluster.slices_by_address(ip), cluster.pods_by_ip(ip));
+        parts.push((Part::address(ip), format!("{synced} {services:?} {others:?}")));
+    }
+    parts
+}
+
 proptest! {
     #[test]
     fn the_store_agrees_with_the_obvious_model(events in prop::collection::vec(event(), 0..60)) {
@@ -209,6 +234,24 @@ proptest! {
             check(&store, &plain);
             prop_assert_eq!(told, before != *store.cluster(), "apply says whether something changed");
             prop_assert_eq!(told, before.revision() != store.cluster().revision());
+        }
+    }
+
+    #[test]
+    fn what_has_changed_has_other_stamps(events in prop::collection::vec(event(), 1..60)) {
+        let stamps = Arc::new(Stamps::default());
+        let mut store = Store::with_stamps(Arc::clone(&stamps));
+        for chunk in events.chunks(3) {
+            let before = parts_of(&store.snapshot());
+            let grounds: Vec<_> = before.iter().map(|(part, _)| stamps.note([*part; 2])).collect();
+            for event in chunk {
+                store.apply(event.clone(), 1);
+            }
+            let after = parts_of(&store.snapshot());
+            store.count_stamps();
+            for ((before, after), grounds) in before.iter().zip(&after).zip(grounds) {
+                prop_assert!(before == after || !grounds.hold(), "{before:?} is {after:?}");
+            }
         }
     }
 
