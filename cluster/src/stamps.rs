@@ -119,6 +119,13 @@ impl Grounds {
     }
 }
 
+impl PartialEq for Grounds {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stamps, &other.stamps)
+            && (self.parts, self.everything) == (other.parts, other.everything)
+    }
+}
+
 impl Changes {
     pub(crate) fn add(&mut self, part: Part) {
         if self.parts.len() < MOST_CHANGES {

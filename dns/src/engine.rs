@@ -48,6 +48,7 @@ struct Inner {
     blocks: Vec<Block>,
     routers: Vec<(ListenerId, Router)>,
     reads_messages: bool,
+    has_views: bool,
 }
 
 /// A listener, by a number that it keeps as long as the process lives:
@@ -79,7 +80,8 @@ impl Engine {
     pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
         let mut plugins = blocks.iter().flat_map(|block| &block.plugins);
         let reads_messages = plugins.any(|plugin| plugin.reads_messages());
-        Self(Arc::new(Inner { blocks, routers, reads_messages }))
+        let has_views = blocks.iter().any(|block| block.view.is_some());
+        Self(Arc::new(Inner { blocks, routers, reads_messages, has_views }))
     }
 
     /// Returns the server blocks in the order of the Corefile.
@@ -90,6 +92,11 @@ impl Engine {
     /// Says whether a plugin reads the octets of messages.
     pub fn reads_messages(&self) -> bool {
         self.0.reads_messages
+    }
+
+    /// Says whether the same question may belong to different blocks, by something else than its name.
+    pub(crate) fn has_views(&self) -> bool {
+        self.0.has_views
     }
 
     /// Answers a query that came in on a listener.
@@ -103,6 +110,17 @@ impl Engine {
     ) -> Answered<'a> {
         let asked = Asked::of(query);
         let context = Context::new(self, listener, trace, &asked);
+        self.answer_in(query, &context).await
+    }
+
+    /// Answers a query that came in on a listener, as [`Engine::answer`] does, for a reply that is kept if it lasts.
+    pub(crate) async fn answer_to_keep<'a>(
+        &'a self,
+        listener: ListenerId,
+        query: &mut Query,
+    ) -> Answered<'a> {
+        let asked = Asked::of(query);
+        let context = Context::new(self, listener, None, &asked).learning();
         self.answer_in(query, &context).await
     }
 

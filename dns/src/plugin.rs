@@ -71,7 +71,7 @@ pub use plugin_metrics::PluginMetrics;
 pub use setup::{Setup, SetupError, Site};
 
 use crate::engine::{Context, Metadata};
-use crate::{Query, Reply};
+use crate::{Query, Repetition, Reply};
 
 /// A plugin of a server block, configured.
 pub trait Plugin: Send + Sync + Debug {
@@ -94,6 +94,12 @@ pub trait Plugin: Send + Sync + Debug {
     /// Returns what the plugin knows about a query under a label such as `kubernetes/service`.
     fn metadata(&self, _label: &str, _query: &Query) -> Option<String> {
         None
+    }
+
+    /// Says what the plugin has to do when the reply, which it let pass, is sent again to the same question, or gave
+    /// itself. A plugin that says nothing else sees every query.
+    fn repetition(&self, _query: &Query, _reply: &Reply) -> Repetition {
+        Repetition::Never
     }
 
     /// Says whether the plugin reads the octets of the client's message, in [`Sent::question`].

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Record;
 
+use crate::Lasting;
+
 /// The answer to a [`Query`](crate::Query): what of the reply's message does not follow from the question.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reply {
@@ -40,6 +42,8 @@ pub struct Reply {
     /// How the answer came from upstream for this query, as `dnstap` tells it; none of one that was kept or is
     /// shared with a query before.
     pub exchange: Option<Arc<Exchange>>,
+    /// How long the same question gets the same reply; none when every question has to be answered anew.
+    pub lasting: Option<Lasting>,
     /// Why the server failed, for the operator; the `errors` plugin logs it.
     pub error: Option<String>,
     /// The plugin that made the answer; empty when the server itself did.
@@ -132,6 +136,7 @@ impl Reply {
             size_limit: None,
             upstream: None,
             exchange: None,
+            lasting: None,
             error: None,
             plugin: "",
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::Cluster;
+use cluster::{Cluster, Stamps};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -67,6 +67,11 @@ impl Source {
     /// Returns the current snapshot, without a lock.
     pub fn snapshot(&self) -> Arc<Cluster> {
         self.shared.published.snapshot()
+    }
+
+    /// Returns the stamps that are counted up when a snapshot with changes is there.
+    pub fn stamps(&self) -> &Arc<Stamps> {
+        self.shared.published.stamps()
     }
 
     /// Returns a receiver of the revision of the latest snapshot.

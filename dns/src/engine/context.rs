@@ -20,6 +20,7 @@ pub struct Context<'a> {
     depth: u8,
     trace: Option<&'a Trace>,
     asked: &'a Asked,
+    is_learning: bool,
 }
 
 /// A question as it came to the server, whatever plugins make of it, and how far it has come.
@@ -67,7 +68,15 @@ impl<'a> Context<'a> {
         trace: Option<&'a Trace>,
         asked: &'a Asked,
     ) -> Self {
-        Self { engine, listener, place: Place::default(), depth: 0, trace, asked }
+        Self {
+            engine,
+            listener,
+            place: Place::default(),
+            depth: 0,
+            trace,
+            asked,
+            is_learning: false,
+        }
     }
 
     /// Returns the same context for a question that the server asks itself.
@@ -75,7 +84,17 @@ impl<'a> Context<'a> {
     where
         'a: 'b,
     {
-        Context { asked, ..self }
+        Context { asked, is_learning: false, ..self }
+    }
+
+    /// Returns the same context for a question whose reply is kept if it lasts.
+    pub(super) fn learning(self) -> Self {
+        Self { is_learning: true, ..self }
+    }
+
+    /// Says whether the reply is kept if it says how long it lasts.
+    pub fn is_learning(&self) -> bool {
+        self.is_learning
     }
 
     /// Notes that the query, or what was sent on for it, passed the first plugins of its block.
@@ -156,7 +175,15 @@ impl<'a> Context<'a> {
         let asked = Asked::new(self.asked.name.clone(), self.asked.qtype);
         Box::pin(async move {
             let asked = &asked;
-            let context = Context { engine: &engine, listener, place, depth, trace: None, asked };
+            let context = Context {
+                engine: &engine,
+                listener,
+                place,
+                depth,
+                trace: None,
+                asked,
+                is_learning: false,
+            };
             context.rest(query).await
         })
     }

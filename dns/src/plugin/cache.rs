@@ -40,7 +40,7 @@ use self::store::Table;
 use self::worth::{Kind, Worth, ttl_if_not_kept};
 use super::{Handling, Outcome, Plugin, Setup, SetupError, Site};
 use crate::engine::Context;
-use crate::{Protocol, Query, Reply};
+use crate::{Lasting, Protocol, Query, Repetition, Reply};
 
 const NAME: &str = "cache";
 
@@ -115,7 +115,11 @@ impl Cache {
         let ttl = if self.0.config.keep_ttl { entry.ttl() } else { left };
         context
             .note(NAME, || format!("hit: kept for {} s, {left} s of them are left", entry.ttl()));
-        Handling::reply(self.reply(&entry, query, ttl))
+        let mut reply = self.reply(&entry, query, ttl);
+        if self.0.config.prefetch.is_none() && context.is_learning() {
+            reply.lasting = Some(Lasting::Until(entry.counts_down_at(left).into_std()));
+        }
+        Handling::reply(reply)
     }
 
     fn answer_stale<'a>(
@@ -268,7 +272,7 @@ impl Cache {
             return Err("`disable` names its zone");
         }
         let entry = Entry::new(
-            Reply { error: None, upstream: None, plugin: "", ..reply.clone() },
+            Reply { error: None, upstream: None, lasting: None, plugin: "", ..reply.clone() },
             worth,
             Instant::now(),
         );
@@ -320,6 +324,29 @@ impl Plugin for Cache {
         };
         self.0.metrics.hit(found.entry.kind());
         self.answer(found, query, context, now)
+    }
+
+    fn repetition(&self, query: &Query, reply: &Reply) -> Repetition {
+        let Inner { config, metrics, .. } = &*self.0;
+        if !self.serves(&query.lower) {
+            return Repetition::Nothing;
+        }
+        if reply.plugin == NAME {
+            return match Worth::of(query, reply, config) {
+                Some(worth) => Repetition::Count(metrics.repeated_hit(worth.kind)),
+                None => Repetition::Never,
+            };
+        }
+        let keep = match Worth::of(query, reply, config) {
+            Some(worth) if worth.kind == Kind::Success => &config.success,
+            Some(_) => &config.denial,
+            None => return Repetition::Never,
+        };
+        if keep.disabled.iter().any(|zone| zone.zone_of(&query.lower)) {
+            Repetition::Count(Arc::clone(&metrics.repeated_miss))
+        } else {
+            Repetition::Never
+        }
     }
 
     fn reply(&self, query: &Query, reply: &mut Reply, context: &Context<'_>) {

@@ -20,7 +20,7 @@ pub use journal::Journal;
 use super::name_text::NameText;
 use super::{Handling, LineSink, Plugin, mnemonic};
 use crate::engine::Context;
-use crate::{Query, Reply};
+use crate::{Query, Repetition, Reply};
 
 /// Writes why a reply is a failure, each time or consolidated.
 #[derive(Debug)]
@@ -47,6 +47,10 @@ impl Plugin for Errors {
 
     fn query<'a>(&'a self, _: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
         Handling::NEXT
+    }
+
+    fn repetition(&self, _: &Query, reply: &Reply) -> Repetition {
+        if reply.error.is_some() { Repetition::Never } else { Repetition::Nothing }
     }
 
     fn reply(&self, query: &Query, reply: &mut Reply, _: &Context<'_>) {

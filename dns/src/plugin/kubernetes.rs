@@ -6,7 +6,7 @@ mod options;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use cluster::Cluster;
+use cluster::{Cluster, Grounds, Stamps};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName};
 
@@ -14,13 +14,20 @@ pub use config::{ClusterOrigin, KubernetesConfig, TlsFiles};
 
 use super::{Fallthrough, Handling, Outcome, Plugin};
 use crate::engine::Context;
-use crate::kubernetes::{Answer, Chase, Question, Rule, Status, Zone, answer, metadata, nearest};
-use crate::{ExtendedErrorCode, Query, Reply};
+use crate::kubernetes::{
+    Answer, Chase, Question, Rule, Status, Zone, answer, is_of_its_parts, metadata, nearest, parts,
+};
+use crate::{ExtendedErrorCode, Lasting, Query, Repetition, Reply};
 
 /// Gives the state of the cluster: a live source, or a fixed snapshot.
 pub trait ClusterView: Send + Sync + Debug {
     /// Returns the newest snapshot. Must not block.
     fn snapshot(&self) -> Arc<Cluster>;
+
+    /// Returns the stamps that are counted up when snapshots change; none when nothing counts them.
+    fn stamps(&self) -> Option<&Arc<Stamps>> {
+        None
+    }
 }
 
 impl ClusterView for Arc<Cluster> {
@@ -65,13 +72,19 @@ impl Plugin for Kubernetes {
         metadata(&self.view.snapshot(), &self.zone, &query.lower, client, label)
     }
 
+    fn repetition(&self, _: &Query, _: &Reply) -> Repetition {
+        Repetition::Nothing
+    }
+
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
         let Some(apex) = self.zone.matching(&query.lower).filter(|_| query.qclass == DNSClass::IN)
         else {
             return Handling::NEXT;
         };
-        let cluster = self.view.snapshot();
         let question = Question { name: &query.name, lower: &query.lower, qtype: query.qtype };
+        // Before the snapshot: what changes afterwards is then noticed.
+        let grounds = self.grounds(apex, question, context);
+        let cluster = self.view.snapshot();
         let mut answer = answer(&cluster, &self.zone, apex, question);
         self.explain(&cluster, apex, query, &answer, context);
         // A name error behind an alias is an answer about a name of this zone.
@@ -81,7 +94,10 @@ impl Plugin for Kubernetes {
             return Handling::NEXT;
         }
         match answer.chase.take() {
-            None => Handling::reply(reply_of(answer)),
+            None => {
+                let lasting = grounds.filter(|_| is_of_its_parts(&answer)).map(Lasting::While);
+                Handling::reply(Reply { lasting, ..reply_of(answer) })
+            }
             Some(chase) => Handling::Later(Box::pin(async move {
                 Outcome::Reply(self.complete(answer, chase, query, context).await)
             })),
@@ -90,6 +106,17 @@ impl Plugin for Kubernetes {
 }
 
 impl Kubernetes {
+    /// Notes what the answer depends on, if it may be sent again.
+    fn grounds(
+        &self,
+        apex: &LowerName,
+        question: Question<'_>,
+        context: &Context<'_>,
+    ) -> Option<Grounds> {
+        let stamps = self.view.stamps().filter(|_| context.is_learning())?;
+        parts(&self.zone, apex, question).map(|parts| stamps.note(parts))
+    }
+
     /// Looks the end of a chain of aliases up through the server itself.
     async fn complete(
         &self,

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{Handling, Plugin};
 use crate::engine::Context;
-use crate::{Query, Reply};
+use crate::{Query, Repetition, Reply};
 use random::Seeds;
 
 /// Reorders the records of successful answers; never adds, removes or changes one.
@@ -79,6 +79,14 @@ impl Plugin for Loadbalance {
 
     fn query<'a>(&'a self, _: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
         Handling::NEXT
+    }
+
+    fn repetition(&self, _: &Query, reply: &Reply) -> Repetition {
+        match &self.policy {
+            _ if reply.rcode != ResponseCode::NoError => Repetition::Nothing,
+            Policy::RoundRobin if self.prefer.is_empty() => Repetition::Order,
+            Policy::RoundRobin | Policy::Weighted(_) => Repetition::Never,
+        }
     }
 
     fn reply(&self, query: &Query, reply: &mut Reply, context: &Context<'_>) {

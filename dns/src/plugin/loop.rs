@@ -27,7 +27,7 @@ use super::{Handling, Plugin, arguments, directive};
 use crate::corefile::{CorefileError, Directive};
 use crate::engine::Context;
 use crate::reply::ExtendedError;
-use crate::{ExtendedErrorCode, Query, Reply};
+use crate::{ExtendedErrorCode, Query, Repetition, Reply};
 
 const NAME: &str = "loop";
 
@@ -63,6 +63,13 @@ impl Loop {
 impl Plugin for Loop {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn repetition(&self, query: &Query, _: &Reply) -> Repetition {
+        match query.qtype {
+            RecordType::HINFO => Repetition::Never,
+            _ => Repetition::Nothing,
+        }
     }
 
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {

@@ -3,6 +3,7 @@
 mod config;
 mod families;
 mod labels;
+mod repeated;
 mod zone;
 
 pub use config::PrometheusConfig;
@@ -11,8 +12,8 @@ pub use families::{BuildInfo, DnsMetrics};
 use hickory_proto::rr::{LowerName, Name};
 
 use super::{Handling, Plugin, Sent};
-use crate::Query;
 use crate::engine::Context;
+use crate::{Query, Repetition, Reply};
 use zone::ZoneMetrics;
 
 /// The `zone` of what no server block saw. It has no final dot, so it is never a zone.
@@ -65,6 +66,10 @@ impl Plugin for Prometheus {
 
     fn sent(&self, query: &Query, sent: &Sent<'_>) {
         self.zone_of(&query.lower).record(query, sent);
+    }
+
+    fn repetition(&self, query: &Query, reply: &Reply) -> Repetition {
+        Repetition::Count(self.zone_of(&query.lower).repetition(query, reply))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use cluster::{Cluster, Text};
+use cluster::{Cluster, Stamps, Text};
 use cluster_source::{
     Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing, TlsFiles,
 };
@@ -48,6 +48,10 @@ impl SearchPaths for PodSearch {
 impl ClusterView for Live {
     fn snapshot(&self) -> Arc<Cluster> {
         self.0.snapshot()
+    }
+
+    fn stamps(&self) -> Option<&Arc<Stamps>> {
+        Some(self.0.stamps())
     }
 }
 

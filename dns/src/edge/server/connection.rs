@@ -190,7 +190,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         let Some(message) = self.input.next() else { return };
         self.left -= 1;
         let responder = &self.service.responder;
-        match responder.receive(&message, self.arrival) {
+        let mut repeated = Vec::new();
+        match responder.receive(self.service.id, &message, self.arrival, &mut repeated) {
+            Received::Repeated => self.give(Some(repeated)),
             Received::Reply(reply) => self.give(reply),
             Received::Question(question) => {
                 let answer = Arc::clone(responder).answer(self.service.id, question);

@@ -13,8 +13,9 @@ use super::ServerMetrics;
 use super::waiting::Whose;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
-use crate::wire::{self, Arrival, Rejection};
-use crate::{Engine, ExtendedErrorCode, Query, Reply};
+use crate::repeat::{Key, Layout, Lesson, Repeated, Table};
+use crate::wire::{self, Arrival, Encoded, Rejection};
+use crate::{Engine, ExtendedErrorCode, Query, Repetition, Reply};
 
 /// Learns of replies that no server block has seen.
 pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
@@ -24,6 +25,7 @@ pub struct Responder {
     engine: ArcSwap<Engine>,
     metrics: ServerMetrics,
     unserved: UnservedHook,
+    kept: Table,
 }
 
 /// A message that has been read.
@@ -31,6 +33,8 @@ pub struct Responder {
 pub(super) enum Received {
     /// It asks something.
     Question(Question),
+    /// It has the same answer as before.
+    Repeated,
     /// It is answered without being asked about; none when nothing is to be sent.
     Reply(Option<Vec<u8>>),
 }
@@ -41,6 +45,15 @@ pub(super) struct Question {
     /// Its octets, if a plugin reads them.
     message: Vec<u8>,
     start: Instant,
+    keep: Option<Keep>,
+}
+
+/// What a reply is kept under if it lasts.
+struct Keep {
+    key: Key,
+    message: Vec<u8>,
+    /// The age of the table before the reply is made.
+    age: u32,
 }
 
 /// The response code that a defect of the server shows as.
@@ -49,7 +62,7 @@ const SERVER_FAILURE: u8 = 2;
 impl Responder {
     /// Returns a responder; `unserved` learns of queries for names that no block serves.
     pub fn new(engine: Engine, metrics: ServerMetrics, unserved: UnservedHook) -> Self {
-        Self { engine: ArcSwap::from_pointee(engine), metrics, unserved }
+        Self { engine: ArcSwap::from_pointee(engine), metrics, unserved, kept: Table::default() }
     }
 
     /// Returns the engine.
@@ -60,17 +73,38 @@ impl Responder {
     /// Answers questions that come from here on with another engine, and returns the one before, which those
     /// under way keep until they are answered.
     pub fn replace(&self, engine: Engine) -> Arc<Engine> {
-        self.engine.swap(Arc::new(engine))
+        let before = self.engine.swap(Arc::new(engine));
+        // Afterwards: what is kept from here on is of the engine from here on.
+        self.kept.forget();
+        before
     }
 
     pub(super) fn metrics(&self) -> &ServerMetrics {
         &self.metrics
     }
 
-    /// Reads a message. A panic on the way is counted and becomes a SERVFAIL, so that one bad question harms no
-    /// other.
-    pub(super) fn receive(&self, message: &[u8], arrival: Arrival) -> Received {
-        let received = AssertUnwindSafe(|| self.read(message, arrival));
+    /// Reads a message, unless it was answered before and the answer still holds: then `reply` has it, in the place of
+    /// what was there. A panic on the way is counted and becomes a SERVFAIL, so that one bad question harms no other.
+    pub(super) fn receive(
+        &self,
+        listener: ListenerId,
+        message: &[u8],
+        arrival: Arrival,
+        reply: &mut Vec<u8>,
+    ) -> Received {
+        let received = AssertUnwindSafe(|| {
+            let start = Instant::now();
+            let key =
+                Key { listener, protocol: arrival.protocol, is_ipv6: arrival.client.is_ipv6() };
+            let age = self.kept.age();
+            let again = match self.kept.repeat(key, message, start, reply) {
+                Repeated::Reply => return Received::Repeated,
+                Repeated::Again => true,
+                Repeated::New => false,
+            };
+            let keep = again.then(|| Keep { key, message: message.to_vec(), age });
+            self.read(message, arrival, start, keep)
+        });
         std::panic::catch_unwind(received).unwrap_or_else(|_| {
             let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
             Received::Reply(self.panicked(id, arrival.client))
@@ -113,8 +147,13 @@ impl Responder {
         Some(wire::encode(&query, &reply).message)
     }
 
-    fn read(&self, message: &[u8], arrival: Arrival) -> Received {
-        let start = Instant::now();
+    fn read(
+        &self,
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+        keep: Option<Keep>,
+    ) -> Received {
         let query = match wire::parse(message, arrival) {
             Ok(query) => query,
             Err(rejection) => {
@@ -130,7 +169,11 @@ impl Responder {
         }
         let message =
             if self.engine.load().reads_messages() { message.to_vec() } else { Vec::new() };
-        Received::Question(Question { query, message, start })
+        // Options are of one client or of one moment.
+        let has_options =
+            query.edns.as_ref().is_some_and(|edns| !edns.options().as_ref().is_empty());
+        let keep = keep.filter(|_| !has_options);
+        Received::Question(Question { query, message, start, keep })
     }
 
     async fn answer_with_engine(
@@ -138,12 +181,22 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let Question { query: asked, message, start } = question;
+        let Question { query: asked, message, start, keep } = question;
         let mut query = asked.clone();
         // One engine for the whole life of the question.
         let engine = self.engine.load();
-        let answered = engine.answer(listener, &mut query, None).await;
-        self.finish(&asked, &message, &answered, start)
+        let keep = keep.filter(|_| may_keep(&engine));
+        let answered = match &keep {
+            Some(_) => engine.answer_to_keep(listener, &mut query).await,
+            None => engine.answer(listener, &mut query, None).await,
+        };
+        let encoded = self.finish(&asked, &message, &answered, start)?;
+        if let Some(Keep { key, message, age }) = keep
+            && let Some(lesson) = lesson(&asked, &answered, &encoded)
+        {
+            self.kept.learn(key, &message, &encoded.message, age, lesson);
+        }
+        Some(encoded.message)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
@@ -153,7 +206,7 @@ impl Responder {
         question: &[u8],
         answered: &Answered<'_>,
         start: Instant,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Encoded> {
         let encoded = answered.reply.as_ref().map(|reply| wire::encode(asked, reply));
         let sent = Sent {
             reply: answered.reply.as_ref(),
@@ -172,8 +225,32 @@ impl Responder {
             }
             None => (self.unserved)(asked, &sent),
         }
-        encoded.map(|encoded| encoded.message)
+        encoded
     }
+}
+
+/// Says whether replies may be sent again without the engine: no plugin reads every message, no view looks at the
+/// client, and nobody wants to read every decision in the log.
+fn may_keep(engine: &Engine) -> bool {
+    !engine.reads_messages() && !engine.has_views() && !tracing::enabled!(tracing::Level::DEBUG)
+}
+
+/// Returns what to keep of a reply, if it lasts and no plugin has to see the question each time.
+fn lesson(asked: &Query, answered: &Answered<'_>, encoded: &Encoded) -> Option<Lesson> {
+    let reply = answered.reply.as_ref()?;
+    let lasting = reply.lasting.clone().filter(|_| !encoded.truncated)?;
+    let (mut is_ordered, mut counts) = (false, Vec::new());
+    // Those that let the query pass, and the one that answered.
+    for plugin in answered.block?.plugins.get(..=answered.passed)? {
+        match plugin.repetition(asked, reply) {
+            Repetition::Never => return None,
+            Repetition::Nothing => {}
+            Repetition::Order => is_ordered = true,
+            Repetition::Count(count) => counts.push(count),
+        }
+    }
+    let layout = Layout::of(&encoded.message, is_ordered)?;
+    Some(Lesson { lasting, layout, counts: counts.into() })
 }
 
 fn reason(rejection: Rejection) -> &'static str {

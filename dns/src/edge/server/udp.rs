@@ -36,6 +36,7 @@ pub(super) async fn serve(
     mut reading: Reading,
 ) {
     let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut repeated = Vec::new();
     let mut waiting = JoinSet::new();
     loop {
         let received = tokio::select! {
@@ -46,7 +47,7 @@ pub(super) async fn serve(
         match received {
             Ok(datagram) => {
                 let message = &buffer[..datagram.length];
-                handle(&socket, datagram, message, &service, &mut waiting).await;
+                handle(&socket, datagram, message, &service, &mut waiting, &mut repeated).await;
             }
             // An ICMP error for an earlier reply, or no memory for a moment: neither ends the service.
             Err(error) => {
@@ -59,7 +60,7 @@ pub(super) async fn serve(
     for _ in 0..MOST_QUEUED {
         let Ok(datagram) = socket.receive_queued(&mut buffer) else { break };
         let message = &buffer[..datagram.length];
-        handle(&socket, datagram, message, &service, &mut waiting).await;
+        handle(&socket, datagram, message, &service, &mut waiting, &mut repeated).await;
     }
     drop(reading);
     while waiting.join_next().await.is_some() {}
@@ -72,6 +73,7 @@ async fn handle(
     message: &[u8],
     service: &Arc<Service>,
     waiting: &mut JoinSet<()>,
+    repeated: &mut Vec<u8>,
 ) {
     let start = Instant::now();
     let arrival = Arrival {
@@ -83,13 +85,14 @@ async fn handle(
     if datagram.dropped > 0 {
         responder.metrics().udp_dropped.inc_by(datagram.dropped.into());
     }
-    let question = match responder.receive(message, arrival) {
-        Received::Reply(reply) => return send(socket, &datagram, reply).await,
+    let question = match responder.receive(service.id, message, arrival, repeated) {
+        Received::Repeated => return send(socket, &datagram, repeated).await,
+        Received::Reply(reply) => return send_any(socket, &datagram, reply).await,
         Received::Question(question) => question,
     };
     let mut answering: Answering = Box::pin(Arc::clone(responder).answer(service.id, question));
     match futures_util::poll!(answering.as_mut()) {
-        Poll::Ready(reply) => send(socket, &datagram, reply).await,
+        Poll::Ready(reply) => send_any(socket, &datagram, reply).await,
         Poll::Pending => {
             let whose = responder.whose(service.id, message, arrival);
             match service.waiting.enter(whose) {
@@ -100,7 +103,7 @@ async fn handle(
                 }
                 None => {
                     responder.metrics().refused.with_label_values(&["udp_waiting"]).inc();
-                    send(socket, &datagram, responder.overloaded(message, arrival)).await;
+                    send_any(socket, &datagram, responder.overloaded(message, arrival)).await;
                 }
             }
         }
@@ -117,13 +120,18 @@ async fn wait(
     place: WaitingPlace,
 ) {
     let reply = answering.await;
-    send(&socket, &datagram, reply).await;
+    send_any(&socket, &datagram, reply).await;
     drop(place);
 }
 
-async fn send(socket: &DatagramSocket, datagram: &Datagram, reply: Option<Vec<u8>>) {
-    let Some(message) = reply else { return };
-    if let Err(error) = socket.reply(datagram, &message).await {
+async fn send_any(socket: &DatagramSocket, datagram: &Datagram, reply: Option<Vec<u8>>) {
+    if let Some(message) = reply {
+        send(socket, datagram, &message).await;
+    }
+}
+
+async fn send(socket: &DatagramSocket, datagram: &Datagram, message: &[u8]) {
+    if let Err(error) = socket.reply(datagram, message).await {
         // The client is out of reach, or the question came from a forged address.
         tracing::debug!(client = %datagram.from, %error, "a reply over UDP could not be sent");
     }

@@ -63,6 +63,12 @@ impl Entry {
         u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).ok()
     }
 
+    /// Returns when the TTL that is left counts down by one.
+    pub(super) fn counts_down_at(&self, left: u32) -> Instant {
+        let spent = self.worth.ttl.saturating_sub(left) + 1;
+        self.stored + Duration::from_secs(spent.into())
+    }
+
     /// Returns how long ago the answer expired.
     pub(super) fn expired_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.stored + Duration::from_secs(self.worth.ttl.into()))

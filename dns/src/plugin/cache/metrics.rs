@@ -1,11 +1,14 @@
 //! What caches count, under CoreDNS's names.
 
+use std::sync::Arc;
+
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::Store;
 use super::worth::Kind;
 use crate::plugin::Site;
 use crate::plugin::plugin_metrics::Families;
+use crate::{Again, Count};
 use hickory_proto::rr::LowerName;
 
 const OF_CACHE: [&str; 3] = ["server", "zones", "view"];
@@ -33,8 +36,36 @@ pub(super) struct CacheMetrics {
     pub(super) prefetches: IntCounter,
     pub(super) drops: IntCounter,
     pub(super) served_stale: IntCounter,
+    /// Counts a miss of an answer that is not kept here.
+    pub(super) repeated_miss: Arc<dyn Count>,
     success: OfType,
     denial: OfType,
+}
+
+#[derive(Debug)]
+struct RepeatedMiss {
+    requests: IntCounter,
+    misses: IntCounter,
+}
+
+impl Count for RepeatedMiss {
+    fn count(&self, _: Again) {
+        self.requests.inc();
+        self.misses.inc();
+    }
+}
+
+#[derive(Debug)]
+struct RepeatedHit {
+    requests: IntCounter,
+    hits: IntCounter,
+}
+
+impl Count for RepeatedHit {
+    fn count(&self, _: Again) {
+        self.requests.inc();
+        self.hits.inc();
+    }
 }
 
 #[derive(Debug)]
@@ -43,6 +74,7 @@ struct OfType {
     octets: IntGauge,
     hits: IntCounter,
     evictions: IntCounter,
+    repeated: Arc<dyn Count>,
 }
 
 impl CacheFamilies {
@@ -94,20 +126,31 @@ impl CacheMetrics {
         let zones: Vec<String> = zones.iter().map(ToString::to_string).collect();
         let zones = zones.join(",");
         let of_cache = [site.server, &zones, site.view];
-        let of_type = |kind| OfType::new(families, [site.server, kind, &zones, site.view]);
+        let requests = families.requests.with_label_values(&of_cache);
+        let misses = families.misses.with_label_values(&of_cache);
+        let of_type =
+            |kind| OfType::new(families, &requests, [site.server, kind, &zones, site.view]);
+        let (success, denial) = (of_type("success"), of_type("denial"));
+        let repeated_miss = RepeatedMiss { requests: requests.clone(), misses: misses.clone() };
         Self {
-            requests: families.requests.with_label_values(&of_cache),
-            misses: families.misses.with_label_values(&of_cache),
+            requests,
+            misses,
+            repeated_miss: Arc::new(repeated_miss),
             prefetches: families.prefetches.with_label_values(&of_cache),
             drops: families.drops.with_label_values(&of_cache),
             served_stale: families.served_stale.with_label_values(&of_cache),
-            success: of_type("success"),
-            denial: of_type("denial"),
+            success,
+            denial,
         }
     }
 
     pub(super) fn hit(&self, kind: Kind) {
         self.of(kind).hits.inc();
+    }
+
+    /// Returns what counts an answer of this kind that is given again.
+    pub(super) fn repeated_hit(&self, kind: Kind) -> Arc<dyn Count> {
+        Arc::clone(&self.of(kind).repeated)
     }
 
     pub(super) fn stored(&self, kind: Kind, evicted: u64, store: &Store) {
@@ -127,11 +170,14 @@ impl CacheMetrics {
 }
 
 impl OfType {
-    fn new(families: &CacheFamilies, labels: [&str; 4]) -> Self {
+    fn new(families: &CacheFamilies, requests: &IntCounter, labels: [&str; 4]) -> Self {
+        let hits = families.hits.with_label_values(&labels);
+        let repeated = RepeatedHit { requests: requests.clone(), hits: hits.clone() };
         Self {
             entries: families.entries.with_label_values(&labels),
             octets: families.octets.with_label_values(&labels),
-            hits: families.hits.with_label_values(&labels),
+            hits,
+            repeated: Arc::new(repeated),
             evictions: families.evictions.with_label_values(&labels),
         }
     }

@@ -1,7 +1,8 @@
 //! The metrics of one zone of one listener.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
@@ -9,9 +10,10 @@ use prometheus::{Histogram, IntCounter};
 
 use super::families::DnsMetrics;
 use super::labels::{PROTOCOLS, REQUEST_KINDS, RequestKind, protocol_number};
+use super::repeated::Series;
 use crate::plugin::Sent;
 use crate::plugin::arguments::rcode_name;
-use crate::{Protocol, Query};
+use crate::{Count, Protocol, Query, Reply};
 
 /// Keeps the series of a zone at hand: to look one up by its labels costs a lock and a hash, per query and family.
 ///
@@ -26,6 +28,8 @@ pub(super) struct ZoneMetrics {
     response_sizes: [OnceLock<Histogram>; PROTOCOLS],
     duration: OnceLock<Histogram>,
     dnssec_ok: OnceLock<IntCounter>,
+    /// By the kind of request, the DO bit, the response code and the plugin.
+    repeated: Mutex<HashMap<(usize, bool, ResponseCode, &'static str), Arc<dyn Count>>>,
 }
 
 impl ZoneMetrics {
@@ -40,6 +44,32 @@ impl ZoneMetrics {
             response_sizes: [const { OnceLock::new() }; PROTOCOLS],
             duration: OnceLock::new(),
             dnssec_ok: OnceLock::new(),
+            repeated: Mutex::default(),
+        }
+    }
+
+    /// Returns what counts a reply that is sent again; replies with the same labels share it.
+    pub(super) fn repetition(&self, query: &Query, reply: &Reply) -> Arc<dyn Count> {
+        let kind = RequestKind::of(query);
+        let key = (kind.number(), query.dnssec_ok(), reply.rcode, reply.plugin);
+        let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+        let series =
+            repeated.entry(key).or_insert_with(|| Arc::new(self.series(query, kind, reply)));
+        Arc::clone(series)
+    }
+
+    fn series(&self, query: &Query, kind: RequestKind, reply: &Reply) -> Series {
+        let (of_zone, of_protocol) = (self.of_zone(), self.of_protocol(query.protocol));
+        let [server, zone, view] = of_zone;
+        let labels = [server, zone, view, rcode_name(reply.rcode), reply.plugin];
+        let dnssec_ok = || self.metrics.dnssec_ok_requests.with_label_values(&of_zone);
+        Series {
+            requests: self.new_requests(kind),
+            request_sizes: self.metrics.request_size.with_label_values(&of_protocol),
+            duration: self.metrics.request_duration.with_label_values(&of_zone),
+            dnssec_ok: query.dnssec_ok().then(dnssec_ok),
+            responses: self.metrics.responses.with_label_values(&labels),
+            response_sizes: self.metrics.response_size.with_label_values(&of_protocol),
         }
     }
 
@@ -94,7 +124,7 @@ impl ZoneMetrics {
 }
 
 /// A message has at most 65535 octets.
-fn octets(size: usize) -> f64 {
+pub(super) fn octets(size: usize) -> f64 {
     f64::from(u32::try_from(size).unwrap_or(u32::MAX))
 }
 

@@ -1,0 +1,31 @@
+//! Counts replies that are sent again.
+
+use prometheus::{Histogram, IntCounter};
+
+use super::zone::octets;
+use crate::{Again, Count};
+
+/// The series of one kind of request with one kind of response.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) requests: IntCounter,
+    pub(super) request_sizes: Histogram,
+    pub(super) duration: Histogram,
+    /// Of clients that ask for DNSSEC records.
+    pub(super) dnssec_ok: Option<IntCounter>,
+    pub(super) responses: IntCounter,
+    pub(super) response_sizes: Histogram,
+}
+
+impl Count for Series {
+    fn count(&self, again: Again) {
+        self.requests.inc();
+        self.request_sizes.observe(octets(again.question));
+        self.duration.observe(again.elapsed.as_secs_f64());
+        if let Some(requests) = &self.dnssec_ok {
+            requests.inc();
+        }
+        self.responses.inc();
+        self.response_sizes.observe(octets(again.reply));
+    }
+}

@@ -1,0 +1,83 @@
+//! Replies that are the same for the same question, and may be sent again without asking the plugins.
+//!
+//! Clients of a cluster ask the same few questions over and over. A reply that follows from the question and from a few
+//! objects of the cluster alone is kept as octets under the octets of its question, and sent again with another id
+//! while those objects stay as they are:
+//!
+//! ```text
+//! message ─▶ Table: the same octets? grounds hold? ─▶ id, serial, order of addresses ─▶ reply
+//!               ▼ no
+//!            plugins ─▶ reply: says how long it lasts; each plugin says what a repetition has to do for it
+//! ```
+//!
+//! What a plugin has to see itself is never repeated, and nothing is the default. So the answers are the same with and
+//! without this, which a property test holds; only the time differs.
+
+mod layout;
+mod table;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cluster::Grounds;
+
+pub(crate) use layout::Layout;
+pub(crate) use table::{Key, Lesson, Repeated, Table};
+
+/// How long the same question gets the same reply.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Lasting {
+    /// As long as nothing changes in these parts of the cluster. The serial of an SOA record in it follows the whole
+    /// cluster.
+    While(Grounds),
+    /// Until then.
+    Until(Instant),
+}
+
+/// What a plugin that a query passed has to do when its reply is sent again.
+#[derive(Clone, Debug)]
+pub enum Repetition {
+    /// To see the query: it must not be repeated.
+    Never,
+    /// Nothing.
+    Nothing,
+    /// To vary the order of the addresses.
+    Order,
+    /// To count it.
+    Count(Arc<dyn Count>),
+}
+
+/// Counts repetitions of a reply.
+pub trait Count: Send + Sync + Debug {
+    /// Counts one.
+    fn count(&self, again: Again);
+}
+
+/// A reply that was sent again.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// The size of the question's message in octets.
+    pub question: usize,
+    /// The size of the reply's message in octets.
+    pub reply: usize,
+    /// From the arrival of the question until the reply was ready to be sent.
+    pub elapsed: Duration,
+}
+
+impl Lasting {
+    /// Says whether the reply is as good as new.
+    fn holds(&self, now: Instant) -> bool {
+        match self {
+            Self::While(grounds) => grounds.hold(),
+            Self::Until(end) => now < *end,
+        }
+    }
+
+    /// Returns the serial that SOA records have by now, if it is not the one that they had.
+    fn serial(&self) -> Option<u32> {
+        let Self::While(grounds) = self else { return None };
+        // Serials count modulo 2^32 (RFC 1982).
+        u32::try_from(grounds.changed_at() & u64::from(u32::MAX)).ok()
+    }
+}

@@ -1,0 +1,275 @@
+//! The kept replies.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::{Again, Count, Lasting, Layout};
+use crate::Protocol;
+use crate::engine::ListenerId;
+
+/// Parts of the table that are locked one by one.
+const SHARDS: usize = 64;
+
+/// Sets of a shard; a reply may stand in one set alone.
+const SETS: usize = 256;
+
+/// Replies of a set. When all places are taken, one of them makes room.
+const WAYS: usize = 4;
+
+/// The most octets of a question and a reply that are kept.
+const MOST_OCTETS: usize = 1024;
+
+/// More addresses than fit into a reply that is kept.
+const MOST_ORDERED: usize = MOST_OCTETS / 16;
+
+/// Bits that remember which questions were asked before; see [`Shard::is_known`].
+const MEMORY: usize = 1 << 13;
+
+/// Bits that may be set before all are forgotten.
+const MOST_REMEMBERED: usize = MEMORY / 4;
+
+/// Kept replies, under the octets of their questions without the id.
+///
+/// Bounded by its places and by [`MOST_OCTETS`]. A question is kept when it comes a second time, so that names that are
+/// asked once, by chance or by an attacker, put nothing out.
+#[derive(Debug)]
+pub(crate) struct Table {
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+    /// Counts up when every reply is to be forgotten.
+    age: AtomicU32,
+}
+
+/// What of a question does not stand in its octets, and matters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Key {
+    pub(crate) listener: ListenerId,
+    pub(crate) protocol: Protocol,
+    /// Metrics tell the families apart.
+    pub(crate) is_ipv6: bool,
+}
+
+/// What to keep of a reply.
+#[derive(Debug)]
+pub(crate) struct Lesson {
+    pub(crate) lasting: Lasting,
+    pub(crate) layout: Layout,
+    pub(crate) counts: Box<[Arc<dyn Count>]>,
+}
+
+/// What the table knows of a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Repeated {
+    /// The reply has been written.
+    Reply,
+    /// It has been asked before; the reply is worth keeping.
+    Again,
+    /// It is new.
+    New,
+}
+
+#[derive(Debug)]
+struct Shard {
+    places: Box<[Option<Box<Entry>>]>,
+    memory: Box<[u64]>,
+    remembered: usize,
+    random: Random,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    age: u32,
+    /// The question without its id, then the reply.
+    octets: Box<[u8]>,
+    question: u16,
+    lesson: Lesson,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect();
+        Self { hasher: RandomState::new(), shards, age: AtomicU32::new(0) }
+    }
+}
+
+impl Table {
+    /// Writes the reply to a message into `reply`, in place of what is there, if the message was answered before
+    /// and the answer holds.
+    pub(crate) fn repeat(
+        &self,
+        key: Key,
+        message: &[u8],
+        start: Instant,
+        reply: &mut Vec<u8>,
+    ) -> Repeated {
+        let Some((id, question)) = split(message) else { return Repeated::New };
+        let hash = self.hasher.hash_one((key, question));
+        let mut shard = self.shard(hash);
+        let shard = &mut *shard;
+        let age = self.age.load(Ordering::Acquire);
+        for place in set_of(hash) {
+            let Some(entry) = shard.places.get(place).and_then(Option::as_deref) else { continue };
+            if !entry.is_for(key, question) {
+                continue;
+            }
+            if entry.age != age || !entry.lesson.lasting.holds(start) {
+                return Repeated::Again;
+            }
+            entry.write(id, &mut shard.random, reply);
+            let again =
+                Again { question: message.len(), reply: reply.len(), elapsed: start.elapsed() };
+            entry.lesson.counts.iter().for_each(|count| count.count(again));
+            return Repeated::Reply;
+        }
+        if shard.is_known(hash) { Repeated::Again } else { Repeated::New }
+    }
+
+    /// Keeps a reply.
+    pub(crate) fn learn(&self, key: Key, message: &[u8], reply: &[u8], age: u32, lesson: Lesson) {
+        let Some((_, question)) = split(message) else { return };
+        let Ok(length) = u16::try_from(question.len()) else { return };
+        if question.len() + reply.len() > MOST_OCTETS {
+            return;
+        }
+        let hash = self.hasher.hash_one((key, question));
+        let octets = [question, reply].concat().into_boxed_slice();
+        let entry = Entry { key, age, octets, question: length, lesson };
+        self.shard(hash).put(hash, entry);
+    }
+
+    /// Returns the age of the table, to be read before the answer is made that is kept.
+    pub(crate) fn age(&self) -> u32 {
+        self.age.load(Ordering::Acquire)
+    }
+
+    /// Forgets every reply: the plugins are others.
+    pub(crate) fn forget(&self) {
+        self.age.fetch_add(1, Ordering::Release);
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        let at = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
+        // A panic between two statements that matter is impossible; what is there is whole.
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the id of a message, and what follows it.
+fn split(message: &[u8]) -> Option<([u8; 2], &[u8])> {
+    message.split_first_chunk::<2>().map(|(id, question)| (*id, question))
+}
+
+/// Returns the places where a reply may stand.
+fn set_of(hash: u64) -> Range<usize> {
+    let set = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) % SETS;
+    set * WAYS..(set + 1) * WAYS
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        let places = (0..SETS * WAYS).map(|_| None).collect();
+        Self {
+            places,
+            memory: vec![0; MEMORY / 64].into(),
+            remembered: 0,
+            random: Random(0x9e37_79b9),
+        }
+    }
+}
+
+impl Shard {
+    /// Says whether a question was asked lately, and remembers it.
+    fn is_known(&mut self, hash: u64) -> bool {
+        let bit = usize::try_from(hash >> 40).unwrap_or(0) % MEMORY;
+        let (word, mask) = (bit / 64, 1 << (bit % 64));
+        if self.memory[word] & mask != 0 {
+            return true;
+        }
+        if self.remembered >= MOST_REMEMBERED {
+            self.memory.fill(0);
+            self.remembered = 0;
+        }
+        self.memory[word] |= mask;
+        self.remembered += 1;
+        false
+    }
+
+    /// Puts an entry in the place of one for the same question, of none, or of one at random.
+    fn put(&mut self, hash: u64, entry: Entry) {
+        let mut set = set_of(hash);
+        let question = entry.question();
+        let same = |place: &usize| {
+            self.places[*place].as_deref().is_some_and(|old| old.is_for(entry.key, question))
+        };
+        let at =
+            set.clone().find(same).or_else(|| set.clone().find(|at| self.places[*at].is_none()));
+        let at = match at {
+            Some(at) => at,
+            None => set.nth(self.random.below(WAYS)).unwrap_or(0),
+        };
+        self.places[at] = Some(Box::new(entry));
+    }
+}
+
+impl Entry {
+    fn question(&self) -> &[u8] {
+        &self.octets[..usize::from(self.question)]
+    }
+
+    fn is_for(&self, key: Key, question: &[u8]) -> bool {
+        self.key == key && self.question() == question
+    }
+
+    fn write(&self, id: [u8; 2], random: &mut Random, reply: &mut Vec<u8>) {
+        let kept = &self.octets[usize::from(self.question)..];
+        reply.clear();
+        reply.extend_from_slice(kept);
+        reply[..2].copy_from_slice(&id);
+        let Lesson { lasting, layout, .. } = &self.lesson;
+        if let Some(serial) = lasting.serial() {
+            for at in &layout.serials {
+                let at = usize::from(*at);
+                reply[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+            }
+        }
+        for addresses in &layout.addresses {
+            order(kept, addresses, random, reply);
+        }
+    }
+}
+
+/// Writes records that stand next to each other in a random order.
+fn order(kept: &[u8], records: &[Range<u16>], random: &mut Random, reply: &mut [u8]) {
+    let Some(first) = records.first() else { return };
+    let mut order: [u8; MOST_ORDERED] = std::array::from_fn(|at| u8::try_from(at).unwrap_or(0));
+    let order = &mut order[..records.len().min(MOST_ORDERED)];
+    for at in (1..order.len()).rev() {
+        order.swap(at, random.below(at + 1));
+    }
+    let mut at = usize::from(first.start);
+    for record in order.iter().filter_map(|number| records.get(usize::from(*number))) {
+        let octets = &kept[usize::from(record.start)..usize::from(record.end)];
+        reply[at..at + octets.len()].copy_from_slice(octets);
+        at += octets.len();
+    }
+}
+
+/// Marsaglia's xorshift: no secret depends on the order of addresses.
+#[derive(Debug)]
+struct Random(u32);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        usize::try_from(self.0).unwrap_or(0) % bound.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;
