@@ -50,6 +50,7 @@ pub mod root;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod setup;
+pub mod stream_limits;
 mod target_name;
 pub mod template;
 #[cfg(test)]

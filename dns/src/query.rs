@@ -43,6 +43,14 @@ pub enum Protocol {
     Udp,
     /// A message with a length prefix on a connection (RFC 1035 §4.2.2, RFC 7766).
     Tcp,
+    /// The same over TLS (RFC 7858).
+    Tls,
+    /// A request of HTTP/1.1 or HTTP/2 (RFC 8484).
+    Https,
+    /// A stream of a QUIC connection (RFC 9250).
+    Quic,
+    /// A request of HTTP/3 (RFC 8484, RFC 9114).
+    Https3,
 }
 
 /// The largest reply without EDNS over UDP, in octets (RFC 1035 §4.2.1).
@@ -55,14 +63,14 @@ impl Query {
     /// Returns the number of octets that a reply may have.
     ///
     /// Over UDP what the client advertises, at least 512 (RFC 6891 §6.2.3) and at most what a datagram holds;
-    /// over TCP 65535.
+    /// over everything else 65535.
     pub fn max_reply_size(&self) -> u16 {
         match self.protocol {
             Protocol::Udp => {
                 let edns = self.edns.as_ref();
                 edns.map_or(MIN_PAYLOAD, |edns| edns.max_payload().clamp(MIN_PAYLOAD, MAX_DATAGRAM))
             }
-            Protocol::Tcp => u16::MAX,
+            _ => u16::MAX,
         }
     }
 
@@ -80,11 +88,19 @@ impl Query {
 }
 
 impl Protocol {
-    /// Returns the name as logs and metrics spell it.
+    /// Returns the name as CoreDNS's logs and metrics spell it: `udp` or `tcp`, whichever carries the octets.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
+            Self::Udp | Self::Quic | Self::Https3 => "udp",
+            Self::Tcp | Self::Tls | Self::Https => "tcp",
+        }
+    }
+
+    /// Says whether nobody on the way can read along.
+    pub const fn is_encrypted(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp => false,
+            Self::Tls | Self::Https | Self::Quic | Self::Https3 => true,
         }
     }
 }

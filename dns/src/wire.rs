@@ -4,10 +4,13 @@
 //! refuses what no resolver sends, and writes a reply that fits in one pass.
 
 mod encode;
+mod lifetime;
 mod names;
+mod padding;
 mod parse;
 
 pub use encode::{Encoded, encode, encode_rejection};
+pub use lifetime::lifetime;
 pub use parse::{Arrival, Rejection, parse};
 
 /// Length of the message header in octets (RFC 1035 §4.1.1).

@@ -43,6 +43,7 @@ use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
 use crate::plugin::rewrite::RewriteConfig;
 use crate::plugin::root::Root;
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::template::TemplateConfig;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
@@ -69,6 +70,8 @@ pub struct BlockConfig {
     pub multisocket: Option<MultisocketConfig>,
     /// `timeouts`.
     pub timeouts: TimeoutsConfig,
+    /// `https`, `https3` and `quic`, by their name.
+    pub stream_limits: BTreeMap<&'static str, StreamLimits>,
     /// `tls`.
     pub tls: Option<TlsConfig>,
     /// `health`.
@@ -137,6 +140,7 @@ impl BlockConfig {
             bind: None,
             multisocket: None,
             timeouts: TimeoutsConfig::default(),
+            stream_limits: BTreeMap::new(),
             tls: None,
             health: None,
             ready: None,
@@ -158,10 +162,13 @@ impl BlockConfig {
                 "k8s_external reads the cluster of the plugin kubernetes in the same server block; add one",
             ));
         }
-        if errors.is_empty() && config.tls.is_none() && config.is_encrypted() {
-            let text = "DoT requires TLS to be configured, see the tls plugin; add 'tls CERT KEY'";
+        if errors.is_empty() && config.tls.is_none() && config.encrypted().is_some() {
+            let text = format!(
+                "{} requires TLS to be configured, see the tls plugin; add 'tls CERT KEY'",
+                config.encrypted().unwrap_or_default()
+            );
             let position = block.position.clone();
-            errors.push(CorefileError::Syntax { position, text: text.into() });
+            errors.push(CorefileError::Syntax { position, text });
         }
         if errors.is_empty() {
             keep(&mut errors, config.check_autopath());
@@ -210,6 +217,12 @@ impl BlockConfig {
             }
             "timeouts" => {
                 self.timeouts = TimeoutsConfig::parse(directives)?;
+                return Ok(());
+            }
+            "https" | "https3" | "quic" => {
+                let name = registry::PLUGINS.iter().find(|(plugin, _)| *plugin == name);
+                let limits = StreamLimits::parse(directives)?;
+                self.stream_limits.extend(name.map(|(name, _)| (*name, limits)));
                 return Ok(());
             }
             "tls" => {
@@ -302,8 +315,15 @@ impl BlockConfig {
 }
 
 impl BlockConfig {
-    fn is_encrypted(&self) -> bool {
-        self.keys.iter().any(|key| key.transport == Transport::Tls)
+    /// Returns the first transport of its keys that is none without a certificate. HTTPS is plain HTTP then, as
+    /// with CoreDNS: something in front of it speaks TLS.
+    fn encrypted(&self) -> Option<&'static str> {
+        self.keys.iter().find_map(|key| match key.transport {
+            Transport::Tls => Some("DoT"),
+            Transport::Quic => Some("DoQ"),
+            Transport::Https3 => Some("DoH3"),
+            Transport::Dns | Transport::Https | Transport::Grpc => None,
+        })
     }
 
     /// Checks that an `autopath @kubernetes` knows the pods.
@@ -338,10 +358,9 @@ fn keys_of(tokens: &[Token], default_port: u16) -> Result<Vec<ZoneKey>, Corefile
     for token in tokens {
         let expanded = zone_keys(&token.text, default_port);
         let expanded = expanded.map_err(|error| token.error(error.to_string()))?;
-        let served = |key: &&ZoneKey| matches!(key.transport, Transport::Dns | Transport::Tls);
-        if let Some(key) = expanded.iter().find(|key| !served(key)) {
-            let scheme = key.transport.scheme();
-            let text = format!("{scheme}:// is not available yet; use dns:// or tls://");
+        if expanded.iter().any(|key| key.transport == Transport::Grpc) {
+            let text =
+                "grpc:// is not available; use dns://, tls://, https://, https3:// or quic://";
             return Err(token.error(text));
         }
         keys.extend(expanded);

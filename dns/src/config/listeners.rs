@@ -7,6 +7,7 @@ use hickory_proto::rr::LowerName;
 
 use super::BlockConfig;
 use crate::corefile::{CorefileError, Transport, ZoneKey};
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
 
@@ -23,6 +24,8 @@ pub struct ListenerConfig {
     pub sockets: Sockets,
     /// What the blocks say with `timeouts`, the last of them first.
     pub timeouts: TimeoutsConfig,
+    /// What the first block says that has `https`, `https3` or `quic`, whichever is the transport's.
+    pub stream_limits: StreamLimits,
     /// The certificate of an encrypted listener.
     pub tls: Option<TlsConfig>,
     /// Each zone with the index of its block.
@@ -148,7 +151,10 @@ impl ListenerConfig {
                 transport.scheme()
             )));
         }
-        Ok(Self { transport, host, port, sockets, timeouts, tls, zones })
+        let plugin = StreamLimits::plugin_of(transport);
+        let limits = served().find_map(|block| block.stream_limits.get(plugin?)).copied();
+        let stream_limits = limits.unwrap_or_default();
+        Ok(Self { transport, host, port, sockets, timeouts, stream_limits, tls, zones })
     }
 }
 

@@ -69,13 +69,13 @@ fn plugins_stand_in_their_own_order() {
 #[test]
 fn every_mistake_of_a_corefile_is_found_at_once() {
     let text = "example.org {\nrewrite name a\nfrobnicate\nkuberntes\n}\n\
-                quic://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
+                grpc://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
     let errors = config(text).unwrap_err();
     let expected = [
         (2, "what the name becomes is missing"),
         (3, "Unknown directive 'frobnicate'"),
         (4, "did you mean 'kubernetes'?"),
-        (6, "quic:// is not available yet; use dns:// or tls://"),
+        (6, "grpc:// is not available; use dns://"),
         (8, "maybe"),
         (10, "the plugin 'nomad' is not part of Portolan; use `forward`"),
     ];

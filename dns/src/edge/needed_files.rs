@@ -11,7 +11,9 @@ use hickory_proto::rr::LowerName;
 use super::http::WebFile;
 use super::server::Tls;
 use super::weight_file::weight_file;
-use crate::corefile::{Corefile, CorefileError, Directive, ServerBlock, Token, Warning, zone_keys};
+use crate::corefile::{
+    Corefile, CorefileError, Directive, ServerBlock, Token, Transport, Warning, zone_keys,
+};
 use crate::plugin::file::{FileConfig, ZoneFileConfig};
 use crate::plugin::hosts::HostsConfig;
 use crate::plugin::kubernetes::{ClusterOrigin, KubernetesConfig};
@@ -144,7 +146,7 @@ impl FileReport {
         let Ok(Some(mut config)) = TlsConfig::parse(&[directive]) else { return };
         // It would be made.
         config.keylog = None;
-        if let Err(error) = Tls::load(&config) {
+        if let Err(error) = Tls::load(&config, Transport::Tls) {
             self.refuse(&directive.name, error);
         }
     }

@@ -31,11 +31,15 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod asker;
 mod certificate;
 mod connection;
 mod connections;
 mod datagram;
+mod doh;
+mod exchanges;
 mod frames;
+mod https;
 mod key_log;
 mod listener;
 mod metrics;
@@ -48,6 +52,7 @@ mod tests;
 mod tls;
 mod udp;
 mod waiting;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;

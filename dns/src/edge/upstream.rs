@@ -130,7 +130,7 @@ impl Upstream {
     pub(crate) fn carriage(&self, protocol: Protocol) -> Carriage {
         match (&self.channel, protocol) {
             (Channel::Plain, Protocol::Udp) => Carriage::Udp,
-            (Channel::Plain, Protocol::Tcp) => Carriage::Tcp,
+            (Channel::Plain, _) => Carriage::Tcp,
             (Channel::Tls(_), _) => Carriage::Tls,
             (Channel::Https(_), _) => Carriage::Https,
         }

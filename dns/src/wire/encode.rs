@@ -5,7 +5,7 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::names::{Compression, write_uncompressed};
 use super::parse::Rejection;
-use super::{HEADER, TYPE_OPT, flags};
+use super::{HEADER, TYPE_OPT, flags, padding};
 use crate::{ExtendedError, MIN_PAYLOAD, Protocol, Query, Reply};
 
 /// A reply as it goes out.
@@ -59,7 +59,11 @@ pub fn encode(query: &Query, reply: &Reply) -> Encoded {
     }
     let mut message = writer.message;
     counts[2] += u16::from(!opt.is_empty());
+    let start_of_opt = message.len();
     message.extend(opt);
+    if padding::is_wanted(query) {
+        padding::pad(&mut message, start_of_opt, usize::from(limit_of(query, reply)));
+    }
     let truncated = reply.truncated || !complete;
     write_header(&mut message, query.id, flags_of(query, reply, truncated), 1, counts);
     Encoded { message, truncated }

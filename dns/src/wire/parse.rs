@@ -121,22 +121,22 @@ fn read_body(message: &[u8], header: &Header, arrival: Arrival) -> Option<Query>
 }
 
 /// A place in a message. Every method returns none at the message's end.
-struct Reader<'m> {
-    message: &'m [u8],
-    at: usize,
+pub(super) struct Reader<'m> {
+    pub(super) message: &'m [u8],
+    pub(super) at: usize,
 }
 
 /// A record without its owner.
-struct RawRecord<'m> {
+pub(super) struct RawRecord<'m> {
     has_root_owner: bool,
-    rtype: u16,
+    pub(super) rtype: u16,
     class: u16,
-    ttl: u32,
-    data: &'m [u8],
+    pub(super) ttl: u32,
+    pub(super) data: &'m [u8],
 }
 
 impl<'m> Reader<'m> {
-    fn take(&mut self, length: usize) -> Option<&'m [u8]> {
+    pub(super) fn take(&mut self, length: usize) -> Option<&'m [u8]> {
         let octets = self.message.get(self.at..self.at.checked_add(length)?)?;
         self.at += length;
         Some(octets)
@@ -146,7 +146,7 @@ impl<'m> Reader<'m> {
         self.take(1).map(|octets| octets[0])
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(super) fn u16(&mut self) -> Option<u16> {
         self.take(2).map(|octets| u16::from_be_bytes([octets[0], octets[1]]))
     }
 
@@ -171,7 +171,7 @@ impl<'m> Reader<'m> {
     }
 
     /// Skips a name; says whether it is the root.
-    fn skip_name(&mut self) -> Option<bool> {
+    pub(super) fn skip_name(&mut self) -> Option<bool> {
         let start = self.at;
         loop {
             match self.u8()? {
@@ -183,7 +183,7 @@ impl<'m> Reader<'m> {
         }
     }
 
-    fn record(&mut self) -> Option<RawRecord<'m>> {
+    pub(super) fn record(&mut self) -> Option<RawRecord<'m>> {
         let has_root_owner = self.skip_name()?;
         let (rtype, class, ttl) = (self.u16()?, self.u16()?, self.u32()?);
         let length = usize::from(self.u16()?);

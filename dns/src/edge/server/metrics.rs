@@ -23,6 +23,12 @@ pub struct ServerMetrics {
     pub udp_dropped: IntCounter,
     /// Open TCP connections.
     pub tcp_connections: IntGauge,
+    /// Responses over HTTP/1.1 and HTTP/2, by `server` and `status`.
+    pub https_responses: IntCounterVec,
+    /// Responses over HTTP/3, by `server` and `status`.
+    pub https3_responses: IntCounterVec,
+    /// Replies and errors over QUIC, by `server` and `status`: the error code of RFC 9250 §4.3.
+    pub quic_responses: IntCounterVec,
     /// Panics while a question was answered; each is a defect.
     pub panics: IntCounter,
 }
@@ -33,8 +39,8 @@ impl ServerMetrics {
     /// # Errors
     /// The registry has metrics of these names already.
     pub fn register(registry: &Registry, panics: IntCounter) -> Result<Self, prometheus::Error> {
-        let counters = |name, help, label| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        let counters = |name, help, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
@@ -53,22 +59,22 @@ impl ServerMetrics {
             rejected: counters(
                 "portolan_dns_rejected_total",
                 "Messages that are no query, by reason.",
-                "reason",
+                &["reason"],
             )?,
             refused: counters(
                 "portolan_dns_refused_total",
                 "Questions and connections refused by a limit of the server.",
-                "limit",
+                &["limit"],
             )?,
             held: counters(
                 "portolan_dns_held_total",
                 "How often a connection was not read because of a limit.",
-                "limit",
+                &["limit"],
             )?,
             closed: counters(
                 "portolan_dns_closed_total",
                 "Connections that the server closed, by reason.",
-                "reason",
+                &["reason"],
             )?,
             unread: gauge(
                 "portolan_dns_tcp_unread_bytes",
@@ -81,6 +87,21 @@ impl ServerMetrics {
             tcp_connections: gauge(
                 "portolan_dns_tcp_connections",
                 "Open TCP connections of clients.",
+            )?,
+            https_responses: counters(
+                "coredns_dns_https_responses_total",
+                "Counter of DoH responses per server and http status code.",
+                &["server", "status"],
+            )?,
+            https3_responses: counters(
+                "coredns_dns_https3_responses_total",
+                "Counter of DoH3 responses per server and http status code.",
+                &["server", "status"],
+            )?,
+            quic_responses: counters(
+                "coredns_dns_quic_responses_total",
+                "Counter of DoQ responses per server and QUIC application code.",
+                &["server", "status"],
             )?,
             panics,
         })

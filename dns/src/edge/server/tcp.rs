@@ -1,4 +1,5 @@
-//! DNS over TCP (RFC 1035 §4.2.2, RFC 7766) and over TLS (RFC 7858): accepts connections and gives each a task.
+//! DNS over TCP (RFC 1035 §4.2.2, RFC 7766), TLS (RFC 7858) and HTTPS (RFC 8484): accepts connections and gives
+//! each a task.
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +13,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::connection::{self, Closing};
 use super::connections::{Full, Place};
+use super::https::{self, Version};
 use super::service::Service;
 use super::stop::Reading;
 use super::udp::canonical;
 use crate::Protocol;
+use crate::corefile::Transport;
 use crate::wire::Arrival;
 
 /// How long no connection is accepted after accepting failed: usually the process has no file descriptor
@@ -54,7 +57,7 @@ fn open(
     connections: &mut JoinSet<()>,
 ) {
     let metrics = service.responder.metrics();
-    let Ok(arrival) = arrival(&stream) else { return };
+    let Ok(arrival) = arrival(&stream, service) else { return };
     let (client, local) = (arrival.client.ip(), arrival.local.ip());
     let place = match service.connections.admit(client, local, Instant::now()) {
         Ok((place, _)) => place,
@@ -77,27 +80,42 @@ fn open(
     });
 }
 
-fn arrival(stream: &TcpStream) -> io::Result<Arrival> {
+fn arrival(stream: &TcpStream, service: &Service) -> io::Result<Arrival> {
     stream.set_nodelay(true)?;
     Ok(Arrival {
         client: canonical(stream.peer_addr()?),
         local: canonical(stream.local_addr()?),
-        protocol: Protocol::Tcp,
+        protocol: match service.settings().transport {
+            Transport::Tls => Protocol::Tls,
+            Transport::Https => Protocol::Https,
+            _ => Protocol::Tcp,
+        },
     })
 }
 
 async fn serve_connection(
     stream: TcpStream,
     arrival: Arrival,
-    service: &Service,
+    service: &Arc<Service>,
     place: Place,
     reading: Reading,
 ) {
+    let is_http = arrival.protocol == Protocol::Https;
     let ended = match service.settings().tls.as_ref().map(|tls| tls.acceptor()) {
+        None if is_http => {
+            Ok(https::serve(stream, Version::Either, arrival, service, place, reading).await)
+        }
         None => connection::serve(stream, arrival, service, &place, reading).await,
         Some(acceptor) => {
             let accepting = acceptor.accept(stream);
             match handshake(accepting, service, &place, reading.clone()).await {
+                Ok(stream) if is_http => {
+                    let version = match stream.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => Version::Http2,
+                        _ => Version::Http1,
+                    };
+                    Ok(https::serve(stream, version, arrival, service, place, reading).await)
+                }
                 Ok(stream) => connection::serve(stream, arrival, service, &place, reading).await,
                 Err(closing) => Ok(closing),
             }

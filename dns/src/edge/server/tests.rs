@@ -17,6 +17,7 @@ use super::*;
 use crate::config::Sockets;
 use crate::corefile::Transport;
 use crate::engine::{Block, Context, Engine, Router};
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::{Handling, Outcome, Plugin};
 use crate::{Protocol, Query, Reply, wire};
@@ -74,6 +75,7 @@ fn listener(port: u16) -> ListenerConfig {
         port,
         sockets: Sockets::Number(1),
         timeouts: TimeoutsConfig::default(),
+        stream_limits: StreamLimits::default(),
         tls: None,
         zones: Vec::new(),
     }

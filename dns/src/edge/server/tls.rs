@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::ServerCertificate;
 use super::key_log::KeyLogFile;
+use crate::corefile::Transport;
 use crate::edge::any_certificate::AnyCertificate;
 use crate::plugin::tls::{ClientAuth, TlsConfig};
 
@@ -30,6 +31,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Tls {
     config: TlsConfig,
+    transport: Transport,
     certificate: Arc<ServerCertificate>,
     current: ArcSwap<ServerConfig>,
 }
@@ -71,10 +73,10 @@ impl Tls {
     ///
     /// # Errors
     /// They cannot be used.
-    pub fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
+    pub fn load(config: &TlsConfig, transport: Transport) -> Result<Arc<Self>, TlsError> {
         let certificate = Arc::<ServerCertificate>::default();
-        let current = ArcSwap::from_pointee(read(config, &certificate)?);
-        Ok(Arc::new(Self { config: config.clone(), certificate, current }))
+        let current = ArcSwap::from_pointee(read(config, transport, &certificate)?);
+        Ok(Arc::new(Self { config: config.clone(), transport, certificate, current }))
     }
 
     /// Returns what accepts connections with the certificate of the moment.
@@ -96,7 +98,7 @@ impl Tls {
             }
             last = files;
             let path = config.certificate.display();
-            match read(&config, &tls.certificate) {
+            match read(&config, tls.transport, &tls.certificate) {
                 Ok(current) => {
                     tls.current.store(Arc::new(current));
                     tracing::info!(%path, "certificate read again");
@@ -123,6 +125,7 @@ fn fingerprint(path: &Path) -> Fingerprint {
 /// Reads everything, and publishes the certificate when all of it can be used.
 fn read(
     config: &TlsConfig,
+    transport: Transport,
     certificate: &Arc<ServerCertificate>,
 ) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
@@ -136,6 +139,7 @@ fn read(
         None => builder.with_no_client_auth(),
     };
     let mut server = builder.with_cert_resolver(Arc::clone(certificate) as _);
+    server.alpn_protocols = protocols(transport);
     if let Some(path) = &config.keylog {
         let keylog = KeyLogFile::open(path);
         let keylog = keylog.map_err(|source| TlsError::Read { path: path.clone(), source })?;
@@ -143,6 +147,18 @@ fn read(
     }
     certificate.publish(certified);
     Ok(server)
+}
+
+/// Returns the names that the handshake settles on (RFC 7301): those of HTTP, RFC 9250 §4.1.1, RFC 9114 §3.1.
+fn protocols(transport: Transport) -> Vec<Vec<u8>> {
+    let names: &[&[u8]] = match transport {
+        Transport::Https => &[b"h2", b"http/1.1"],
+        Transport::Quic => &[b"doq"],
+        Transport::Https3 => &[b"h3"],
+        // Any will do, as with CoreDNS.
+        Transport::Dns | Transport::Tls | Transport::Grpc => &[],
+    };
+    names.iter().map(|name| name.to_vec()).collect()
 }
 
 fn certified_key(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
