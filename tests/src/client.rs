@@ -142,6 +142,20 @@ impl TcpClient {
     }
 }
 
+/// Writes octets as GET requests of RFC 8484 carry them: base64url without padding.
+pub fn base64url(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in octets.chunks(3) {
+        let bits = chunk.iter().fold(0, |bits, octet| bits << 8 | u32::from(*octet))
+            << (8 * (3 - chunk.len()));
+        for at in 0..=chunk.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    text
+}
+
 /// Fetches a page over HTTP and returns the status and the body.
 ///
 /// # Panics

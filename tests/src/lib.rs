@@ -6,10 +6,12 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+pub mod certificates;
 pub mod client;
 pub mod dig;
 pub mod fuzzing;
 pub mod namespace;
+pub mod quic_client;
 pub mod random;
 pub mod recorded;
 pub mod records;

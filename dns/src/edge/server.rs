@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bind every socket ─▶ Server::serve ─▶ UDP: some tasks a socket; what waits goes to a task of its own
-//!                                      TCP: a task a connection
+//!                                      TCP: a task a connection; HTTP/2: one a request, too
+//!                                      QUIC: a task a connection and one a stream
 //! ```
 //!
 //! Every number of tasks has a limit, named in [`Limits`].
@@ -37,12 +38,17 @@ mod connection;
 mod connections;
 mod datagram;
 mod doh;
+mod doq;
+mod doq_connection;
 mod exchanges;
 mod frames;
+mod http3;
+mod http3_streams;
 mod https;
 mod key_log;
 mod listener;
 mod metrics;
+mod quic;
 mod responder;
 mod service;
 mod stop;
@@ -158,7 +164,7 @@ impl Server {
     /// Serves a listener.
     pub fn serve(&mut self, id: ListenerId, listener: BoundListener) {
         let (stopper, reading) = stop::stopper();
-        let BoundListener { address, udp, tcp, settings } = listener;
+        let BoundListener { address, udp, tcp, quic, settings } = listener;
         let (responder, limits) = (&self.responder, self.limits);
         let service = Service::new(id, responder, limits, &self.shared, settings);
         service.follow_files();
@@ -173,6 +179,9 @@ impl Server {
         }
         for socket in tcp {
             tasks.spawn(tcp::serve(socket, Arc::clone(&service), reading.clone()));
+        }
+        for socket in quic {
+            tasks.spawn(quic::serve(socket, Arc::clone(&service), reading.clone()));
         }
         drop(reading);
         self.running.push(Running { id, port: address.port(), service, stopper, tasks });

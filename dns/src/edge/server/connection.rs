@@ -38,6 +38,8 @@ pub(super) enum Closing {
     Queries,
     /// The TLS handshake failed.
     Handshake,
+    /// The client broke the protocol.
+    Protocol,
 }
 
 impl Closing {
@@ -50,6 +52,7 @@ impl Closing {
             Self::Evicted => "evicted",
             Self::Queries => "queries",
             Self::Handshake => "handshake",
+            Self::Protocol => "protocol",
         }
     }
 }

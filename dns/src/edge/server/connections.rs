@@ -38,6 +38,9 @@ struct Slot {
 
 const IN_USE: u64 = u64::MAX;
 
+/// As many places are enough, where there is no limit.
+const MANY: usize = 1024;
+
 /// The limit that keeps a connection out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Full {
@@ -93,6 +96,14 @@ impl Connections {
             slot.evicted.notify_one();
         }
         Ok((self.place(&mut table, client, now), true))
+    }
+
+    /// Says whether half of all places, or of those of a client, are taken.
+    pub(super) fn are_scarce(&self, client: IpAddr) -> bool {
+        let half = |limit: &AtomicUsize| limit.load(Ordering::Relaxed).min(MANY).div_ceil(2);
+        let table = self.table();
+        let of_client = table.by_client.get(&client).copied().unwrap_or_default();
+        table.open.len() >= half(&self.limit) || of_client >= half(&self.per_client)
     }
 
     fn place(self: &Arc<Self>, table: &mut Table, client: IpAddr, now: Instant) -> Place {

@@ -8,12 +8,13 @@ pub struct ServerMetrics {
     /// Messages that are no query, by `reason`: `silent`, `formerr`, `notimp`, `badvers`.
     pub rejected: IntCounterVec,
     /// Questions and connections that a limit kept out, by `limit`: `udp_waiting`, `tcp_connections`,
-    /// `tcp_per_client`.
+    /// `tcp_per_client`, `quic_connections`, `quic_per_client`, `workers`.
     pub refused: IntCounterVec,
     /// How often a connection was not read because of a limit, by `limit`: `tcp_pipelined`, `tcp_unread`,
     /// `tcp_unread_all`.
     pub held: IntCounterVec,
-    /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`, `handshake`.
+    /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`, `handshake`,
+    /// `protocol`.
     pub closed: IntCounterVec,
     /// Octets of replies that clients of connections have not read.
     pub unread: IntGauge,
@@ -29,6 +30,10 @@ pub struct ServerMetrics {
     pub https3_responses: IntCounterVec,
     /// Replies and errors over QUIC, by `server` and `status`: the error code of RFC 9250 §4.3.
     pub quic_responses: IntCounterVec,
+    /// Open QUIC connections.
+    pub quic_connections: IntGauge,
+    /// Attempts that had to show that their address is their own.
+    pub quic_retries: IntCounter,
     /// Panics while a question was answered; each is a defect.
     pub panics: IntCounter,
 }
@@ -54,6 +59,11 @@ impl ServerMetrics {
             "UDP datagrams that the kernel dropped because they were not received in time.",
         )?;
         registry.register(Box::new(udp_dropped.clone()))?;
+        let quic_retries = IntCounter::new(
+            "portolan_dns_quic_retries_total",
+            "QUIC clients that had to show that their address is their own.",
+        )?;
+        registry.register(Box::new(quic_retries.clone()))?;
         Ok(Self {
             udp_dropped,
             rejected: counters(
@@ -88,6 +98,11 @@ impl ServerMetrics {
                 "portolan_dns_tcp_connections",
                 "Open TCP connections of clients.",
             )?,
+            quic_connections: gauge(
+                "portolan_dns_quic_connections",
+                "Open QUIC connections of clients.",
+            )?,
+            quic_retries,
             https_responses: counters(
                 "coredns_dns_https_responses_total",
                 "Counter of DoH responses per server and http status code.",

@@ -43,6 +43,13 @@ pub(super) struct Question {
     start: Instant,
 }
 
+impl Question {
+    /// Returns what is asked.
+    pub(super) fn query(&self) -> &Query {
+        &self.query
+    }
+}
+
 /// The response code that a defect of the server shows as.
 const SERVER_FAILURE: u8 = 2;
 

@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 
+mod streams;
+
 use super::connection::Closing;
 use super::*;
 use crate::config::Sockets;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -82,6 +83,12 @@ impl Tls {
     /// Returns what accepts connections with the certificate of the moment.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Returns what accepts QUIC connections with the certificate of the moment; none if TLS 1.3 lacks what QUIC
+    /// needs (RFC 9001 §5.2), which it never does.
+    pub(super) fn quic(&self) -> Option<Arc<QuicServerConfig>> {
+        QuicServerConfig::try_from(self.current.load_full()).ok().map(Arc::new)
     }
 
     /// Reads the files again whenever they change; ends when nobody uses them any more.
