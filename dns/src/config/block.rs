@@ -384,9 +384,6 @@ fn sort_directives(directives: &[Directive]) -> (ByPlugin<'_>, Vec<CorefileError
         let name = &directive.name.text;
         match registry::find(name) {
             Some((at, Support::Available)) => by_plugin.entry(at).or_default().push(directive),
-            Some((_, Support::Planned)) => errors.push(directive.error(format!(
-                "the plugin '{name}' is not available in this version of Portolan; remove it"
-            ))),
             Some((_, Support::Unsupported(instead))) => errors.push(
                 directive.error(format!("the plugin '{name}' is not part of Portolan; {instead}")),
             ),

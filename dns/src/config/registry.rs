@@ -5,8 +5,6 @@
 pub enum Support {
     /// It is there.
     Available,
-    /// It will be there; until then a Corefile that names it is refused.
-    Planned,
     /// It will not be there; the text says what to do instead.
     Unsupported(&'static str),
 }

@@ -1,6 +1,7 @@
 //! DNS over QUIC (RFC 9250): a connection, each of whose streams is a question.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream};
@@ -16,6 +17,9 @@ use super::responder::Received;
 use super::service::Service;
 use super::stop::Reading;
 use crate::wire::Arrival;
+
+/// How long a client may take for the last replies.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// What ends a connection.
 type Ending = (Code, Option<Closing>);
@@ -64,7 +68,7 @@ pub(super) async fn serve(
                 open(stream, &mut streams);
             }
             drop(reading);
-            finish(&mut streams, &exchanges, patience).await
+            finish(&mut streams, &exchanges, settings.write).await
         }
     };
     if ending.0 != Code::NoError {
@@ -74,12 +78,13 @@ pub(super) async fn serve(
     ending.1
 }
 
-/// Waits for the questions under way.
+/// Waits for the questions under way, and for a moment until the client has their replies: it may be gone.
 async fn finish(
     streams: &mut JoinSet<Result<(), Ending>>,
     exchanges: &Exchanges,
-    patience: Patience,
+    write: Duration,
 ) -> Ending {
+    let patience = Patience { idle: LAST_WRITE, write: write.min(LAST_WRITE) };
     while !streams.is_empty() {
         tokio::select! {
             biased;
@@ -88,7 +93,7 @@ async fn finish(
                     return ending;
                 }
             }
-            closing = exchanges.expired(patience) => return ended_by(closing),
+            _ = exchanges.expired(patience) => break,
         }
     }
     (Code::NoError, None)

@@ -1,6 +1,7 @@
 //! DNS over HTTP/3 (RFC 8484, RFC 9114): a connection, each of whose streams is a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
@@ -26,6 +27,9 @@ type Stream = Bounded<h3_quinn::BidiStream<Bytes>>;
 /// The error codes of RFC 9114 §8.1.
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(0x107);
+
+/// How long the last octets of a connection may take to leave.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until one side ends it; says why, when that was the server.
 pub(super) async fn serve(
@@ -55,7 +59,7 @@ async fn serve_requests(
     let mut builder = h3::server::builder();
     builder.max_field_section_size(MAX_HEAD.into()).send_grease(false);
     // The client has to allow the streams that it takes to begin.
-    let building = builder.build(BoundedConnection::new(connection));
+    let building = builder.build(BoundedConnection::new(connection.clone()));
     let mut requests = match tokio::time::timeout(settings.read, building).await {
         Ok(built) => built.ok()?,
         Err(_) => return Some(Closing::Read),
@@ -100,6 +104,8 @@ async fn serve_requests(
             closing = exchanges.expired(patience) => return Some(closing),
         }
     }
+    // The end of the connection would overtake what the client has not got yet; it goes when it has.
+    let _ = tokio::time::timeout(LAST_WRITE, connection.closed()).await;
     None
 }
 

@@ -218,6 +218,23 @@ async fn what_rfc_9250_does_not_allow_ends_the_connection() {
     stage.end().await;
 }
 
+/// CVE-2026-82399: section counts that a client chose made the server allocate for them.
+#[tokio::test]
+async fn cve_2026_82399_counts_are_checked_before_anything_is_read() {
+    let stage = Stage::new(Transport::Quic, StreamLimits::default(), TimeoutsConfig::default());
+    let connection = stage.client(b"doq").connect().await.unwrap();
+    for at in [4, 6, 8, 10] {
+        let mut message = vec![0; 65_535];
+        message[..12].copy_from_slice(&[0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        message[at..at + 2].copy_from_slice(&[255, 255]);
+        let mut stream = send(&connection, &framed(&message)).await;
+        let reply = stream.read_to_end(512).await.unwrap();
+        // A header alone.
+        assert_eq!((reply.len(), reply[5] & 15), (14, 1), "FORMERR");
+    }
+    stage.end().await;
+}
+
 /// CVE-2026-32934: a stream of which an octet comes now and then held a worker for ever.
 #[tokio::test]
 async fn cve_2026_32934_a_slow_stream_has_a_deadline() {
