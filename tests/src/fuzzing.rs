@@ -52,7 +52,7 @@ const LISTENERS: [ListenerId; 2] = [ListenerId(0), ListenerId(1)];
 /// # Panics
 /// A reply is not one to the message, is too long, or cannot be read.
 pub fn wire(message: &[u8]) {
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [Protocol::Udp, Protocol::Tcp, Protocol::Quic] {
         let arrival = Arrival {
             client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
             local: SocketAddr::from((Ipv6Addr::LOCALHOST, 53)),
@@ -95,6 +95,9 @@ fn assert_replies(query: &Query, reply: &Reply) {
     assert_eq!(reply.metadata.recursion_desired, query.recursion_desired);
     assert_eq!(reply.metadata.truncation, encoded.truncated);
     assert_eq!(reply.edns.is_some(), query.edns.is_some());
+    if let Some(ttl) = reply.answers.iter().map(|record| record.ttl).min() {
+        assert_eq!(messages::lifetime(&encoded.message), ttl, "{query:?}");
+    }
     let [question] = reply.queries.as_slice() else { panic!("{query:?}: {reply:?}") };
     // Octet by octet: the case of the letters is the client's.
     assert!(question.name().iter().eq(query.name.iter()), "{question} for {query:?}");
