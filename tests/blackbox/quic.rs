@@ -34,7 +34,7 @@ fn line(server: &mut Server, name: &str) -> String {
     let page = http_get(server.endpoint("/metrics"), "/metrics").1;
     let start = format!("{name}{{");
     let found = page.lines().find(|line| line.starts_with(&start));
-    found.unwrap_or_else(|| panic!("no {name} in {page}")).to_owned()
+    found.expect(name).to_owned()
 }
 
 /// Asks over HTTP/3 with `gtlsclient`, which shows the head of the response and saves its body.
@@ -167,7 +167,7 @@ fn an_http3_client_asks_by_get() {
     {
         assert!(shown.contains(head), "{head}: {shown}");
     }
-    let answer = Message::from_vec(&body).unwrap_or_else(|error| panic!("{error}: {shown}"));
+    let answer = Message::from_vec(&body).expect(&shown);
     assert_eq!((answer.answers.len(), answer.metadata.id), (1, 0));
     assert!(gtlsclient(address, directory, "/other", &[]).0.contains(":status: 404"));
     assert!(

@@ -1,5 +1,5 @@
 //! What is done in vain: a server block that answers nothing, metadata that nobody reads, a certificate that no
-//! client sees, limits of a transport that no key has.
+//! client sees, limits of a transport that no key has; and HTTPS without a certificate.
 
 use super::claim::claims;
 use super::{Linted, listed, warning};
@@ -11,7 +11,7 @@ const OTHER_ANSWERS: [&str; 4] = ["acl", "any", "chaos", "local"];
 
 pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
     let found = mute(linted).into_iter().chain(unread(linted)).chain(unseen(linted));
-    found.chain(unlimited(linted)).collect()
+    found.chain(unlimited(linted)).chain(plain(linted)).collect()
 }
 
 /// A server block without a plugin that answers.
@@ -66,6 +66,17 @@ fn unlimited(linted: Linted<'_>) -> Option<Warning> {
         );
         Some(warning(&directive.name, text))
     })
+}
+
+/// A key with `https://` in a server block without `tls`.
+fn plain(linted: Linted<'_>) -> Option<Warning> {
+    let is_https = linted.block.keys.iter().any(|key| key.transport == Transport::Https);
+    if !is_https || linted.block.tls.is_some() {
+        return None;
+    }
+    let text = "https:// without 'tls' is plain HTTP, which everybody on the way can read: it is for a proxy on \
+                this host that speaks TLS; add 'tls CERT KEY' unless there is one";
+    Some(warning(linted.text.keys.first()?, text.into()))
 }
 
 /// Says whether a line names metadata: `{/label}`, or a function of templates and expressions.
@@ -131,6 +142,12 @@ mod tests {
         );
         assert_miss("tls://. {\ntls cert.pem key.pem\nwhoami\n}\n");
         assert_miss(". tls://. {\ntls cert.pem key.pem\nwhoami\n}\n");
+    }
+
+    #[test]
+    fn https_without_a_certificate_is_plain() {
+        assert_hit("https://. {\nwhoami\n}\n", 1, &["is plain HTTP"]);
+        assert_miss("https://. {\ntls c k\nwhoami\n}\n");
     }
 
     #[test]

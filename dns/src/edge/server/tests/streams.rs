@@ -256,8 +256,9 @@ async fn cve_2026_32934_a_slow_stream_has_a_deadline() {
     stage.end().await;
 }
 
+/// CVE-2025-47950: a connection could open any number of streams.
 #[tokio::test]
-async fn a_connection_has_its_streams_and_no_more() {
+async fn cve_2025_47950_a_connection_has_its_streams_and_no_more() {
     let stage = Stage::new(Transport::Quic, limits(9, 3, 99), TimeoutsConfig::default());
     let connection = stage.client(b"doq").connect().await.unwrap();
     let mut late = Vec::new();
@@ -288,8 +289,9 @@ async fn a_question_for_which_there_is_no_place_is_refused() {
     stage.end().await;
 }
 
+/// CVE-2025-68151: there was no limit of connections.
 #[tokio::test]
-async fn connections_in_use_stay_and_clients_show_their_address_when_places_are_scarce() {
+async fn cve_2025_68151_connections_are_limited_and_clients_show_their_address() {
     let stage = Stage::new(Transport::Quic, limits(2, 9, 9), TimeoutsConfig::default());
     let client = stage.client(b"doq");
     let mut open = Vec::new();
