@@ -80,7 +80,9 @@ fn config(service: &Service) -> Option<quinn::ServerConfig> {
     let crypto = settings.tls.as_ref()?.quic()?;
     let mut transport = quinn::TransportConfig::default();
     let streams = settings.streams.streams.into();
-    let idle = u32::try_from(settings.idle.as_millis()).unwrap_or(u32::MAX);
+    // Later than the server itself closes what is idle, which tells the client so.
+    let idle = settings.idle + LAST_WRITE;
+    let idle = u32::try_from(idle.as_millis()).unwrap_or(u32::MAX);
     let unidirectional = if settings.transport == Transport::Https3 { HTTP3_STREAMS } else { 0 };
     transport
         .max_concurrent_bidi_streams(streams)
