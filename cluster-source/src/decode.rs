@@ -25,8 +25,8 @@ use cluster::{Kind, Object, ObjectKey};
 
 pub(crate) use bad::BadObject;
 use bad::Fault;
-pub(crate) use metadata::Header;
 use metadata::Metadata;
+pub(crate) use metadata::{DEFAULT_NAMESPACE, Header};
 use names::Names;
 pub(crate) use namespace::implied as implied_namespace;
 pub(crate) use plain::plain;
