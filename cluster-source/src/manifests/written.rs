@@ -1,8 +1,10 @@
 //! Objects as they are written, for who needs more of an object than the model holds.
 
+use serde::Deserialize;
+
 use super::contents::Format;
 use super::walk::{Found, Obstacle, Place, Visitor, walk};
-use crate::decode::DEFAULT_NAMESPACE;
+use crate::decode::{DEFAULT_NAMESPACE, read_as};
 
 /// Objects of one kind as they are written, and what could not be read beside them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,8 +24,18 @@ pub struct WrittenObject {
     pub name: String,
     /// The whole object.
     pub json: String,
-    /// `FILE:LINE` of the document.
+    /// `FILE:LINE` of the document, or which API server it is from.
     pub place: String,
+}
+
+impl WrittenObject {
+    /// Reads the object into a type that names the fields it wants.
+    ///
+    /// # Errors
+    /// `FIELD: PROBLEM` with the remedy, when a field has another shape.
+    pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
+        read_as(&self.json)
+    }
 }
 
 impl Written {

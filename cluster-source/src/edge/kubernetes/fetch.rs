@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::client::Api;
 use super::exchange::{Failure, send};
-use crate::{Access, RequestLimits, SourceError, Timing};
+use crate::{Access, RequestLimits, SourceError, Timing, WrittenObject};
 
 /// Why a Pod cannot be read from an API server.
 #[derive(Debug, Error)]
@@ -42,7 +42,7 @@ pub enum FetchError {
     },
 }
 
-/// Reads a Pod from an API server; returns its JSON.
+/// Reads a Pod from an API server.
 ///
 /// # Errors
 /// There is no such Pod, or it cannot be read.
@@ -51,7 +51,7 @@ pub async fn fetch_pod(
     timing: &Timing,
     namespace: &str,
     name: &str,
-) -> Result<String, FetchError> {
+) -> Result<WrittenObject, FetchError> {
     let api = Api::new(access, timing.connect, RequestLimits::default()).await?;
     let not_found =
         || FetchError::NotFound { namespace: namespace.to_owned(), name: name.to_owned() };
@@ -76,5 +76,12 @@ pub async fn fetch_pod(
     };
     let octets = response.whole(timing.response).await;
     let octets = octets.map_err(|_| no_answer("the answer ends in the middle".to_owned()))?;
-    String::from_utf8(octets).map_err(|_| no_answer("the answer is not UTF-8".to_owned()))
+    let json = String::from_utf8(octets);
+    let json = json.map_err(|_| no_answer("the answer is not UTF-8".to_owned()))?;
+    Ok(WrittenObject {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        json,
+        place: "the API server".to_owned(),
+    })
 }
