@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 /// Where the admin endpoints of a role are, unless it is told otherwise.
@@ -142,7 +143,7 @@ pub(crate) struct ResolvConfArguments {
     #[arg(long, value_name = "DOMAIN")]
     pub cluster_domain: Option<String>,
     /// The node's file (kubelet's resolvConf), or '' for none. /etc/resolv.conf otherwise.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub resolv_conf: Option<PathBuf>,
     /// The node's addresses, one of each family, with a comma. They only count with --resolv-conf ''.
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
