@@ -21,6 +21,9 @@ use tempfile::TempPath;
 /// Where the kubelet's configuration says that the cluster's DNS is.
 const CLUSTER_DNS: &str = "10.96.0.10";
 
+/// Its other address, which only one Pod knows.
+const CLUSTER_DNS_V6: &str = "fd00:96::a";
+
 /// The resolver of the node.
 const UPSTREAM: &str = "192.0.2.53";
 
@@ -73,13 +76,14 @@ impl Node {
         for address in [CLUSTER_DNS, UPSTREAM] {
             run("ip", &["addr", "add", &format!("{address}/32"), "dev", "lo"]);
         }
+        run("ip", &["addr", "add", &format!("{CLUSTER_DNS_V6}/128"), "dev", "lo", "nodad"]);
         let file = cover("/etc/resolv.conf", NODE_FILE);
         let address: SocketAddr = format!("{UPSTREAM}:53").parse().unwrap();
         let upstream = Knot::start(&fixture("dns-policy/upstream.zone"), address);
         // As kubeadm has it; the server's own Pod has the policy Default, so that it asks the node's resolver.
         let corefile = format!(
             ".:53 {{
-    bind {CLUSTER_DNS}
+    bind {CLUSTER_DNS} {CLUSTER_DNS_V6}
     errors
     kubernetes cluster.local in-addr.arpa ip6.arpa {{
         manifests {}
@@ -269,5 +273,14 @@ fn none_is_what_dns_config_says() {
         assert_found(&pod, &[("web.alpha", "10.97.0.12"), ("web.beta", "10.97.0.19")]);
         assert_found(&pod, &FULL_CLUSTER_NAMES);
         assert_not_found(&pod, &["web", "hl", "ext", "web.alpha.svc", "intranet"]);
+
+        // Over IPv6, and with the root as the only search domain, which adds nothing to a name.
+        let expected = format!("search .\nnameserver {CLUSTER_DNS_V6}\n");
+        let pod = node.pod("alpha/none-over-ipv6", own(3), &expected);
+        assert_found(&pod, &FULL_CLUSTER_NAMES);
+        assert_found(&pod, &OUTSIDE);
+        assert_not_found(&pod, &names(&SHORT_NAMES));
+        let six = pod.getent("ahostsv6 six.hl6.alpha.svc.cluster.local").unwrap();
+        assert!(six.starts_with("fd00:10:244::1:4d "), "{six}");
     });
 }

@@ -8,11 +8,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::dig::{Dug, replies};
 use crate::namespace::run;
+use crate::stage::until;
 
 /// The network of a pod.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Network {
-    /// Its own; the pod has this address and the node is its gateway.
+    /// Its own; the pod has this address, an IPv6 address made of it, and the node as its gateway.
     Own(Ipv4Addr),
     /// That of the node (`hostNetwork: true`).
     OfNode,
@@ -62,22 +63,28 @@ impl Pod {
     fn connect(&self, address: Ipv4Addr) {
         let [a, b, c, d] = address.octets();
         let (link, id) = (format!("pod-{c}-{d}"), self.holder.id().to_string());
-        let gateway = Ipv4Addr::new(a, b, c, 254);
-        let peer = ["type", "veth", "peer", "name", "eth0", "netns", &id];
-        run("ip", &[["link", "add", &link].as_slice(), &peer].concat());
-        run(
-            "ip",
-            &["addr", "add", &gateway.to_string(), "peer", &address.to_string(), "dev", &link],
-        );
-        run("ip", &["link", "set", &link, "up"]);
-        for command in [
-            "ip link set lo up",
-            &format!("ip addr add {address} peer {gateway} dev eth0"),
-            "ip link set eth0 up",
-            &format!("ip route add default via {gateway}"),
-        ] {
-            self.done(command);
+        run("ip", &["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &id]);
+        let node = |command: String| run("ip", &command.split(' ').collect::<Vec<_>>());
+        node(format!("link set {link} up"));
+        self.done("ip link set lo up");
+        self.done("ip link set eth0 up");
+        // The kernel tells each end a moment later that there is another one, and sends nothing before.
+        let is_up = |line: &String| line.contains("state UP");
+        until("the node's end", || node(format!("-o link show {link}")), is_up);
+        until("the pod's end", || self.done("ip -o link show eth0"), is_up);
+        let gateway = Ipv4Addr::new(a, b, c, 254).to_string();
+        node(format!("addr add {gateway} peer {address} dev {link}"));
+        self.done(&format!("ip addr add {address} peer {gateway} dev eth0"));
+        let network = format!("fd00:244:{c}:{d}:");
+        node(format!("addr add {network}:1/64 dev {link} nodad"));
+        self.done(&format!("ip addr add {network}:2/64 dev eth0 nodad"));
+        for gateway in [gateway, format!("{network}:1")] {
+            self.done(&format!("ip route add default via {gateway} dev eth0"));
         }
+        // The kernel begins to use an address a moment after it is given.
+        let tentative = "-6 addr show scope global tentative";
+        until("the node's address", || node(tentative.to_owned()), String::is_empty);
+        until("the pod's address", || self.done(&format!("ip {tentative}")), String::is_empty);
     }
 
     /// Puts a text in the place of a file.
