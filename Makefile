@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
 TOOLS := cc=build-essential
 test soak: TOOLS += dig=bind9-dnsutils ip=iproute2 kdig=knot-dnsutils /bin/kill=procps kubectl=kubernetes-client \
-	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
+	/usr/sbin/knotd=knot unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
 
 # Seconds for each target of `make fuzz`; cases for each property of `make soak`, and seconds for each corpus.
 FUZZ_SECONDS ?= 60

@@ -10,6 +10,7 @@ pub mod edge;
 pub mod engine;
 pub mod kubernetes;
 pub mod plugin;
+pub mod pod_dns;
 mod query;
 mod reply;
 pub mod wire;

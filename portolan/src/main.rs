@@ -7,6 +7,7 @@ mod dns_role;
 mod explain;
 mod logging;
 mod output;
+mod resolv_conf;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse_from(arguments).command {
         Command::Dns(arguments) => dns_role::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments),
+        Command::ResolvConf(arguments) => resolv_conf::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Explain { what: ExplainCommand::Dns(arguments) } => {
             explain::run(arguments).map(|()| ExitCode::SUCCESS)
         }

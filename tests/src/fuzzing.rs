@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use cluster::{Cluster, Kind, KindSet};
-use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
+use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing, Written};
 use dns::config::{Config, Surroundings};
 use dns::corefile::{Corefile, CorefileError, Directive, Files, parse as parse_corefile};
 use dns::engine::{Block, ListenerId, Router};
@@ -23,6 +23,10 @@ use dns::plugin::rewrite::RewriteConfig;
 use dns::plugin::template::TemplateConfig;
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Fallthrough, Plugin};
+use dns::pod_dns::{
+    DnsOption, DnsPolicy, HostResolver, NodeDns, PodDns, PodDnsConfig, ResolvConf,
+    resolv_conf as make_resolv_conf, validate,
+};
 use dns::wire::{Arrival, Rejection};
 use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
@@ -36,16 +40,69 @@ use crate::fixture;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("wire", wire),
     ("corefile", corefile),
     ("rewrite", rewrite),
     ("template", template),
     ("zone_file", zone_file),
+    ("resolv_conf", resolv_conf),
 ];
 
 /// Listeners of the engine: answers like CoreDNS's, and by the RFCs.
 const LISTENERS: [ListenerId; 2] = [ListenerId(0), ListenerId(1)];
+
+/// Reads a node's `resolv.conf`, a second one as what a `dnsConfig` adds, and a manifest, cut at NUL; every policy gives a
+/// file within the limits.
+///
+/// # Panics
+/// A file is beyond a limit, something is missing without a warning, or the file is read as something else.
+pub fn resolv_conf(input: &[u8]) {
+    let mut parts = input.split(|octet| *octet == 0);
+    let mut part = || parts.next().unwrap_or_default();
+    let (host, more) = (HostResolver::parse(part()), HostResolver::parse(part()));
+    let manifest = Written::read(&String::from_utf8_lossy(part()), "fuzz.yaml", ("v1", "Pod"));
+    assert!(manifest.problems.iter().all(|problem| problem.starts_with("fuzz.yaml:")));
+    let (Ok(host), Ok(more)) = (host, more) else { return };
+    let option = |option: &String| {
+        let (name, value) = option.split_once(':').unwrap_or((option, ""));
+        DnsOption { name: name.to_owned(), value: Some(value.to_owned()) }
+    };
+    let config = PodDnsConfig {
+        options: more.options.iter().map(option).collect(),
+        nameservers: more.nameservers,
+        searches: more.searches,
+    };
+    let node = NodeDns {
+        cluster_dns: vec![Ipv4Addr::new(10, 96, 0, 10).into()],
+        cluster_domain: "cluster.local".to_owned(),
+        host: Some(host),
+        node_ips: Vec::new(),
+    };
+    for policy in DnsPolicy::WORDS.map(DnsPolicy::of_word) {
+        let config = Some(config.clone());
+        let pod = PodDns { policy, config, namespace: "n".to_owned(), ..PodDns::default() };
+        let _ = validate(&pod);
+        let (settings, warnings) = make_resolv_conf(&pod, &node);
+        assert!(settings.nameservers.len() <= 3 && settings.searches.len() <= 32);
+        assert!(settings.searches.iter().all(|domain| domain.len() <= 253));
+        assert!(settings.searches.join(" ").len() <= 2048);
+        let added = config_is_whole(&pod, &settings);
+        assert!(added || !warnings.is_empty(), "{settings:?}");
+        let read = HostResolver::parse(settings.to_string().as_bytes()).unwrap();
+        assert_eq!(read.nameservers, settings.nameservers);
+        // The option `:` of a host comes to nothing when a `dnsConfig` is merged, as with kubelet.
+        let named: Vec<&String> = settings.options.iter().filter(|o| !o.is_empty()).collect();
+        assert_eq!(read.options.iter().collect::<Vec<_>>(), named);
+    }
+}
+
+/// Says whether everything that a Pod adds is there.
+fn config_is_whole(pod: &PodDns, settings: &ResolvConf) -> bool {
+    let config = pod.config.as_ref().unwrap();
+    config.nameservers.iter().all(|server| settings.nameservers.contains(server))
+        && config.searches.iter().all(|domain| settings.searches.contains(domain))
+}
 
 /// Reads a message, answers it from the cluster of the fixtures, and reads the reply with another codec.
 ///

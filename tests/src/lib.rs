@@ -9,7 +9,9 @@
 pub mod client;
 pub mod dig;
 pub mod fuzzing;
+pub mod knot;
 pub mod namespace;
+pub mod pod;
 pub mod random;
 pub mod recorded;
 pub mod records;
