@@ -101,6 +101,16 @@ pub trait Plugin: Send + Sync + Debug {
         false
     }
 
+    /// Says whether [`Plugin::query`] may change the query in its place; what goes on by [`Context::rest`] is none.
+    fn changes_queries(&self) -> bool {
+        false
+    }
+
+    /// Says whether the plugin reads the question as it was asked, [`Context::asked`].
+    fn reads_asked(&self) -> bool {
+        false
+    }
+
     /// Says whether the plugin may answer other classes than IN; a block without such a plugin refuses them.
     fn takes_any_class(&self) -> bool {
         false
