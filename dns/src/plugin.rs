@@ -43,6 +43,7 @@ pub mod nsid;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+pub(crate) mod record_text;
 mod regular_expression;
 pub mod reload;
 pub mod rewrite;

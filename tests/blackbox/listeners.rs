@@ -1,5 +1,7 @@
 //! Where the server listens: addresses side by side, several sockets, limits of connections from the Corefile.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use portolan_tests::dig::dig;
 use portolan_tests::namespace::{inside, run};
 use portolan_tests::records::rcode;
 use portolan_tests::server::Server;
+use portolan_tests::stage::{metric, until};
 
 const PORT: u16 = 5353;
 
@@ -79,6 +82,35 @@ fn multisocket_opens_as_many_sockets_as_it_says() {
             }
         }
     });
+}
+
+/// Asks without reading a reply until the connection is closed.
+fn ask_deaf(server: &Server) -> std::thread::JoinHandle<()> {
+    let mut client = TcpClient::new(server.address());
+    let question = query(9, "x.", "A", 0).to_vec().unwrap();
+    let length = u16::try_from(question.len()).unwrap().to_be_bytes();
+    let burst = [&length[..], &question].concat().repeat(1000);
+    std::thread::spawn(
+        move || while std::io::Write::write_all(&mut client.stream, &burst).is_ok() {},
+    )
+}
+
+#[test]
+fn who_reads_no_reply_is_closed_after_the_time_to_write() {
+    let [mut short, mut long] = ["1s", "1h"].map(|write| {
+        Server::start(&format!(
+            ".:0 {{\n    timeouts {{\n        read 1h\n        write {write}\n        idle 1h\n    }}\n    \
+             prometheus 127.0.0.1:0\n    whoami\n}}\n"
+        ))
+    });
+    let patient = ask_deaf(&long);
+    ask_deaf(&short).join().unwrap();
+    let closed = |server: &mut Server| metric(server, "portolan_dns_closed_total", "write");
+    until("the connection is closed", || closed(&mut short), |closed| *closed > 0.5);
+    let connections = metric(&mut long, "portolan_dns_tcp_connections", "");
+    assert!(closed(&mut long) < 0.5 && connections > 0.5, "{connections} connections");
+    drop(long);
+    patient.join().unwrap();
 }
 
 fn until_closed(client: &mut TcpClient) -> Duration {
