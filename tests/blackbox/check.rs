@@ -68,13 +68,13 @@ fn every_problem_is_found_in_one_run() {
         ("Corefile:12 - Error during parsing: ", "nknown property 'max_fail'"),
         ("Corefile:13 - Error during parsing: ", "best"),
         ("Corefile:19 - Error during parsing: ", "never closed; add the missing '}'"),
-        ("Corefile:23 - Error during parsing: ", "remove it, or add the '{' that it closes"),
-        ("Corefile:25 - Error during parsing: File to import not found: missing.conf;", "above"),
-        ("Corefile:27 - Error during parsing: ", "add the closing '\"'"),
-        ("Corefile:30 - Error during parsing: ", "nknown property 'suces'"),
+        ("Corefile:24 - Error during parsing: ", "remove it, or add the '{' that it closes"),
+        ("Corefile:26 - Error during parsing: File to import not found: missing.conf;", "above"),
+        ("Corefile:28 - Error during parsing: ", "add the closing '\"'"),
+        ("Corefile:32 - Error during parsing: ", "nknown property 'suces'"),
         ("lab:2 - Error during parsing: unknown property 'not-an-address'", "fallthrough"),
         ("lab:5 - Error during parsing: `federation` was removed", "`multicluster ZONES`"),
-        ("Corefile:32 - Warning: 'forward' loops", "127.0.0.1:5300"),
+        ("Corefile:34 - Warning: 'forward' loops", "127.0.0.1:5300"),
         ("Corefile: 13 mistakes, ", "1 warning"),
     ];
     assert_eq!(said.lines().count(), expected.len(), "{said}");

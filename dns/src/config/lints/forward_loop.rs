@@ -60,11 +60,14 @@ fn cycle<'a>(linted: Linted<'a>, of: (&'a Directive, &'a ForwardConfig)) -> Opti
 /// Says whether what the server block forwards is known: what a view does not take does not come back, and a mistake
 /// may stand for what ends the loop.
 fn is_sure(linted: Linted<'_>) -> bool {
-    let listens = linted.sound.missing.iter().all(|missing| missing.has(&["bind", "view"]));
-    linted.block.view.is_none()
-        && listens
-        && !linted.sound.lacks_blocks
-        && linted.missing.has(&DECIDING)
+    linted.block.view.is_none() && !linted.sound.lacks_blocks && linted.missing.has(&DECIDING)
+}
+
+/// Says whether it is known which server blocks have a port, and at which addresses.
+fn is_known(linted: Linted<'_>, port: u16) -> bool {
+    let blocks = linted.config.blocks.iter().zip(&linted.sound.missing);
+    let mut there = blocks.filter(|(block, _)| block.keys.iter().any(|key| key.port == port));
+    there.all(|(_, missing)| missing.has(&["bind", "view"]))
 }
 
 /// Returns the `forward` of a server block, text and meaning: both are in the order of the text.
@@ -171,6 +174,9 @@ fn address_of(target: &Target) -> Option<(Transport, SocketAddr)> {
 
 /// Returns the server block that gets a question for a name in the zone that is sent there.
 fn receiver(linted: Linted<'_>, zone: &LowerName, to: (Transport, SocketAddr)) -> Option<usize> {
+    if !is_known(linted, to.1.port()) {
+        return None;
+    }
     let listeners = linted.config.listeners.iter().filter(|listener| is_at(linted, listener, to));
     // What is sent to an address that is bound by itself goes there.
     let listener = listeners.max_by_key(|listener| listener.host.is_some())?;
