@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::NEEDS;
 use crate::config::registry::{find, nearest};
-use crate::corefile::{Corefile, CorefileError, Directive, Position, Recovered, Token};
+use crate::corefile::{
+    Corefile, CorefileError, Directive, Position, Recovered, Token, Transport, zone_keys,
+};
 
 /// The plugins without which server blocks may be in each other's way, or cannot be served.
 const LISTENING: [&str; 3] = ["bind", "tls", "view"];
@@ -119,10 +121,16 @@ impl Rest {
         for (block, missing) in self.corefile.blocks.iter_mut().zip(&mut self.missing) {
             let before = block.keys.len();
             let is_wrong = |at: &Position| wrong.contains(at) && !done.contains(at);
-            block.keys.retain(|key| !is_wrong(&key.position));
+            // What another server block has already is served there.
+            let is_elsewhere = |key: &Token| {
+                let keys = zone_keys(&key.text, 53).unwrap_or_default();
+                !keys.is_empty() && keys.iter().all(|key| key.transport == Transport::Dns)
+            };
+            let gone = block.keys.extract_if(.., |key| is_wrong(&key.position));
+            // All of them are taken out, whatever the first one is.
+            self.lacks_blocks |= gone.filter(|key| !is_elsewhere(key)).count() > 0;
             if block.keys.len() < before {
                 missing.anything = true;
-                self.lacks_blocks = true;
                 took_something = true;
             }
         }
