@@ -11,6 +11,7 @@ mod registry;
 
 use crate::corefile::{Corefile, CorefileError, Files, Warning};
 use crate::plugin::bind::Interface;
+use crate::plugin::reload::ReloadConfig;
 
 pub use block::{BlockConfig, PluginConfig};
 pub use listener_changes::{ListenerChanges, ListenerIds};
@@ -57,6 +58,11 @@ impl Config {
         }
         let listeners = listeners::of(&blocks)?;
         Ok(Self { blocks, listeners, warnings: corefile.warnings.clone() })
+    }
+
+    /// Returns `reload`; of several the last counts, none without one.
+    pub fn reload(&self) -> Option<ReloadConfig> {
+        self.blocks.iter().filter_map(|block| block.reload).next_back()
     }
 }
 

@@ -48,6 +48,8 @@ struct Inner {
     blocks: Vec<Block>,
     routers: Vec<(ListenerId, Router)>,
     reads_messages: bool,
+    changes_queries: bool,
+    reads_asked: bool,
 }
 
 /// A listener, by a number that it keeps as long as the process lives:
@@ -77,9 +79,11 @@ impl Engine {
 
     /// Returns the engine of these blocks and listeners; a router's entries are indexes into `blocks`.
     pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
-        let mut plugins = blocks.iter().flat_map(|block| &block.plugins);
-        let reads_messages = plugins.any(|plugin| plugin.reads_messages());
-        Self(Arc::new(Inner { blocks, routers, reads_messages }))
+        let plugins = || blocks.iter().flat_map(|block| &block.plugins);
+        let reads_messages = plugins().any(|plugin| plugin.reads_messages());
+        let changes_queries = plugins().any(|plugin| plugin.changes_queries());
+        let reads_asked = plugins().any(|plugin| plugin.reads_asked());
+        Self(Arc::new(Inner { blocks, routers, reads_messages, changes_queries, reads_asked }))
     }
 
     /// Returns the server blocks in the order of the Corefile.
@@ -92,6 +96,17 @@ impl Engine {
         self.0.reads_messages
     }
 
+    /// Says whether a plugin may change the query that [`Engine::answer`] gets.
+    pub fn changes_queries(&self) -> bool {
+        self.0.changes_queries
+    }
+
+    /// Returns the question of a query, kept if somebody reads it.
+    fn asked(&self, query: &Query, trace: Option<&Trace>) -> Asked {
+        let is_read = self.0.reads_asked || trace.is_some() || context::is_debugging();
+        if is_read { Asked::keeping(query) } else { Asked::default() }
+    }
+
     /// Answers a query that came in on a listener.
     ///
     /// Total: every query gets a reply unless a plugin drops it.
@@ -101,7 +116,7 @@ impl Engine {
         query: &mut Query,
         trace: Option<&Trace>,
     ) -> Answered<'a> {
-        let asked = Asked::of(query);
+        let asked = self.asked(query, trace);
         let context = Context::new(self, listener, trace, &asked);
         self.answer_in(query, &context).await
     }
@@ -134,7 +149,7 @@ impl Engine {
 
     /// Returns the number of the server block that a query on a listener belongs to.
     pub(crate) fn block_of(&self, listener: ListenerId, query: &Query) -> Option<usize> {
-        let asked = Asked::of(query);
+        let asked = self.asked(query, None);
         let context = Context::new(self, listener, None, &asked);
         self.route(query, &context).map(|(index, _)| index)
     }
@@ -168,7 +183,7 @@ impl Engine {
         context: Context<'a>,
     ) -> BoxFuture<'a, Option<Reply>> {
         Box::pin(async move {
-            let asked = Asked::of(&query);
+            let asked = self.asked(&query, context.trace());
             self.answer_in(&mut query, &context.asking(&asked)).await.reply
         })
     }

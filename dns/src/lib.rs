@@ -18,5 +18,6 @@ pub mod zone_file;
 
 pub use engine::Engine;
 pub use plugin::arguments::rcode_name;
+pub use plugin::record_text::record_text;
 pub use query::{MIN_PAYLOAD, Protocol, Query};
 pub use reply::{Exchange, ExchangedMessages, ExtendedError, ExtendedErrorCode, Reply, Transport};

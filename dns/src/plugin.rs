@@ -43,6 +43,7 @@ pub mod nsid;
 mod plugin_metrics;
 pub mod prometheus;
 pub mod ready;
+pub(crate) mod record_text;
 mod regular_expression;
 pub mod reload;
 pub mod rewrite;
@@ -98,6 +99,16 @@ pub trait Plugin: Send + Sync + Debug {
 
     /// Says whether the plugin reads the octets of the client's message, in [`Sent::question`].
     fn reads_messages(&self) -> bool {
+        false
+    }
+
+    /// Says whether [`Plugin::query`] may change the query in its place; what goes on by [`Context::rest`] is none.
+    fn changes_queries(&self) -> bool {
+        false
+    }
+
+    /// Says whether the plugin reads the question as it was asked, [`Context::asked`].
+    fn reads_asked(&self) -> bool {
         false
     }
 

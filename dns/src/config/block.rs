@@ -71,6 +71,8 @@ pub struct BlockConfig {
     pub timeouts: TimeoutsConfig,
     /// `tls`.
     pub tls: Option<TlsConfig>,
+    /// Where `tls` stands.
+    pub tls_position: Option<Position>,
     /// `health`.
     pub health: Option<HealthConfig>,
     /// `ready`.
@@ -138,6 +140,7 @@ impl BlockConfig {
             multisocket: None,
             timeouts: TimeoutsConfig::default(),
             tls: None,
+            tls_position: None,
             health: None,
             ready: None,
             reload: None,
@@ -214,6 +217,7 @@ impl BlockConfig {
             }
             "tls" => {
                 self.tls = TlsConfig::parse(directives)?;
+                self.tls_position = directives.first().map(|tls| tls.name.position.clone());
                 return Ok(());
             }
             "debug" => {

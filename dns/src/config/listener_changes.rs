@@ -74,6 +74,7 @@ mod tests {
             sockets: Sockets::Number(1),
             timeouts: TimeoutsConfig::default(),
             tls: None,
+            tls_position: None,
             zones: vec![(zone.parse().unwrap(), 0)],
         }
     }

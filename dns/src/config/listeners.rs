@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use hickory_proto::rr::LowerName;
 
 use super::BlockConfig;
-use crate::corefile::{CorefileError, Transport, ZoneKey};
+use crate::corefile::{CorefileError, Position, Transport, ZoneKey};
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
 
@@ -25,6 +25,8 @@ pub struct ListenerConfig {
     pub timeouts: TimeoutsConfig,
     /// The certificate of an encrypted listener.
     pub tls: Option<TlsConfig>,
+    /// Where the certificate is named first.
+    pub tls_position: Option<Position>,
     /// Each zone with the index of its block.
     pub zones: Vec<(LowerName, usize)>,
 }
@@ -148,7 +150,9 @@ impl ListenerConfig {
                 transport.scheme()
             )));
         }
-        Ok(Self { transport, host, port, sockets, timeouts, tls, zones })
+        let position = served().next().and_then(|block| block.tls_position.clone());
+        let tls_position = position.filter(|_| tls.is_some());
+        Ok(Self { transport, host, port, sockets, timeouts, tls, tls_position, zones })
     }
 }
 

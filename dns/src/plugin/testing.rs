@@ -93,7 +93,12 @@ pub(crate) fn record(name: &str, data: &str) -> Record {
 
 /// Runs a test with a place for plugins: `dns://:53`, all names.
 pub(crate) fn with_site<T>(test: impl FnOnce(&Site<'_>) -> T) -> T {
-    let metrics = PluginMetrics::register(&Registry::new()).unwrap();
+    with_registry(&Registry::new(), test)
+}
+
+/// Like [`with_site`], with the metrics of a plugin in this registry.
+pub(crate) fn with_registry<T>(registry: &Registry, test: impl FnOnce(&Site<'_>) -> T) -> T {
+    let metrics = PluginMetrics::register(registry).unwrap();
     let (zones, stores) = ([Name::root().into()], Stores::default());
     let site = Site {
         server: "dns://:53",

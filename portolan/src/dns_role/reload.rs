@@ -17,7 +17,6 @@ use anyhow::Result;
 use dns::config::{ListenerChanges, ListenerConfig, ListenerIds};
 use dns::corefile::Corefile;
 use dns::edge::server::{BoundListener, Server, Settings};
-use dns::plugin::reload::ReloadConfig;
 use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
 use sha2::{Digest, Sha512};
 
@@ -133,11 +132,9 @@ impl Reloader {
 
     /// Waits until it is time to look at the Corefile again.
     pub(crate) async fn pause(&self) {
-        let blocks = &self.loaded.config.blocks;
-        let config = blocks.iter().filter_map(|block| block.reload).next_back();
         // The standard input has been read and is gone.
-        let config = config.filter(|_| self.choice.can_be_read_again());
-        let pause = config.and_then(|config: ReloadConfig| config.pause(rand::random()));
+        let config = self.loaded.config.reload().filter(|_| self.choice.can_be_read_again());
+        let pause = config.and_then(|config| config.pause(rand::random()));
         tokio::time::sleep(pause.unwrap_or(NEVER)).await;
     }
 

@@ -55,9 +55,9 @@ pub enum BindError {
         protocol: &'static str,
     },
     /// The certificate of an encrypted listener cannot be used.
-    #[error("the listener {listener}: {source}")]
+    #[error("{listener}: {source}")]
     Tls {
-        /// The listener, such as `tls://:853`.
+        /// The listener, and where the Corefile names the certificate: `Corefile:2 - the listener tls://:853`.
         listener: String,
         /// Why.
         source: TlsError,

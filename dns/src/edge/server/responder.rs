@@ -138,12 +138,18 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let Question { query: asked, message, start } = question;
-        let mut query = asked.clone();
+        let Question { mut query, message, start } = question;
         // One engine for the whole life of the question.
         let engine = self.engine.load();
+        // The copy costs more than many an answer.
+        let asked = engine.changes_queries().then(|| query.clone());
+        let before = cfg!(debug_assertions).then(|| query.clone());
         let answered = engine.answer(listener, &mut query, None).await;
-        self.finish(&asked, &message, &answered, start)
+        debug_assert!(
+            asked.is_some() || before.is_none_or(|before| before == query),
+            "a plugin changed the query without saying so in Plugin::changes_queries"
+        );
+        self.finish(asked.as_ref().unwrap_or(&query), &message, &answered, start)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.

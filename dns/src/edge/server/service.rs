@@ -60,7 +60,11 @@ impl Settings {
     /// The certificate cannot be used.
     pub fn of(listener: &ListenerConfig) -> Result<Self, BindError> {
         let (timeouts, default) = (&listener.timeouts, Self::default());
-        let unusable = |source| BindError::Tls { listener: listener.label(), source };
+        let unusable = |source| {
+            let place = listener.tls_position.as_ref().map(|position| format!("{position} - "));
+            let place = place.unwrap_or_default();
+            BindError::Tls { listener: format!("{place}the listener {}", listener.label()), source }
+        };
         let tls = listener.tls.as_ref().map(Tls::load).transpose().map_err(unusable)?;
         Ok(Self {
             idle: timeouts.idle.unwrap_or(default.idle),

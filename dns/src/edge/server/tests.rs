@@ -75,6 +75,7 @@ fn listener(port: u16) -> ListenerConfig {
         sockets: Sockets::Number(1),
         timeouts: TimeoutsConfig::default(),
         tls: None,
+        tls_position: None,
         zones: Vec::new(),
     }
 }
