@@ -16,6 +16,7 @@ pub use metadata::Metadata;
 pub use router::Router;
 
 use self::context::Place;
+use crate::plugin::cookie::CookieConfig;
 use crate::plugin::{Filter, Handling, Outcome, Plugin};
 use crate::reply::ExtendedErrorCode;
 use crate::{Query, Reply};
@@ -35,6 +36,8 @@ pub struct Block {
     pub view: Option<Arc<dyn Filter>>,
     /// `metadata`: the zones in whose names queries have metadata; none without the plugin.
     pub metadata: Vec<LowerName>,
+    /// `cookie`, which holds for all blocks.
+    pub cookie: Option<Arc<CookieConfig>>,
 }
 
 /// Every server block, and which zones each serves on which listener.
@@ -48,6 +51,7 @@ struct Inner {
     blocks: Vec<Block>,
     routers: Vec<(ListenerId, Router)>,
     reads_messages: bool,
+    cookie: Arc<CookieConfig>,
 }
 
 /// A listener, by a number that it keeps as long as the process lives:
@@ -79,12 +83,18 @@ impl Engine {
     pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
         let mut plugins = blocks.iter().flat_map(|block| &block.plugins);
         let reads_messages = plugins.any(|plugin| plugin.reads_messages());
-        Self(Arc::new(Inner { blocks, routers, reads_messages }))
+        let cookie = blocks.iter().find_map(|block| block.cookie.clone()).unwrap_or_default();
+        Self(Arc::new(Inner { blocks, routers, reads_messages, cookie }))
     }
 
     /// Returns the server blocks in the order of the Corefile.
     pub fn blocks(&self) -> &[Block] {
         &self.0.blocks
+    }
+
+    /// Returns what the server does with DNS Cookies.
+    pub fn cookie(&self) -> &CookieConfig {
+        &self.0.cookie
     }
 
     /// Says whether a plugin reads the octets of messages.
@@ -184,7 +194,7 @@ impl<'a> Answered<'a> {
 impl Block {
     /// Returns a block that takes every query, without metadata.
     pub fn new(position: impl Into<String>, plugins: Vec<Box<dyn Plugin>>) -> Self {
-        Self { position: position.into(), plugins, view: None, metadata: Vec::new() }
+        Self { position: position.into(), plugins, view: None, metadata: Vec::new(), cookie: None }
     }
 
     /// Says whether the block's view takes the query.

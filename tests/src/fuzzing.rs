@@ -66,7 +66,7 @@ pub fn wire(message: &[u8]) {
 }
 
 fn reject(rejection: Rejection, message: &[u8]) {
-    let reply = messages::encode_rejection(rejection);
+    let reply = messages::encode_rejection(&rejection);
     if rejection == Rejection::Silent {
         assert_eq!(reply, None);
         return;
@@ -343,6 +343,7 @@ fn question(name: &Name, qtype: RecordType) -> Query {
         checking_disabled: false,
         authentic_data: false,
         edns: Some(edns),
+        cookie: None,
         client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
         local: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
         protocol: Protocol::Udp,

@@ -107,6 +107,11 @@ impl<'a> Context<'a> {
         self.place.plugin
     }
 
+    /// Says whether the server itself asks, with [`Context::lookup`], to complete an answer.
+    pub fn is_own_lookup(&self) -> bool {
+        self.depth > 0
+    }
+
     /// Returns the question as the client, or the server itself in [`Context::lookup`], asked it: policy has to
     /// hold for it as well as for what earlier plugins made of it.
     pub fn asked(&self) -> &'a Asked {

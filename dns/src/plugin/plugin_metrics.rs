@@ -3,6 +3,7 @@
 use super::acl::AclMetrics;
 use super::hosts::HostsMetrics;
 use super::local::LocalMetrics;
+use super::ratelimit::RatelimitMetrics;
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -26,6 +27,8 @@ pub struct PluginMetrics {
     pub hosts: HostsMetrics,
     /// `local`.
     pub local: LocalMetrics,
+    /// `ratelimit`.
+    pub ratelimit: RatelimitMetrics,
 }
 
 /// Makes families that a registry knows.
@@ -60,6 +63,7 @@ impl PluginMetrics {
             )?,
             hosts: HostsMetrics::register(families)?,
             local: LocalMetrics::register(families)?,
+            ratelimit: RatelimitMetrics::register(families)?,
         })
     }
 }

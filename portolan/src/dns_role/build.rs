@@ -226,8 +226,8 @@ impl<'a> Workshop<'a> {
             });
         }
         let view = config.view.clone();
-        let metadata = config.metadata.clone();
-        Ok(Block { view, metadata, ..Block::new(config.position.to_string(), plugins) })
+        let (metadata, cookie) = (config.metadata.clone(), config.cookie.clone());
+        Ok(Block { view, metadata, cookie, ..Block::new(config.position.to_string(), plugins) })
     }
 
     async fn plugin(
