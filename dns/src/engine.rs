@@ -5,11 +5,12 @@ mod metadata;
 mod router;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName};
+use prometheus::IntCounterVec;
 
 pub use context::{Asked, Context, Step, Trace};
 pub use metadata::Metadata;
@@ -52,6 +53,8 @@ struct Inner {
     routers: Vec<(ListenerId, Router)>,
     reads_messages: bool,
     cookie: Arc<CookieConfig>,
+    /// Answers that a limit has cut short, by `limit`; none until there is a server that counts.
+    cut: OnceLock<IntCounterVec>,
 }
 
 /// A listener, by a number that it keeps as long as the process lives:
@@ -84,12 +87,24 @@ impl Engine {
         let mut plugins = blocks.iter().flat_map(|block| &block.plugins);
         let reads_messages = plugins.any(|plugin| plugin.reads_messages());
         let cookie = blocks.iter().find_map(|block| block.cookie.clone()).unwrap_or_default();
-        Self(Arc::new(Inner { blocks, routers, reads_messages, cookie }))
+        Self(Arc::new(Inner { blocks, routers, reads_messages, cookie, cut: OnceLock::new() }))
     }
 
     /// Returns the server blocks in the order of the Corefile.
     pub fn blocks(&self) -> &[Block] {
         &self.0.blocks
+    }
+
+    /// Counts answers that a limit has cut short, by `limit`: `lookups`, `cluster_aliases`, `zone_aliases`.
+    pub(crate) fn count_cuts_with(&self, counter: &IntCounterVec) {
+        // One that has been given before is the same.
+        let _ = self.0.cut.set(counter.clone());
+    }
+
+    fn count_cut(&self, limit: &str) {
+        if let Some(counter) = self.0.cut.get() {
+            counter.with_label_values(&[limit]).inc();
+        }
     }
 
     /// Returns what the server does with DNS Cookies.

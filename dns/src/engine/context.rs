@@ -127,9 +127,15 @@ impl<'a> Context<'a> {
     pub fn lookup(&self, query: Query) -> BoxFuture<'a, Option<Reply>> {
         if self.depth >= MAX_LOOKUP_DEPTH {
             self.note("", || format!("gave up after {MAX_LOOKUP_DEPTH} lookups for one answer"));
+            self.count_cut("lookups");
             return Box::pin(std::future::ready(None));
         }
         self.engine.lookup(query, Self { depth: self.depth + 1, ..*self })
+    }
+
+    /// Counts an answer that a limit has cut short.
+    pub(crate) fn count_cut(&self, limit: &str) {
+        self.engine.count_cut(limit);
     }
 
     /// Sends a query, the client's own or another, through the plugins after the one that asks, and back

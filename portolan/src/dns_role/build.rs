@@ -250,7 +250,9 @@ impl<'a> Workshop<'a> {
                 ))
             }
             PluginConfig::Errors(config) => {
-                let errors = Errors::new(config.clone(), logging::sink(&self.shared.output));
+                let (sink, metrics) =
+                    (logging::sink(&self.shared.output), &self.shared.plugin_metrics);
+                let errors = Errors::counting(config.clone(), sink, metrics.errors_dropped.clone());
                 tokio::spawn(flush_errors(Arc::downgrade(errors.journal()), FLUSH_INTERVAL));
                 Box::new(errors)
             }

@@ -24,6 +24,8 @@ pub struct ServerMetrics {
     pub udp_waiting: IntGauge,
     /// Datagrams that the kernel dropped because they were not received in time.
     pub udp_dropped: IntCounter,
+    /// Answers that a limit has cut short, by `limit`: `lookups`, `cluster_aliases`, `zone_aliases`.
+    pub cut: IntCounterVec,
     /// Answers to ANY over UDP without their records: see [`crate::minimal_any`].
     pub any_truncated: IntCounter,
     /// Open TCP connections.
@@ -83,6 +85,11 @@ impl ServerMetrics {
             udp_dropped,
             any_truncated,
             cookies: COOKIE_RESULTS.map(|result| cookies.with_label_values(&[result])),
+            cut: counters(
+                "portolan_dns_cut_total",
+                "Answers that a limit has cut short.",
+                "limit",
+            )?,
             rejected: counters(
                 "portolan_dns_rejected_total",
                 "Messages that are no query, by reason.",

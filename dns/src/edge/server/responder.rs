@@ -50,6 +50,7 @@ pub(super) struct Question {
 impl Responder {
     /// Returns a responder; `unserved` learns of queries for names that no block serves.
     pub fn new(engine: Engine, metrics: ServerMetrics, unserved: UnservedHook) -> Self {
+        engine.count_cuts_with(&metrics.cut);
         let engine = ArcSwap::from_pointee(engine);
         Self { engine, metrics, unserved, cookies: Cookies::new() }
     }
@@ -62,6 +63,7 @@ impl Responder {
     /// Answers questions that come from here on with another engine, and returns the one before, which those
     /// under way keep until they are answered.
     pub fn replace(&self, engine: Engine) -> Arc<Engine> {
+        engine.count_cuts_with(&self.metrics.cut);
         self.engine.swap(Arc::new(engine))
     }
 

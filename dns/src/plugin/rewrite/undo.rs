@@ -133,6 +133,7 @@ impl CnameRule {
                 reply.answers.extend(found.answers);
                 reply.authorities = found.authorities;
                 reply.extended_error = found.extended_error;
+                reply.options = found.options;
                 reply.error = found.error;
             }
             None => {
