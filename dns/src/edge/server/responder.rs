@@ -265,3 +265,6 @@ impl std::fmt::Debug for Responder {
         f.debug_struct("Responder").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
