@@ -14,8 +14,7 @@ const INFO_CODE: usize = 2;
 pub(super) fn read(mut options: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let mut errors = Vec::new();
     while let Some((head, rest)) = options.split_first_chunk::<HEAD>() {
-        let [code, length] =
-            [[head[0], head[1]], [head[2], head[3]]].map(|octets| u16::from_be_bytes(octets));
+        let [code, length] = [[head[0], head[1]], [head[2], head[3]]].map(u16::from_be_bytes);
         let Some((data, after)) = rest.split_at_checked(length.into()) else { break };
         if code == OPTION_EXTENDED_ERROR && data.len() >= INFO_CODE && errors.len() < MOST {
             errors.push((code, cut(data)));
