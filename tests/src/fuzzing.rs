@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 use cluster::{Cluster, Kind, KindSet};
 use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
 use dns::config::{Config, Surroundings};
+use dns::cookie::Cookie;
 use dns::corefile::{Corefile, CorefileError, Directive, Files, parse as parse_corefile};
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::{PodMode, Zone, ZoneOptions};
@@ -23,7 +24,7 @@ use dns::plugin::rewrite::RewriteConfig;
 use dns::plugin::template::TemplateConfig;
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Fallthrough, Plugin};
-use dns::wire::{Arrival, Rejection};
+use dns::wire::{Arrival, BareReply, Rejection};
 use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode};
@@ -59,13 +60,26 @@ pub fn wire(message: &[u8]) {
             protocol,
         };
         match messages::parse(message, arrival) {
-            Ok(query) => LISTENERS.into_iter().for_each(|listener| answer(&query, listener)),
+            Ok(mut query) => {
+                query.cookie = query.cookie.map(checked);
+                LISTENERS.into_iter().for_each(|listener| answer(&query, listener));
+            }
             Err(rejection) => reject(rejection, message),
         }
     }
 }
 
-fn reject(rejection: Rejection, message: &[u8]) {
+/// Returns a cookie with a server cookie for the reply.
+fn checked(cookie: Cookie) -> Cookie {
+    cookie.checked(&[[7; 16]], Ipv4Addr::LOCALHOST.into(), 0)
+}
+
+fn reject(mut rejection: Rejection, message: &[u8]) {
+    let mut has_opt = false;
+    if let Rejection::Answered(BareReply { opt: Some(opt), .. }) = &mut rejection {
+        has_opt = true;
+        opt.cookie = opt.cookie.map(checked);
+    }
     let reply = messages::encode_rejection(&rejection);
     if rejection == Rejection::Silent {
         assert_eq!(reply, None);
@@ -75,6 +89,7 @@ fn reject(rejection: Rejection, message: &[u8]) {
     assert_eq!(reply.metadata.id.to_be_bytes(), message[..2]);
     assert_eq!(reply.metadata.message_type, MessageType::Response);
     assert!(reply.queries.is_empty() && reply.answers.is_empty());
+    assert_eq!(reply.edns.is_some(), has_opt);
 }
 
 fn answer(query: &Query, listener: ListenerId) {

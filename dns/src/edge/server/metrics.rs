@@ -14,7 +14,7 @@ pub struct ServerMetrics {
     /// `tcp_per_client`.
     pub refused: IntCounterVec,
     /// How often a connection was not read because of a limit, by `limit`: `tcp_pipelined`, `tcp_unread`,
-    /// `tcp_unread_all`.
+    /// `tcp_unread_all`; and how often its question waited for others: `tcp_turns`.
     pub held: IntCounterVec,
     /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`, `handshake`.
     pub closed: IntCounterVec,
