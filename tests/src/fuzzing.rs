@@ -24,7 +24,7 @@ use dns::plugin::rewrite::RewriteConfig;
 use dns::plugin::template::TemplateConfig;
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Fallthrough, Plugin};
-use dns::wire::{Arrival, BareReply, Rejection};
+use dns::wire::{Arrival, Rejection};
 use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode};
@@ -76,7 +76,7 @@ fn checked(cookie: Cookie) -> Cookie {
 
 fn reject(mut rejection: Rejection, message: &[u8]) {
     let mut has_opt = false;
-    if let Rejection::Answered(BareReply { opt: Some(opt), .. }) = &mut rejection {
+    if let Rejection::Answered(messages::BareReply { opt: Some(opt), .. }) = &mut rejection {
         has_opt = true;
         opt.cookie = opt.cookie.map(checked);
     }
