@@ -56,6 +56,7 @@ impl Config {
         if !errors.is_empty() {
             return Err(errors);
         }
+        check_cookies(&blocks)?;
         let listeners = listeners::of(&blocks)?;
         Ok(Self { blocks, listeners, warnings: corefile.warnings.clone() })
     }
@@ -64,6 +65,19 @@ impl Config {
     pub fn reload(&self) -> Option<ReloadConfig> {
         self.blocks.iter().filter_map(|block| block.reload).next_back()
     }
+}
+
+/// Checks that all blocks with `cookie` say the same: it holds for the whole server.
+fn check_cookies(blocks: &[BlockConfig]) -> Result<(), Vec<CorefileError>> {
+    let mut with = blocks.iter().filter(|block| block.cookie.is_some());
+    let Some(first) = with.next() else { return Ok(()) };
+    let Some(other) = with.find(|block| block.cookie != first.cookie) else { return Ok(()) };
+    let text = format!(
+        "`cookie` holds for the whole server and says something else in the server block at {}; \
+         write it once, or the same in both",
+        first.position
+    );
+    Err(vec![CorefileError::Syntax { position: other.position.clone(), text }])
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 //! snapshot of the cluster; sockets, clocks and logs are under `edge`.
 
 pub mod config;
+pub mod cookie;
 pub mod corefile;
 pub mod edge;
 pub mod engine;
 pub mod kubernetes;
+mod minimal_any;
 pub mod plugin;
 pub mod pod_dns;
 mod query;

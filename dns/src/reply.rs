@@ -98,6 +98,8 @@ pub struct ExtendedError {
 pub enum ExtendedErrorCode {
     /// 0: Other Error.
     Other = 0,
+    /// 3: Stale Answer.
+    StaleAnswer = 3,
     /// 14: Not Ready.
     NotReady = 14,
     /// 15: Blocked.
@@ -106,8 +108,12 @@ pub enum ExtendedErrorCode {
     Filtered = 17,
     /// 18: Prohibited.
     Prohibited = 18,
+    /// 19: Stale NXDOMAIN Answer.
+    StaleNxDomain = 19,
     /// 20: Not Authoritative.
     NotAuthoritative = 20,
+    /// 21: Not Supported.
+    NotSupported = 21,
     /// 22: No Reachable Authority.
     NoReachableAuthority = 22,
     /// 23: Network Error.
@@ -148,5 +154,10 @@ impl Reply {
     pub fn refused(code: ExtendedErrorCode, why: &'static str) -> Self {
         let extended_error = Some(ExtendedError { code, text: why.into() });
         Self { extended_error, ..Self::new(ResponseCode::Refused) }
+    }
+
+    /// Says whether the response code is neither an answer nor that there is none.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self.rcode, ResponseCode::NoError | ResponseCode::NXDomain)
     }
 }

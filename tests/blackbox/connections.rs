@@ -6,10 +6,10 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use portolan_tests::client::{TcpClient, UdpClient, query};
+use portolan_tests::client::{TcpClient, UdpClient, http_get, query};
 use portolan_tests::namespace::{V4, inside, run};
 use portolan_tests::server::{PATIENCE, Server};
-use portolan_tests::stage::{metric, until};
+use portolan_tests::stage::{metric, skip, until};
 use portolan_tests::{fixture, records};
 use serde_json::{Value, json};
 
@@ -160,4 +160,29 @@ fn a_burst_that_nobody_reads_delays_no_datagram() {
         assert!(!reader.receive().answers.is_empty(), "{number}");
     }
     until("no connection", || connections(&mut server), |n| *n < 1.5);
+}
+
+/// Connections are answered from memory by one processor less than there are, and those that wait are counted.
+#[test]
+fn connections_that_wait_for_their_turn_are_counted() {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    if processors == 1 {
+        return skip("with one processor nobody waits for another");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&corefile(&big(directory.path(), 2000), ""));
+    let address = server.address();
+    let ask_at_once = || {
+        std::thread::scope(|scope| {
+            for _ in 0..processors * 2 {
+                scope.spawn(|| {
+                    let mut client = TcpClient::new(address);
+                    (0..5).for_each(|_| assert_eq!(client.ask(BIG, "A", 0).answers.len(), 2000));
+                });
+            }
+        });
+        http_get(server.endpoint("admin"), "/metrics").1
+    };
+    let counted = "portolan_dns_held_total{limit=\"tcp_turns\"}";
+    until("a turn that was waited for", ask_at_once, |text| text.contains(counted));
 }

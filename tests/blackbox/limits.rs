@@ -307,3 +307,66 @@ fn sigint_ends_like_sigterm() {
     assert_eq!(server.wait().code(), Some(0));
     assert!(server.errors().is_empty());
 }
+
+/// A chain of aliases ends at a limit, in a zone, in the cluster, and from one to the other; each is counted.
+#[test]
+fn long_chains_of_aliases_are_cut_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (zone, objects) = (directory.path().join("zone"), directory.path().join("objects.yaml"));
+    let aliases = |length: u32| -> String {
+        (0..length).map(|n| format!("a{n} CNAME a{}\n", n + 1)).collect()
+    };
+    let head = "@ SOA ns admin 1 7200 1800 86400 30\n@ NS ns\nns A 192.0.2.53\n";
+    write(&zone, &format!("{head}{}round CNAME round.there.example.\n", aliases(20)));
+    let there = directory.path().join("there");
+    write(&there, &format!("{head}round CNAME round.here.example.\n"));
+    let service = |n: u32| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s{n}\n  namespace: long\nspec:\n  \
+             type: ExternalName\n  externalName: s{}.long.svc.cluster.local\n---\n",
+            n + 1
+        )
+    };
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: long\n---\n";
+    write(&objects, &format!("{namespace}{}", (0..12).map(service).collect::<String>()));
+    let mut server = Server::start(&format!(
+        ".:0 {{
+            kubernetes cluster.local {{
+                manifests {}
+            }}
+            file {} here.example
+            file {} there.example
+        }}",
+        objects.display(),
+        zone.display(),
+        there.display()
+    ));
+    let cuts = |server: &mut Server| {
+        let (_, text) = http_get(server.endpoint("admin"), "/metrics");
+        let lines = text.lines().filter_map(|line| line.strip_prefix("portolan_dns_cut_total"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let address = server.address();
+    assert_eq!(dig(address, "a11.here.example +nocookie").answer.len(), 9);
+    assert!(cuts(&mut server).is_empty(), "nothing is cut yet");
+    assert_eq!(dig(address, "a0.here.example").answer.len(), 11);
+    dig(address, "s0.long.svc.cluster.local");
+    assert!(dig(address, "round.here.example").answer.len() <= 12);
+    let expected =
+        ["{limit=\"cluster_aliases\"} 1", "{limit=\"lookups\"} 1", "{limit=\"zone_aliases\"} 1"];
+    assert_eq!(cuts(&mut server), expected);
+}
+
+/// A flood of failures does not fill the log, and the lines that are left out are counted.
+#[test]
+fn lines_of_failures_are_bounded_and_counted() {
+    let mut server = Server::start(".:0 {\n    errors\n    erratic {\n        drop 0\n    }\n}\n");
+    let client = UdpClient::new(server.address());
+    let question = query(1, "example.org.", "MX", 0).to_vec().unwrap();
+    let flood_and_count = || {
+        (0..2000).for_each(|_| client.send(&question));
+        metric(&mut server, "portolan_errors_dropped_total", "")
+    };
+    until("lines that are left out", flood_and_count, |dropped| *dropped > 0.0);
+    server.wait_for_line("errors not shown: more than 1000 in one second");
+}

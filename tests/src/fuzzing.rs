@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 use cluster::{Cluster, Kind, KindSet};
 use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing, Written};
 use dns::config::{Config, Surroundings};
+use dns::cookie::Cookie;
 use dns::corefile::{Corefile, CorefileError, Directive, Files, parse as parse_corefile};
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::{PodMode, Zone, ZoneOptions};
@@ -116,14 +117,27 @@ pub fn wire(message: &[u8]) {
             protocol,
         };
         match messages::parse(message, arrival) {
-            Ok(query) => LISTENERS.into_iter().for_each(|listener| answer(&query, listener)),
+            Ok(mut query) => {
+                query.cookie = query.cookie.map(checked);
+                LISTENERS.into_iter().for_each(|listener| answer(&query, listener));
+            }
             Err(rejection) => reject(rejection, message),
         }
     }
 }
 
-fn reject(rejection: Rejection, message: &[u8]) {
-    let reply = messages::encode_rejection(rejection);
+/// Returns a cookie with a server cookie for the reply.
+fn checked(cookie: Cookie) -> Cookie {
+    cookie.checked(&[[7; 16]], Ipv4Addr::LOCALHOST.into(), 0)
+}
+
+fn reject(mut rejection: Rejection, message: &[u8]) {
+    let mut has_opt = false;
+    if let Rejection::Answered(messages::BareReply { opt: Some(opt), .. }) = &mut rejection {
+        has_opt = true;
+        opt.cookie = opt.cookie.map(checked);
+    }
+    let reply = messages::encode_rejection(&rejection);
     if rejection == Rejection::Silent {
         assert_eq!(reply, None);
         return;
@@ -132,6 +146,7 @@ fn reject(rejection: Rejection, message: &[u8]) {
     assert_eq!(reply.metadata.id.to_be_bytes(), message[..2]);
     assert_eq!(reply.metadata.message_type, MessageType::Response);
     assert!(reply.queries.is_empty() && reply.answers.is_empty());
+    assert_eq!(reply.edns.is_some(), has_opt);
 }
 
 fn answer(query: &Query, listener: ListenerId) {
@@ -400,6 +415,7 @@ fn question(name: &Name, qtype: RecordType) -> Query {
         checking_disabled: false,
         authentic_data: false,
         edns: Some(edns),
+        cookie: None,
         client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
         local: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
         protocol: Protocol::Udp,

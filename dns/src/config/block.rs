@@ -19,6 +19,7 @@ use crate::plugin::bufsize::BufsizeConfig;
 use crate::plugin::cache::CacheConfig;
 use crate::plugin::cancel::CancelConfig;
 use crate::plugin::chaos::ChaosConfig;
+use crate::plugin::cookie::CookieConfig;
 use crate::plugin::dns64::Dns64Config;
 use crate::plugin::dnstap::DnstapConfig;
 use crate::plugin::erratic::ErraticConfig;
@@ -39,6 +40,7 @@ use crate::plugin::minimal::MinimalConfig;
 use crate::plugin::multisocket::MultisocketConfig;
 use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
+use crate::plugin::ratelimit::RatelimitConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
 use crate::plugin::rewrite::RewriteConfig;
@@ -67,6 +69,8 @@ pub struct BlockConfig {
     pub bind: Option<Vec<IpAddr>>,
     /// `multisocket`.
     pub multisocket: Option<MultisocketConfig>,
+    /// `cookie`, which holds for the whole server.
+    pub cookie: Option<Arc<CookieConfig>>,
     /// `timeouts`.
     pub timeouts: TimeoutsConfig,
     /// `tls`.
@@ -138,6 +142,7 @@ impl BlockConfig {
             root: Root::default(),
             bind: None,
             multisocket: None,
+            cookie: None,
             timeouts: TimeoutsConfig::default(),
             tls: None,
             tls_position: None,
@@ -211,6 +216,10 @@ impl BlockConfig {
                 self.multisocket = Some(MultisocketConfig::parse(directives)?);
                 return Ok(());
             }
+            "cookie" => {
+                self.cookie = Some(Arc::new(CookieConfig::parse(directives)?));
+                return Ok(());
+            }
             "timeouts" => {
                 self.timeouts = TimeoutsConfig::parse(directives)?;
                 return Ok(());
@@ -252,6 +261,7 @@ impl BlockConfig {
             "erratic" => PluginConfig::Plain(Box::new(ErraticConfig::parse(directives)?)),
             "header" => PluginConfig::Plain(Box::new(HeaderConfig::parse(directives)?)),
             "minimal" => PluginConfig::Plain(Box::new(MinimalConfig::parse(directives)?)),
+            "ratelimit" => PluginConfig::Plain(Box::new(RatelimitConfig::parse(directives)?)),
             "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
             "forward" => {
                 return self.add_forwards(directives, around);

@@ -33,6 +33,7 @@
 
 mod connection;
 mod connections;
+mod cookies;
 mod datagram;
 mod frames;
 mod key_log;

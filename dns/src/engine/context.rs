@@ -105,6 +105,11 @@ impl<'a> Context<'a> {
         self.place.plugin
     }
 
+    /// Says whether the server itself asks, with [`Context::lookup`], to complete an answer.
+    pub fn is_own_lookup(&self) -> bool {
+        self.depth > 0
+    }
+
     /// Returns the question as the client, or the server itself in [`Context::lookup`], asked it: policy has to
     /// hold for it as well as for what earlier plugins made of it. For plugins that say so with
     /// [`Plugin::reads_asked`](crate::plugin::Plugin::reads_asked).
@@ -121,9 +126,15 @@ impl<'a> Context<'a> {
     pub fn lookup(&self, query: Query) -> BoxFuture<'a, Option<Reply>> {
         if self.depth >= MAX_LOOKUP_DEPTH {
             self.note("", || format!("gave up after {MAX_LOOKUP_DEPTH} lookups for one answer"));
+            self.count_cut("lookups");
             return Box::pin(std::future::ready(None));
         }
         self.engine.lookup(query, Self { depth: self.depth + 1, ..*self })
+    }
+
+    /// Counts an answer that a limit has cut short.
+    pub(crate) fn count_cut(&self, limit: &str) {
+        self.engine.count_cut(limit);
     }
 
     /// Sends a query, the client's own or another, through the plugins after the one that asks, and back

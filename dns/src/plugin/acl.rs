@@ -6,7 +6,7 @@
 
 mod config;
 mod metrics;
-mod networks;
+pub(super) mod networks;
 
 use std::net::IpAddr;
 use std::sync::OnceLock;

@@ -15,6 +15,7 @@ pub(crate) mod answer;
 pub(crate) mod config;
 mod endpoint;
 mod exchange;
+mod extended_errors;
 mod flights;
 mod framing;
 pub(crate) mod health;

@@ -27,11 +27,9 @@ use super::name_text::NameText;
 use super::{Handling, Plugin, Setup, SetupError, Site};
 use crate::corefile::{CorefileError, Directive};
 use crate::engine::Context;
-use crate::reply::ExtendedErrorCode;
+use crate::reply::{ExtendedError, ExtendedErrorCode};
+use crate::wire::OPTION_EXTENDED_ERROR;
 use crate::{Query, Reply};
-
-/// The option code of Extended DNS Errors (RFC 8914 §2).
-const OPTION_EXTENDED_ERROR: u16 = 15;
 
 /// The `template` directives of a server block.
 #[derive(Clone, Debug)]
@@ -153,6 +151,10 @@ impl Template {
             let mut option = code.to_be_bytes().to_vec();
             option.extend_from_slice(text.as_bytes());
             reply.options.push((OPTION_EXTENDED_ERROR, option));
+        }
+        if rule.extended_error.is_none() && reply.is_failure() {
+            let text = "a template of this server answers with this error".into();
+            reply.extended_error = Some(ExtendedError { code: ExtendedErrorCode::Other, text });
         }
         if rule.rcode == ResponseCode::ServFail {
             reply.authoritative = false;

@@ -74,6 +74,7 @@ pub(crate) fn query(name: &str, qtype: RecordType) -> Query {
         checking_disabled: false,
         authentic_data: false,
         edns: None,
+        cookie: None,
         client: "10.240.0.1:40212".parse().unwrap(),
         local: "10.96.0.10:53".parse().unwrap(),
         protocol: Protocol::Udp,

@@ -226,8 +226,8 @@ impl<'a> Workshop<'a> {
             });
         }
         let view = config.view.clone();
-        let metadata = config.metadata.clone();
-        Ok(Block { view, metadata, ..Block::new(config.position.to_string(), plugins) })
+        let (metadata, cookie) = (config.metadata.clone(), config.cookie.clone());
+        Ok(Block { view, metadata, cookie, ..Block::new(config.position.to_string(), plugins) })
     }
 
     async fn plugin(
@@ -250,7 +250,9 @@ impl<'a> Workshop<'a> {
                 ))
             }
             PluginConfig::Errors(config) => {
-                let errors = Errors::new(config.clone(), logging::sink(&self.shared.output));
+                let (sink, metrics) =
+                    (logging::sink(&self.shared.output), &self.shared.plugin_metrics);
+                let errors = Errors::counting(config.clone(), sink, metrics.errors_dropped.clone());
                 tokio::spawn(flush_errors(Arc::downgrade(errors.journal()), FLUSH_INTERVAL));
                 Box::new(errors)
             }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::connections::Place;
@@ -132,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 self.give(reply);
             }
             if self.may_take() && self.input.has_message() {
-                let turn = self.service.shared.turns.acquire().await;
+                let turn = turn(self.service).await;
                 self.take_next();
                 drop(turn);
                 if !self.input.has_message() || self.output.octets() >= WRITE_AT {
@@ -334,6 +335,16 @@ enum Event {
     Stop,
     Over(Closing),
     Progress,
+}
+
+/// Waits until a connection may be answered from memory, and counts it when others are in front.
+async fn turn(service: &Service) -> Result<SemaphorePermit<'_>, AcquireError> {
+    let turns = &service.shared.turns;
+    if let Ok(turn) = turns.try_acquire() {
+        return Ok(turn);
+    }
+    service.responder.metrics().held.with_label_values(&["tcp_turns"]).inc();
+    turns.acquire().await
 }
 
 /// How many octets of replies are gathered before they are written.

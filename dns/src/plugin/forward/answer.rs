@@ -113,8 +113,9 @@ fn sections(
             reply.answers = sections.answers;
             reply.authorities = sections.authorities;
             reply.additionals = sections.additionals;
-            if let Some(high) = sections.rcode_high {
-                reply.rcode = ResponseCode::from(high, reply.rcode.low());
+            if let Some(opt) = sections.opt {
+                reply.rcode = ResponseCode::from(opt.rcode_high, reply.rcode.low());
+                reply.options = opt.errors;
             }
             Ok(())
         }
@@ -124,12 +125,12 @@ fn sections(
     }
 }
 
-/// The records of a reply, and of its OPT record the upper bits of the rcode (RFC 6891 §6.1.3).
+/// The records of a reply, and what is kept of its OPT record.
 struct Sections {
     answers: Vec<hickory_proto::rr::Record>,
     authorities: Vec<hickory_proto::rr::Record>,
     additionals: Vec<hickory_proto::rr::Record>,
-    rcode_high: Option<u8>,
+    opt: Option<records::KeptOpt>,
 }
 
 fn all_sections(
@@ -138,8 +139,8 @@ fn all_sections(
 ) -> Result<Sections, DecodeError> {
     let (answers, _) = records::read(decoder, counts.answers)?;
     let (authorities, _) = records::read(decoder, counts.authorities)?;
-    let (additionals, rcode_high) = records::read(decoder, counts.additionals)?;
-    Ok(Sections { answers, authorities, additionals, rcode_high })
+    let (additionals, opt) = records::read(decoder, counts.additionals)?;
+    Ok(Sections { answers, authorities, additionals, opt })
 }
 
 fn malformed(_: DecodeError) -> NotOurs {
