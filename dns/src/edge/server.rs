@@ -31,6 +31,7 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod certificate;
 mod connection;
 mod connections;
 mod datagram;

@@ -13,10 +13,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 
+use super::certificate::ServerCertificate;
 use super::key_log::KeyLogFile;
 use crate::edge::any_certificate::AnyCertificate;
 use crate::plugin::tls::{ClientAuth, TlsConfig};
@@ -28,6 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Tls {
     config: TlsConfig,
+    certificate: Arc<ServerCertificate>,
     current: ArcSwap<ServerConfig>,
 }
 
@@ -69,8 +72,9 @@ impl Tls {
     /// # Errors
     /// They cannot be used.
     pub fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
-        let current = ArcSwap::from_pointee(read(config)?);
-        Ok(Arc::new(Self { config: config.clone(), current }))
+        let certificate = Arc::<ServerCertificate>::default();
+        let current = ArcSwap::from_pointee(read(config, &certificate)?);
+        Ok(Arc::new(Self { config: config.clone(), certificate, current }))
     }
 
     /// Returns what accepts connections with the certificate of the moment.
@@ -92,7 +96,7 @@ impl Tls {
             }
             last = files;
             let path = config.certificate.display();
-            match read(&config) {
+            match read(&config, &tls.certificate) {
                 Ok(current) => {
                     tls.current.store(Arc::new(current));
                     tracing::info!(%path, "certificate read again");
@@ -116,10 +120,13 @@ fn fingerprint(path: &Path) -> Fingerprint {
     Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }
 
-fn read(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
+/// Reads everything, and publishes the certificate when all of it can be used.
+fn read(
+    config: &TlsConfig,
+    certificate: &Arc<ServerCertificate>,
+) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let chain = certificates(&config.certificate)?;
-    let key = private_key(&config.key)?;
+    let certified = certified_key(config, &provider)?;
     let verifier = verifier(config, &provider)?;
     let unusable = |source| TlsError::Unusable { path: config.certificate.clone(), source };
     let builder = ServerConfig::builder_with_provider(provider);
@@ -128,13 +135,21 @@ fn read(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut server = builder.with_single_cert(chain, key).map_err(unusable)?;
+    let mut server = builder.with_cert_resolver(Arc::clone(certificate) as _);
     if let Some(path) = &config.keylog {
         let keylog = KeyLogFile::open(path);
         let keylog = keylog.map_err(|source| TlsError::Read { path: path.clone(), source })?;
         server.key_log = Arc::new(keylog);
     }
+    certificate.publish(certified);
     Ok(server)
+}
+
+fn certified_key(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let chain = certificates(&config.certificate)?;
+    let key = private_key(&config.key)?;
+    let certified = CertifiedKey::from_der(chain, key, provider);
+    certified.map_err(|source| TlsError::Unusable { path: config.certificate.clone(), source })
 }
 
 fn verifier(
