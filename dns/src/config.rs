@@ -11,6 +11,7 @@ mod registry;
 
 use crate::corefile::{Corefile, CorefileError, Files, Warning};
 use crate::plugin::bind::Interface;
+use crate::plugin::tls::acme;
 
 pub use block::{BlockConfig, PluginConfig};
 pub use listener_changes::{ListenerChanges, ListenerIds};
@@ -52,12 +53,34 @@ impl Config {
                 Err(found) => errors.extend(found),
             }
         }
+        if errors.is_empty() {
+            errors.extend(acme_conflicts(corefile, &blocks));
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
         let listeners = listeners::of(&blocks)?;
         Ok(Self { blocks, listeners, warnings: corefile.warnings.clone() })
     }
+
+    /// Says whether a certificate comes from an authority, which then asks for challenges.
+    pub fn uses_acme(&self) -> bool {
+        self.blocks.iter().any(|block| block.tls.as_ref().is_some_and(|tls| tls.acme().is_some()))
+    }
+}
+
+/// Finds domains that several server blocks have certificates for, each in its own way.
+fn acme_conflicts(corefile: &Corefile, blocks: &[BlockConfig]) -> Vec<CorefileError> {
+    let pairs = corefile.blocks.iter().zip(blocks);
+    let configured: Vec<_> = pairs
+        .filter_map(|(text, block)| {
+            let directive =
+                text.directives.iter().find(|directive| directive.name.text == "tls")?;
+            let line = directive.lines().iter().find(|line| line.name.text == "acme")?;
+            Some((block.tls.as_ref()?.acme()?, line))
+        })
+        .collect();
+    acme::conflicts(&configured)
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ impl BlockConfig {
                 return Ok(());
             }
             "tls" => {
-                self.tls = TlsConfig::parse(directives)?;
+                self.tls = TlsConfig::parse(directives)?.map(|tls| tls.in_root(&self.root));
                 return Ok(());
             }
             "debug" => {
