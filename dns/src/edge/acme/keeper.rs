@@ -104,15 +104,18 @@ impl Keeper {
     ) -> Result<Issued, OrderError> {
         let (storage, name) = (self.storage.clone(), domain.clone());
         off_the_way(move || Ok(storage.prepare(&name)?)).await?;
-        let account = match known {
+        let mut account = match known {
             Some(account) => account.clone(),
             None => self.account().await?,
         };
-        let ordered = order(&account, domain, &self.challenges).await;
-        if let Err(error) = &ordered
-            && error.is_unknown_account()
-        {
+        let mut ordered = order(&account, domain, &self.challenges).await;
+        if ordered.as_ref().is_err_and(OrderError::is_unknown_account) {
+            tracing::warn!(
+                "the authority does not know the stored ACME account; a new one is made"
+            );
             self.storage.forget_account()?;
+            account = self.account().await?;
+            ordered = order(&account, domain, &self.challenges).await;
         }
         let pair = ordered?;
         let issued = usable(&pair, domain, SystemTime::now())?;

@@ -131,8 +131,12 @@ async fn meet_challenges(
         let challenge = authorization.challenge(ChallengeType::Dns01);
         let mut challenge = challenge.ok_or(OrderError::NoChallenge)?;
         let value = challenge.key_authorization().dns_value();
-        published.push(challenges.publish(name, value)?);
-        challenge.set_ready().await?;
+        published.push(challenges.publish(name.clone(), value)?);
+        challenge.set_ready().await.map_err(|error| match error {
+            // An authority that looks at once.
+            Error::Api(problem) => OrderError::Unauthorized(problem.to_string(), name.to_string()),
+            error => error.into(),
+        })?;
     }
     Ok(published)
 }
