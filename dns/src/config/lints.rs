@@ -3,6 +3,7 @@
 //! Each lint is a plain function of a server block and returns warnings with file, line, reason and remedy. A lint
 //! says nothing unless it is sure: a Corefile that does what its author wants has no warning.
 
+mod challenge;
 mod claim;
 mod delay;
 mod forward_loop;
@@ -46,6 +47,7 @@ pub fn lints(corefile: &Corefile, config: &Config, around: Surroundings<'_>) -> 
         warnings.extend(idle::warnings(linted));
         warnings.extend(delay::warnings(linted));
         warnings.extend(view::warnings(linted));
+        warnings.extend(challenge::warnings(linted));
     }
     warnings.sort_by(|a, b| a.position.cmp(&b.position));
     // A snippet that several server blocks import says the same for each.

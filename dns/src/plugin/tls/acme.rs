@@ -250,5 +250,4 @@ fn resolver(token: &Token) -> Result<String, CorefileError> {
 }
 
 #[cfg(test)]
-#[path = "acme_tests.rs"]
 mod tests;
