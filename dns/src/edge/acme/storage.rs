@@ -268,6 +268,34 @@ mod tests {
         assert!(files.iter().all(|file| mode(&folder.join(file)) == 0o600));
     }
 
+    /// Returns a key as Go writes it, and with it CertMagic: `EC PRIVATE KEY` with the curve in it (RFC 5915).
+    fn as_go_writes_it(key: &KeyPair) -> String {
+        // PKCS #8 has the 32 octets of the key behind its first 36.
+        let (pkcs8, public) = (key.serialize_der(), key.public_key_raw());
+        let mut der = vec![0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20];
+        der.extend(&pkcs8[36..68]);
+        der.extend([0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
+        der.extend([0xa1, 0x44, 0x03, 0x42, 0x00]);
+        der.extend(public);
+        let text = data_encoding::BASE64.encode(&der);
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!(
+            "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
+            lines.join("\n")
+        )
+    }
+
+    #[test]
+    fn a_certificate_of_coredns_is_used_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let (storage, name) = (Storage::of(&config(directory.path())), domain("a.example"));
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let chain = parameters.self_signed(&key).unwrap().pem();
+        storage.keep(&name, &Pair { chain, key: as_go_writes_it(&key) }).unwrap();
+        assert!(storage.certificate(&name).unwrap().is_some());
+    }
+
     #[test]
     fn an_account_is_kept_and_forgotten() {
         let directory = tempfile::tempdir().unwrap();
