@@ -90,7 +90,7 @@ impl Storage {
     /// It cannot be written.
     pub(super) fn prepare(&self, domain: &AcmeDomain) -> Result<(), StorageError> {
         let (chain, _) = self.pair_of(domain);
-        let probe = beside(&chain, "probe");
+        let probe = beside(&chain);
         write_new(&probe, b"")
             .and_then(|()| fs::remove_file(&probe))
             .map_err(|source| at(&probe, source))
@@ -103,14 +103,14 @@ impl Storage {
     pub(super) fn keep(&self, domain: &AcmeDomain, pair: &Pair) -> Result<(), StorageError> {
         let (chain, key) = self.pair_of(domain);
         let files = [(&key, &pair.key), (&chain, &pair.chain)];
+        let files = files.map(|(path, text)| (path, beside(path), text));
         // Everything is on disk before the first is moved, so that both change at almost the same moment. A
         // certificate that does not fit its key is ordered again.
-        for (path, text) in files {
-            let temporary = beside(path, "tmp");
-            write_new(&temporary, text.as_bytes()).map_err(|source| at(&temporary, source))?;
+        for (_, temporary, text) in &files {
+            write_new(temporary, text.as_bytes()).map_err(|source| at(temporary, source))?;
         }
-        for (path, _) in files {
-            fs::rename(beside(path, "tmp"), path).map_err(|source| at(path, source))?;
+        for (path, temporary, _) in &files {
+            fs::rename(temporary, path).map_err(|source| at(path, source))?;
         }
         sync_parent(&chain).map_err(|source| at(&chain, source))
     }
@@ -128,7 +128,7 @@ impl Storage {
     /// # Errors
     /// It cannot be written.
     pub(super) fn keep_account(&self, text: &[u8]) -> Result<(), StorageError> {
-        let (path, temporary) = (&self.account, beside(&self.account, "tmp"));
+        let (path, temporary) = (&self.account, beside(&self.account));
         let written = write_new(&temporary, text)
             .and_then(|()| fs::rename(&temporary, path))
             .and_then(|()| sync_parent(path));
@@ -178,10 +178,10 @@ fn safe(text: &str) -> String {
     text.replace("..", "").chars().filter(kept).collect()
 }
 
-/// Returns the name under which a file is written before it is moved to its place.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// Returns a name, which nobody else has, for a file until it is moved to its place.
+fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.{suffix}", std::process::id()));
+    name.push(format!(".{:016x}.tmp", rand::random::<u64>()));
     path.with_file_name(name)
 }
 
@@ -200,14 +200,13 @@ fn write_new(path: &Path, octets: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
-    // What a process of the same number left behind.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(octets)?;
-    file.sync_all()
+    let written = file.write_all(octets).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // A full disk is not to be filled with halves; why it failed is said already.
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
