@@ -12,6 +12,7 @@ mod registry;
 use crate::corefile::{Corefile, CorefileError, Files, Warning};
 use crate::plugin::bind::Interface;
 use crate::plugin::reload::ReloadConfig;
+use crate::plugin::tls::acme;
 
 pub use block::{BlockConfig, PluginConfig};
 pub use listener_changes::{ListenerChanges, ListenerIds};
@@ -53,6 +54,9 @@ impl Config {
                 Err(found) => errors.extend(found),
             }
         }
+        if errors.is_empty() {
+            errors.extend(acme_conflicts(corefile, &blocks));
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -64,6 +68,11 @@ impl Config {
     /// Returns `reload`; of several the last counts, none without one.
     pub fn reload(&self) -> Option<ReloadConfig> {
         self.blocks.iter().filter_map(|block| block.reload).next_back()
+    }
+
+    /// Says whether a certificate comes from an authority, which then asks for challenges.
+    pub fn uses_acme(&self) -> bool {
+        self.blocks.iter().any(|block| block.tls.as_ref().is_some_and(|tls| tls.acme().is_some()))
     }
 }
 
@@ -78,6 +87,20 @@ fn check_cookies(blocks: &[BlockConfig]) -> Result<(), Vec<CorefileError>> {
         first.position
     );
     Err(vec![CorefileError::Syntax { position: other.position.clone(), text }])
+}
+
+/// Finds domains that several server blocks have certificates for, each in its own way.
+fn acme_conflicts(corefile: &Corefile, blocks: &[BlockConfig]) -> Vec<CorefileError> {
+    let pairs = corefile.blocks.iter().zip(blocks);
+    let configured: Vec<_> = pairs
+        .filter_map(|(text, block)| {
+            let directive =
+                text.directives.iter().find(|directive| directive.name.text == "tls")?;
+            let line = directive.lines().iter().find(|line| line.name.text == "acme")?;
+            Some((block.tls.as_ref()?.acme()?, line))
+        })
+        .collect();
+    acme::conflicts(&configured)
 }
 
 #[cfg(test)]

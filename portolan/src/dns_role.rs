@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use dns::config::ListenerIds;
+use dns::edge::acme::Acme;
 use dns::edge::open_files::raise_limit;
 use dns::edge::server::{self, Limits, Server};
 use dns::engine::ListenerId;
@@ -73,11 +74,12 @@ async fn serve(
     verbosity.set(loaded.wants_every_decision());
     let mut listener_ids = ListenerIds::default();
     let ids = listener_ids.of(&loaded.config.listeners);
-    let listeners = server::bind(&loaded.config.listeners)?;
+    let acme = Acme::default();
+    let listeners = server::bind(&loaded.config.listeners, &acme)?;
     let admin = arguments.admin.as_deref();
     let mut http = endpoints::bind(&loaded.config, insistence, admin).await?.serve();
     let started = async {
-        let built = built(&loaded, &ids, output).await?;
+        let built = built(&loaded, &ids, acme, output).await?;
         if let Some(file) = &arguments.pidfile {
             std::fs::write(file, std::process::id().to_string())
                 .with_context(|| format!("cannot write the process id to {}", file.display()))?;
@@ -112,10 +114,12 @@ async fn serve(
 async fn built(
     loaded: &Arc<Loaded>,
     listeners: &[ListenerId],
+    acme: Acme,
     output: &Output,
 ) -> Result<Arc<Built>> {
     let (loaded, listeners, output) = (Arc::clone(loaded), listeners.to_vec(), output.clone());
-    tokio::spawn(async move { build::build(&loaded.config, &listeners, &output).await }).await?
+    tokio::spawn(async move { build::build(&loaded.config, &listeners, acme, &output).await })
+        .await?
 }
 
 /// Loads a Corefile and builds its engine, without any socket to serve on: for `explain`.
@@ -125,7 +129,7 @@ async fn built(
 pub(crate) async fn offline(choice: &Choice) -> Result<Arc<Built>> {
     let loaded = corefile::load(choice)?;
     let ids = ListenerIds::default().of(&loaded.config.listeners);
-    let built = build::build(&loaded.config, &ids, &Output::none()).await?;
+    let built = build::build(&loaded.config, &ids, Acme::default(), &Output::none()).await?;
     let served = built.served();
     served.sources.wait_until_synced(served.startup_timeout).await;
     Ok(built)

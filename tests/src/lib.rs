@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+pub mod acme;
 pub mod client;
 pub mod dig;
 pub mod fuzzing;

@@ -225,7 +225,7 @@ impl BlockConfig {
                 return Ok(());
             }
             "tls" => {
-                self.tls = TlsConfig::parse(directives)?;
+                self.tls = TlsConfig::parse(directives)?.map(|tls| tls.in_root(&self.root));
                 self.tls_position = directives.first().map(|tls| tls.name.position.clone());
                 return Ok(());
             }

@@ -3,6 +3,7 @@
 //! Each lint is a plain function of a server block and returns warnings with file, line, reason and remedy. A lint
 //! says nothing unless it is sure: a Corefile that does what its author wants has no warning.
 
+mod challenge;
 mod claim;
 mod delay;
 mod forward_loop;
@@ -63,6 +64,9 @@ pub fn lints(sound: &Sound, around: Surroundings<'_>) -> Vec<Warning> {
         let is_whole = || sound.missing.iter().all(|missing| missing.has(&["bind", "view"]));
         if !sound.lacks_blocks && is_whole() {
             warnings.extend(view::warnings(linted));
+        }
+        if missing.is_nothing() {
+            warnings.extend(challenge::warnings(linted));
         }
     }
     warnings.sort_by(|a, b| a.position.cmp(&b.position));

@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! let changes = ListenerChanges::between(&old.listeners, &new.listeners);
-//! let bound = server.bind(&changes.open)?;        // the kernel keeps what comes in there
+//! let bound = server.bind(&changes.open, &acme)?; // the kernel keeps what comes in there
 //! let settings = …;                               // Settings::of, for each of `changes.keep`: reads certificates
 //! let ids = listener_ids.of(&new.listeners);      // the ListenerIds of the start
 //! let engine = …;                                 // Engine::of_listeners, with a router for each of `ids`
@@ -31,6 +31,7 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod certificate;
 mod connection;
 mod connections;
 mod cookies;
@@ -62,6 +63,7 @@ pub use service::Settings;
 pub use tls::{Tls, TlsError};
 
 use crate::config::ListenerConfig;
+use crate::edge::acme::Acme;
 use crate::engine::ListenerId;
 use frames::Unread;
 use service::{Service, Shared};
@@ -145,9 +147,13 @@ impl Server {
     ///
     /// # Errors
     /// One of them cannot be had; none is kept.
-    pub fn bind(&self, listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
+    pub fn bind(
+        &self,
+        listeners: &[ListenerConfig],
+        acme: &Acme,
+    ) -> Result<Vec<BoundListener>, BindError> {
         let held: Vec<u16> = self.running.iter().map(|running| running.port).collect();
-        listener::bind_beside(listeners, &held)
+        listener::bind_beside(listeners, acme, &held)
     }
 
     /// Serves a listener.

@@ -26,10 +26,10 @@ use crate::plugin::forward::returning::Returning;
 use crate::{Protocol, Reply};
 
 pub(crate) use self::https::{ALPN, HttpsClient};
-pub(crate) use self::lookup::NameLookup;
+pub(crate) use self::lookup::{NameLookup, look_up};
 pub(crate) use self::loop_probe::LoopProber;
 pub(crate) use self::probe::Prober;
-pub(crate) use self::tls::{TlsClient, TlsClients};
+pub(crate) use self::tls::{TlsClient, TlsClients, system_roots};
 
 /// A server that is asked, with its connections.
 #[derive(Debug)]

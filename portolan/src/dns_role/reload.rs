@@ -185,9 +185,10 @@ impl Reloader {
         let loaded = corefile::check(&self.choice, parsed)?;
         let changes =
             ListenerChanges::between(&self.loaded.config.listeners, &loaded.config.listeners);
-        let bound = self.server.bind(&changes.open)?;
+        let bound = self.server.bind(&changes.open, self.built.acme())?;
         let settings =
-            changes.keep.iter().map(Settings::of).collect::<std::result::Result<Vec<_>, _>>()?;
+            changes.keep.iter().map(|listener| Settings::of(listener, self.built.acme()));
+        let settings = settings.collect::<std::result::Result<Vec<_>, _>>()?;
         let endpoints = self.http.prepare(&loaded.config).await?;
         let ids = self.listener_ids.of(&loaded.config.listeners);
         let assembly = self.built.assemble(&loaded.config, &ids).await?;

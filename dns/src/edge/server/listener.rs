@@ -12,6 +12,7 @@ use super::service::Settings;
 use super::tls::TlsError;
 use crate::config::ListenerConfig;
 use crate::corefile::Transport;
+use crate::edge::acme::Acme;
 
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -79,13 +80,14 @@ pub enum BindError {
 ///
 /// # Errors
 /// An address cannot be had; the error says what to do.
-pub fn bind(listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
-    bind_beside(listeners, &[])
+pub fn bind(listeners: &[ListenerConfig], acme: &Acme) -> Result<Vec<BoundListener>, BindError> {
+    bind_beside(listeners, acme, &[])
 }
 
 /// Binds the sockets of listeners; on the ports of `held` this process listens already.
 pub(super) fn bind_beside(
     listeners: &[ListenerConfig],
+    acme: &Acme,
     held: &[u16],
 ) -> Result<Vec<BoundListener>, BindError> {
     for address in listeners.iter().map(ListenerConfig::address) {
@@ -93,11 +95,11 @@ pub(super) fn bind_beside(
             with_either_family(address, look_for_others)?;
         }
     }
-    listeners.iter().map(bind_one).collect()
+    listeners.iter().map(|listener| bind_one(listener, acme)).collect()
 }
 
-fn bind_one(listener: &ListenerConfig) -> Result<BoundListener, BindError> {
-    let settings = Settings::of(listener)?;
+fn bind_one(listener: &ListenerConfig, acme: &Acme) -> Result<BoundListener, BindError> {
+    let settings = Settings::of(listener, acme)?;
     let mut bound = with_either_family(listener.address(), |address| bind_to(address, listener))?;
     for _ in 1..listener.sockets.number() {
         let more = bind_to(bound.address, listener)?;

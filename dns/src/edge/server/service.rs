@@ -13,6 +13,7 @@ use super::tls::Tls;
 use super::waiting::Waiting;
 use super::{Limits, Responder};
 use crate::config::ListenerConfig;
+use crate::edge::acme::Acme;
 use crate::engine::ListenerId;
 use crate::plugin::timeouts::MaxQueries;
 
@@ -58,14 +59,15 @@ impl Settings {
     ///
     /// # Errors
     /// The certificate cannot be used.
-    pub fn of(listener: &ListenerConfig) -> Result<Self, BindError> {
+    pub fn of(listener: &ListenerConfig, acme: &Acme) -> Result<Self, BindError> {
         let (timeouts, default) = (&listener.timeouts, Self::default());
         let unusable = |source| {
             let place = listener.tls_position.as_ref().map(|position| format!("{position} - "));
             let place = place.unwrap_or_default();
             BindError::Tls { listener: format!("{place}the listener {}", listener.label()), source }
         };
-        let tls = listener.tls.as_ref().map(Tls::load).transpose().map_err(unusable)?;
+        let tls = listener.tls.as_ref().map(|tls| Tls::load(tls, acme));
+        let tls = tls.transpose().map_err(unusable)?;
         Ok(Self {
             idle: timeouts.idle.unwrap_or(default.idle),
             read: timeouts.read.unwrap_or(default.read),

@@ -31,6 +31,21 @@ pub(crate) struct NameLookup {
     source: Option<IpAddr>,
 }
 
+/// Asks a resolver for the addresses of a host, once.
+///
+/// # Errors
+/// It knows none.
+pub(crate) async fn look_up(name: &Name, resolver: SocketAddr) -> Result<Vec<IpAddr>, String> {
+    let lookup = NameLookup {
+        name: name.clone(),
+        port: 0,
+        resolvers: vec![resolver],
+        interval: Duration::ZERO,
+        source: None,
+    };
+    Ok(lookup.find().await?.found)
+}
+
 impl NameLookup {
     pub(crate) fn new(name: Name, port: u16, config: &ForwardConfig) -> Self {
         Self {
