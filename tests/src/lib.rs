@@ -8,8 +8,10 @@
 
 pub mod client;
 pub mod dig;
+pub mod faulty;
 pub mod fuzzing;
 pub mod namespace;
+pub mod puppet;
 pub mod random;
 pub mod recorded;
 pub mod records;
