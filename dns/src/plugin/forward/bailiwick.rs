@@ -22,6 +22,9 @@ use crate::Reply;
 /// How many names the aliases of a reply may lead over, the question's included.
 const MAX_NAMES: usize = 32;
 
+/// Over how many other records an additional one may be led to: NAPTR, SRV and an address are three (RFC 3403 §4.4).
+const MAX_STEPS: usize = 8;
+
 /// How many records of a reply were left out, by section.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Dropped {
@@ -179,7 +182,7 @@ fn named(
     let mut named: HashSet<Name> = chain.names.iter().cloned().collect();
     named.extend(answers.iter().chain(authorities).flat_map(named_by));
     // Each round brings at least one more name, or is the last.
-    for _ in 0..MAX_NAMES {
+    for _ in 0..MAX_STEPS {
         let before = named.len();
         let added = additionals.iter().filter(|record| named.contains(&record.name));
         let more: Vec<Name> = added.flat_map(named_by).collect();
