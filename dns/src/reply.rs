@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::Record;
+use hickory_proto::rr::{Name, Record};
 
 /// The answer to a [`Query`](crate::Query): what of the reply's message does not follow from the question.
 #[derive(Clone, PartialEq, Debug)]
@@ -140,6 +140,16 @@ impl Reply {
             exchange: None,
             error: None,
             plugin: "",
+        }
+    }
+
+    /// Writes the owners of answers that are this name as it is written: in the case in which the client asks
+    /// (RFC 4343 §4.1).
+    pub(crate) fn repeat_case_of(&mut self, name: &Name) {
+        for record in &mut self.answers {
+            if record.name.eq_ignore_root(name) && !record.name.eq_ignore_root_case(name) {
+                record.name = name.clone();
+            }
         }
     }
 

@@ -9,10 +9,12 @@
 pub mod acme;
 pub mod client;
 pub mod dig;
+pub mod faulty;
 pub mod fuzzing;
 pub mod knot;
 pub mod namespace;
 pub mod pod;
+pub mod puppet;
 pub mod random;
 pub mod recorded;
 pub mod records;

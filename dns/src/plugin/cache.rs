@@ -185,6 +185,7 @@ impl Cache {
         // Some stub resolvers refuse answers without AA; CoreDNS sets it for the same reason.
         reply.authoritative = true;
         hide_authentic_data(&mut reply, query);
+        reply.repeat_case_of(&query.name);
         reply.plugin = NAME;
         reply
     }

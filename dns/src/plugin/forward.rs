@@ -12,6 +12,7 @@
 //! `read_timeout`.
 
 pub(crate) mod answer;
+mod bailiwick;
 pub(crate) mod config;
 mod endpoint;
 mod exchange;
@@ -30,12 +31,17 @@ pub(crate) mod request;
 mod resolv_conf;
 pub(crate) mod returning;
 pub(crate) mod roster;
+pub(crate) mod sending;
 mod target;
 pub(crate) mod tls;
 mod verdict;
 
 #[cfg(test)]
 mod answer_tests;
+#[cfg(test)]
+mod bailiwick_tests;
+#[cfg(test)]
+mod case_tests;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
@@ -69,7 +75,7 @@ use hickory_proto::rr::RecordType;
 use prometheus::IntGauge;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, ProbeConfig};
+pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, LetterCase, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
 pub use target::{Host, Identity, MAX_UPSTREAMS, Scheme, Target};
@@ -161,8 +167,9 @@ impl Forward {
         }
         let mut outcome = finished.outcome();
         if let (false, Outcome::Reply(reply)) = (is_own, &mut outcome) {
-            // It is that of the query that began it.
+            // They are those of the query that began it.
             reply.exchange = None;
+            reply.repeat_case_of(&query.name);
         }
         outcome
     }
@@ -190,9 +197,10 @@ impl Forward {
         context: &Context<'_>,
     ) -> futures_util::future::BoxFuture<'static, Arc<Finished>> {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let letter_case = self.core.config.letter_case;
         let request = Request::of(query).map(|request| match context.reads_messages() {
-            true => request.keeping_messages(),
-            false => request,
+            true => request.in_case(letter_case).keeping_messages(),
+            false => request.in_case(letter_case),
         });
         exchange::run(Arc::clone(&self.core), request, query.protocol, turn).map(Arc::new).boxed()
     }
@@ -262,7 +270,7 @@ fn roster(
 }
 
 fn prober(config: &ForwardConfig) -> Option<Prober> {
-    let request = Request::probe(&config.probe)?;
+    let request = Request::probe(&config.probe)?.in_case(config.letter_case);
     Some(Prober::new(request, probe_protocol(config), config.probe.interval))
 }
 

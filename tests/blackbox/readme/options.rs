@@ -52,7 +52,7 @@ fn option_tables() -> Vec<(Form, Table)> {
 }
 
 /// Returns the words between backticks.
-fn codes(cell: &str) -> Vec<&str> {
+pub(super) fn codes(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
@@ -77,7 +77,7 @@ fn every_option_names_tests_that_exist() {
 }
 
 /// Says whether a path such as `cache::tests::ttls_have_bounds` is that of a test.
-fn is_test(path: &str) -> bool {
+pub(super) fn is_test(path: &str) -> bool {
     let Some((module, function)) = path.rsplit_once("::") else { return false };
     let (directory, module) = match module.split_once("::") {
         _ if module.starts_with("blackbox/") => ("tests", module),
