@@ -80,6 +80,10 @@ pub(crate) struct DnsArguments {
     /// Show the version and exit.
     #[arg(long = "version")]
     pub version: bool,
+    /// Take the addresses over from a running server of the same user: listen beside it once everything is listed,
+    /// and answer. Then stop the other one: it answers what it was asked, and no query is lost.
+    #[arg(long)]
+    pub takeover: bool,
     /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
     /// /debug/cluster and /debug/explain. `off` for nowhere.
     /// When the default is taken by another process, the server starts without them.

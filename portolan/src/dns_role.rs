@@ -17,13 +17,14 @@ mod reload;
 mod runtime_metrics;
 mod source_metrics;
 mod sources;
+mod takeover;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use dns::config::ListenerIds;
 use dns::edge::open_files::raise_limit;
-use dns::edge::server::{self, Limits, Server};
+use dns::edge::server::{Limits, Server};
 use dns::engine::ListenerId;
 
 use crate::cli::DnsArguments;
@@ -33,7 +34,9 @@ use crate::output::Output;
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
+use endpoints::Insistence;
 use reload::{Reloader, Started};
+use takeover::Addresses;
 
 /// Serves until a signal.
 ///
@@ -65,29 +68,40 @@ async fn serve(
     }
     let choice = Choice::of_dns(&arguments);
     let insistence = match choice {
-        Choice::Manifests { .. } => endpoints::Insistence::Optional,
-        Choice::File { .. } | Choice::Default { .. } => endpoints::Insistence::Required,
+        Choice::Manifests { .. } => Insistence::Optional,
+        Choice::File { .. } | Choice::Default { .. } => Insistence::Required,
     };
     let loaded = Arc::new(corefile::load(&choice)?);
     logging::log_panics(loaded.wants_stacktraces());
     verbosity.set(loaded.wants_every_decision());
     let mut listener_ids = ListenerIds::default();
     let ids = listener_ids.of(&loaded.config.listeners);
-    let listeners = server::bind(&loaded.config.listeners)?;
-    let admin = arguments.admin.as_deref();
-    let mut http = endpoints::bind(&loaded.config, insistence, admin).await?.serve();
+    let addresses = Addresses { config: &loaded.config, insistence, arguments: &arguments };
+    let mut early = addresses.bind_early().await?;
     let started = async {
         let built = built(&loaded, &ids, output).await?;
         if let Some(file) = &arguments.pidfile {
             std::fs::write(file, std::process::id().to_string())
                 .with_context(|| format!("cannot write the process id to {}", file.display()))?;
         }
-        http.show(&built)?;
-        life::wait_for_sync(&built).await;
-        anyhow::Ok(built)
+        if let Some((_, http)) = &mut early {
+            http.show(&built)?;
+        }
+        let bound = match early {
+            Some(bound) => {
+                life::wait_for_sync(&built).await;
+                bound
+            }
+            None => {
+                let (listeners, mut http) = addresses.bind_late(&built).await?;
+                http.show(&built)?;
+                (listeners, http)
+            }
+        };
+        anyhow::Ok((built, bound))
     };
-    let built = tokio::select! {
-        built = started => built?,
+    let (built, (listeners, http)) = tokio::select! {
+        started = started => started?,
         // Nothing has been answered yet that others would have to be told of.
         _ = signals.stop() => return Ok(()),
     };
