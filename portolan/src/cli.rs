@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::logging::LineForm;
+
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
 
@@ -23,7 +25,11 @@ pub(crate) enum Command {
     /// Serve DNS from a Corefile, or from a directory of manifests.
     ///
     /// CoreDNS's own flags are understood with one dash, too: -conf, -dns.port, -p, -pidfile, -plugins, -quiet
-    /// and -version.
+    /// and -version. Of a flag that is given twice the last counts.
+    ///
+    /// Called as `coredns`, the program is this role. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
+    /// flag that there is not and after a second signal.
+    #[command(args_override_self = true)]
     Dns(DnsArguments),
     /// Check a Corefile without serving it: every mistake, and what is allowed and hardly meant.
     ///
@@ -84,6 +90,9 @@ pub(crate) struct DnsArguments {
     /// and answer. Then stop the other one: it answers what it was asked, and no query is lost.
     #[arg(long)]
     pub takeover: bool,
+    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
+    #[arg(long = "log-format", value_name = "FORM")]
+    pub log_format: Option<LineForm>,
     /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
     /// /debug/cluster and /debug/explain. `off` for nowhere.
     /// When the default is taken by another process, the server starts without them.

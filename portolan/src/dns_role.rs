@@ -28,9 +28,10 @@ use dns::edge::server::{Limits, Server};
 use dns::engine::ListenerId;
 
 use crate::cli::DnsArguments;
-use crate::logging;
+use crate::logging::{self, LineForm};
 use crate::output::Output;
 
+use banner::Banner;
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
@@ -42,12 +43,12 @@ use takeover::Addresses;
 ///
 /// # Errors
 /// The configuration cannot be used, or an address cannot be listened on.
-pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
+pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
     if arguments.version || arguments.plugins {
         banner::print_facts(&arguments);
         return Ok(());
     }
-    let (output, verbosity) = logging::start();
+    let (output, verbosity) = logging::start(form);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(arguments, &output, verbosity));
     // What is still being read must not keep the process.
@@ -106,7 +107,7 @@ async fn serve(
         _ = signals.stop() => return Ok(()),
     };
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
-    let banner = banner::zones(&loaded.config, &addresses);
+    let banner = Banner::of(&loaded.config, &addresses);
     let mut server = Server::new(&built.responder, Limits::default());
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
@@ -116,7 +117,7 @@ async fn serve(
     let reloader = Reloader::new(started, output)?;
     // Last, so that everything is there for whoever waits for it.
     if !arguments.quiet {
-        output.write(banner.into_bytes());
+        banner.print(output);
     }
     life::live(reloader, signals).await;
     Ok(())
