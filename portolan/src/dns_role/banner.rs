@@ -14,7 +14,7 @@ use crate::output::Output;
 const VERSION: &str = concat!("Portolan-", env!("CARGO_PKG_VERSION"));
 
 /// The commit; who builds an image sets it.
-const REVISION: &str = match option_env!("PORTOLAN_REVISION") {
+pub(super) const REVISION: &str = match option_env!("PORTOLAN_REVISION") {
     Some(revision) => revision,
     None => "unknown",
 };
