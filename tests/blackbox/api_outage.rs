@@ -1,7 +1,7 @@
 //! The API server of a large cluster is gone for a while, in which its history is lost: answers go on, and when it is
 //! back one list makes up for everything, without much more memory.
 //!
-//! `PORTOLAN_SOAK` makes the while ten minutes. What only the clock does in that time is shown with injected time in
+//! `make soak` makes the while ten minutes. What only the clock does in that time is shown with injected time in
 //! `cluster-source`: `ten_minutes_without_a_server_change_nothing_and_end_with_one_list`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use portolan_tests::server::Server;
+use portolan_tests::soak;
 use portolan_tests::stage::{Look, Stage, Watchman, metric, readiness, show, until};
 use serde_json::json;
 use test_apiserver::Flavour;
@@ -20,8 +21,7 @@ const SERVICES: usize = 20_000;
 const SAMPLE: usize = 97;
 
 fn outage() -> Duration {
-    let soak = std::env::var_os("PORTOLAN_SOAK").is_some();
-    if soak { Duration::from_mins(10) } else { Duration::from_secs(5) }
+    soak::duration(Duration::from_secs(5), Duration::from_mins(10))
 }
 
 fn name(number: usize) -> String {

@@ -14,6 +14,7 @@ use portolan_tests::dig::dig;
 use portolan_tests::fixture;
 use portolan_tests::namespace::inside;
 use portolan_tests::server::{PATIENCE, Server};
+use portolan_tests::soak;
 use portolan_tests::stage::{line, metric, show, until};
 use portolan_tests::upstream::Upstream;
 
@@ -159,11 +160,6 @@ fn over_one_connection(load: &Load) -> Lost {
     lost
 }
 
-/// How often the addresses are handed over.
-fn handovers() -> usize {
-    if std::env::var_os("PORTOLAN_SOAK").is_some() { 20 } else { 4 }
-}
-
 fn corefile(upstream: SocketAddr) -> String {
     let manifests = fixture("dns-cases/cluster.yaml");
     format!(
@@ -194,7 +190,7 @@ fn no_query_is_lost_when_another_process_takes_over() {
         let mut server = Server::start(&corefile);
         let clients = Clients::start();
         clients.ask_more();
-        for _ in 0..handovers() {
+        for _ in 0..soak::rounds(4, 20) {
             let mut next = take_over(&corefile).serving();
             clients.ask_more();
             let answered = metric(&mut next, "coredns_dns_requests_total", "");

@@ -1,6 +1,10 @@
 //! What the server writes: as CoreDNS does, or an object on each line. docs/logs.md describes both.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 use std::process::Command;
 
