@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -18,7 +18,8 @@ use portolan_tests::soak;
 use portolan_tests::stage::{line, metric, show, until};
 use portolan_tests::upstream::Upstream;
 
-const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
+const SERVER_V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 5300);
 
 /// A name of the cluster, one of the upstream that is cached, and one that is not.
 const NAMES: [&str; 3] = ["web.alpha.svc.cluster.local", "example.com", "edge.example.org"];
@@ -48,11 +49,16 @@ struct Clients {
 impl Clients {
     fn start() -> Self {
         let load = Arc::new(Load::default());
-        let kinds: [fn(&Load) -> Lost; 5] =
-            [over_udp, over_udp, over_tcp, over_tcp, over_one_connection];
-        let threads = kinds.into_iter().map(|ask| {
+        let clients: [(fn(&Load, SocketAddr) -> Lost, SocketAddr); 5] = [
+            (over_udp, SERVER),
+            (over_udp, SERVER_V6),
+            (over_tcp, SERVER),
+            (over_tcp, SERVER_V6),
+            (over_one_connection, SERVER),
+        ];
+        let threads = clients.into_iter().map(|(ask, server)| {
             let load = Arc::clone(&load);
-            std::thread::spawn(move || ask(&load))
+            std::thread::spawn(move || ask(&load, server))
         });
         Self { threads: threads.collect(), load }
     }
@@ -95,7 +101,7 @@ fn check(lost: &mut Lost, id: u16, name: &str, reply: io::Result<Vec<u8>>) {
 }
 
 /// Asks from new ports all the time, each question once.
-fn over_udp(load: &Load) -> Lost {
+fn over_udp(load: &Load, server: SocketAddr) -> Lost {
     let mut lost = Lost::new();
     let mut questions = questions();
     while !load.stop.load(Ordering::Relaxed) {
@@ -103,9 +109,9 @@ fn over_udp(load: &Load) -> Lost {
             .by_ref()
             .take(BATCH)
             .map(|(id, name)| {
-                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let socket = UdpSocket::bind((server.ip(), 0)).unwrap();
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
-                socket.connect(SERVER).unwrap();
+                socket.connect(server).unwrap();
                 socket.send(&query(id, name, "A", 1232).to_vec().unwrap()).unwrap();
                 (socket, id, name)
             })
@@ -121,13 +127,13 @@ fn over_udp(load: &Load) -> Lost {
 }
 
 /// Asks on a new connection each time, each question once.
-fn over_tcp(load: &Load) -> Lost {
+fn over_tcp(load: &Load, server: SocketAddr) -> Lost {
     let mut lost = Lost::new();
     for (id, name) in questions() {
         if load.stop.load(Ordering::Relaxed) {
             break;
         }
-        let reply = TcpStream::connect(SERVER).and_then(|stream| {
+        let reply = TcpStream::connect(server).and_then(|stream| {
             // The server may be told to stop between a connection and its question.
             std::thread::yield_now();
             TcpClient { stream }.try_ask(&query(id, name, "A", 0))
@@ -140,9 +146,9 @@ fn over_tcp(load: &Load) -> Lost {
 
 /// Asks on one connection as long as it is open; a question on a connection that was closed instead of an answer is
 /// asked again on another one, as clients have to.
-fn over_one_connection(load: &Load) -> Lost {
+fn over_one_connection(load: &Load, server: SocketAddr) -> Lost {
     let mut lost = Lost::new();
-    let mut client = TcpClient::new(SERVER);
+    let mut client = TcpClient::new(server);
     client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     for (id, name) in questions() {
         if load.stop.load(Ordering::Relaxed) {
@@ -151,7 +157,7 @@ fn over_one_connection(load: &Load) -> Lost {
         let question = query(id, name, "A", 0);
         let reply = client.try_ask(&question).or_else(|_| {
             load.again.fetch_add(1, Ordering::Relaxed);
-            client = TcpClient::new(SERVER);
+            client = TcpClient::new(server);
             client.try_ask(&question)
         });
         check(&mut lost, id, name, reply);
