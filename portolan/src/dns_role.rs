@@ -13,6 +13,7 @@ mod builtin;
 mod corefile;
 mod endpoints;
 mod life;
+mod notify;
 mod reload;
 mod runtime_metrics;
 mod source_metrics;
@@ -119,6 +120,7 @@ async fn serve(
     if !arguments.quiet {
         banner.print(output);
     }
+    notify::notify(notify::State::Ready);
     life::live(reloader, signals).await;
     Ok(())
 }

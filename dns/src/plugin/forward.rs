@@ -72,8 +72,8 @@ pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
 /// Reads a message of an upstream as the reply to a query that was sent with this id; none when it is not one.
-pub fn read_reply(message: &[u8], query: &crate::Query, id: u16) -> Option<crate::Reply> {
-    let request = request::Request::of(query)?;
+pub fn read_reply(message: &[u8], query: &Query, id: u16) -> Option<Reply> {
+    let request = Request::of(query)?;
     answer::read(message, &request, id, answer::Extent::Whole).ok()
 }
 
