@@ -40,6 +40,9 @@ struct Load {
 
 type Lost = Vec<String>;
 
+/// Asks a server until told to stop, and returns what was lost.
+type Ask = fn(&Load, SocketAddr) -> Lost;
+
 /// Clients that ask all the time.
 struct Clients {
     load: Arc<Load>,
@@ -49,7 +52,7 @@ struct Clients {
 impl Clients {
     fn start() -> Self {
         let load = Arc::new(Load::default());
-        let clients: [(fn(&Load, SocketAddr) -> Lost, SocketAddr); 5] = [
+        let clients: [(Ask, SocketAddr); 5] = [
             (over_udp, SERVER),
             (over_udp, SERVER_V6),
             (over_tcp, SERVER),
