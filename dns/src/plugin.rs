@@ -68,7 +68,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 pub use fallthrough::Fallthrough;
-pub use line_sink::{Level, LineSink};
+pub use line_sink::{Field, FieldValue, Level, LineSink};
 pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
 pub use plugin_metrics::PluginMetrics;
 pub use setup::{Setup, SetupError, Site};

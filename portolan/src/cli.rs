@@ -8,6 +8,8 @@ use std::str::FromStr;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::logging::LineForm;
+
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
 
@@ -26,7 +28,11 @@ pub(crate) enum Command {
     /// Serve DNS from a Corefile, or from a directory of manifests.
     ///
     /// CoreDNS's own flags are understood with one dash, too: -conf, -dns.port, -p, -pidfile, -plugins, -quiet
-    /// and -version.
+    /// and -version. Of a flag that is given twice the last counts.
+    ///
+    /// Called as `coredns`, the program is this role. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
+    /// flag that there is not and after a second signal.
+    #[command(args_override_self = true)]
     Dns(DnsArguments),
     /// Check a Corefile without serving it: every mistake, and what is allowed and hardly meant.
     ///
@@ -89,6 +95,13 @@ pub(crate) struct DnsArguments {
     /// Show the version and exit.
     #[arg(long = "version")]
     pub version: bool,
+    /// Take the addresses over from a running server of the same user: listen beside it once everything is listed,
+    /// and answer. Then stop the other one: it answers what it was asked, and no query is lost.
+    #[arg(long)]
+    pub takeover: bool,
+    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
+    #[arg(long = "log-format", value_name = "FORM")]
+    pub log_format: Option<LineForm>,
     /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
     /// /debug/cluster and /debug/explain. `off` for nowhere.
     /// When the default is taken by another process, the server starts without them.

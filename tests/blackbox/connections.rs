@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use portolan_tests::client::{TcpClient, UdpClient, http_get, query};
@@ -100,22 +100,57 @@ fn the_connection_idle_longest_makes_room() {
     assert!(connections(&mut server) < 1024.5);
 }
 
+/// Connects from another address of the host than the one that is asked.
+fn connect_from_afar(server: SocketAddr) -> TcpClient {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([192, 0, 2, 9], 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    TcpClient { stream }
+}
+
+#[test]
+fn connections_in_use_are_not_closed_for_others_which_are_counted() {
+    inside("connections_in_use_are_not_closed_for_others_which_are_counted", || {
+        raise_own_limit();
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let forward = format!(
+            "    forward . {} {{\n        prefer_udp\n        read_timeout 20s\n    }}",
+            silent.local_addr().unwrap()
+        );
+        let mut server = Server::start(&corefile(&small(), &forward));
+        run("ip", &["addr", "add", "192.0.2.9/32", "dev", "lo"]);
+        let far = server.address_at(V4.parse().unwrap());
+        let waiting = |mut client: TcpClient| {
+            client.send(&query(1, "silent.example.", "A", 0));
+            client
+        };
+        let mut open: Vec<TcpClient> =
+            (0..TCP_PER_CLIENT).map(|_| waiting(connect_from_afar(far))).collect();
+        let near = server.address();
+        open.extend((TCP_PER_CLIENT..TCP_CONNECTIONS).map(|_| waiting(connect(near))));
+        until("every connection", || connections(&mut server), |n| *n > 1023.5);
+        // One more of the client, and one more at all. A connection that asks nothing would be in nobody's way.
+        for (limit, one_more) in
+            [("tcp_per_client", connect_from_afar(far)), ("tcp_connections", connect(near))]
+        {
+            until("it goes", || is_closed(&one_more), |closed| *closed);
+            let refused = metric(&mut server, "portolan_dns_refused_total", limit);
+            assert!((refused - 1.0).abs() < 0.1, "{limit}: {refused}");
+        }
+        assert!(connections(&mut server) > 1023.5, "those in use stay");
+        assert_eq!(UdpClient::new(near).ask(NAME, "A", 0).answers.len(), 1);
+    });
+}
+
 #[test]
 fn a_client_has_a_part_of_all_places() {
     inside("a_client_has_a_part_of_all_places", || {
         let mut server = Server::start(&corefile(&small(), ""));
         let address = server.address_at(V4.parse().unwrap());
-        // From another address of the host than the one that is asked.
         run("ip", &["addr", "add", "192.0.2.9/32", "dev", "lo"]);
-        let from = |server: SocketAddr| {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-            let socket = socket.unwrap();
-            socket.bind(&SocketAddr::from(([192, 0, 2, 9], 0)).into()).unwrap();
-            socket.connect(&server.into()).unwrap();
-            let stream = TcpStream::from(socket);
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            TcpClient { stream }
-        };
+        let from = connect_from_afar;
         let mut other = connect(server.address());
         let many: Vec<TcpClient> = (0..TCP_PER_CLIENT + 1).map(|_| from(address)).collect();
         let closed = || many.iter().filter(|client| is_closed(client)).count();

@@ -18,6 +18,7 @@ use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::{PodMode, Zone, ZoneOptions};
 use dns::plugin::bind::Interface;
 use dns::plugin::file::File;
+use dns::plugin::forward::read_reply;
 use dns::plugin::kubernetes::Kubernetes;
 use dns::plugin::loadbalance::Loadbalance;
 use dns::plugin::rewrite::RewriteConfig;
@@ -31,9 +32,11 @@ use dns::pod_dns::{
 use dns::wire::{Arrival, Rejection};
 use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
-use hickory_proto::op::{Edns, Message, MessageType, OpCode};
+use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use hickory_proto::serialize::binary::{
+    BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding,
+};
 
 use crate::fixture;
 
@@ -41,11 +44,12 @@ use crate::fixture;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("wire", wire),
     ("corefile", corefile),
     ("rewrite", rewrite),
     ("template", template),
+    ("upstream_reply", upstream_reply),
     ("zone_file", zone_file),
     ("resolv_conf", resolv_conf),
 ];
@@ -379,6 +383,36 @@ pub fn zone_file(input: &[u8]) {
             ask_zone(&engine, question(name, qtype));
             ask_zone(&engine, question(&below, qtype));
         }
+    }
+}
+
+/// Reads a message as an upstream's reply to the question that it repeats, and gives what was read to a client.
+///
+/// # Panics
+/// The client's reply is too long, or none to its question, or another codec cannot read it.
+pub fn upstream_reply(message: &[u8]) {
+    let mut decoder = BinDecoder::new(message);
+    let Ok(header) = Header::read(&mut decoder) else { return };
+    let Ok(asked) = hickory_proto::op::Query::read(&mut decoder) else { return };
+    let (id, qclass) = (header.metadata.id, asked.query_class());
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let query = Query { protocol, qclass, ..question(asked.name(), asked.query_type()) };
+        let Some(reply) = read_reply(message, &query, id) else { continue };
+        assert!(read_reply(message, &query, id ^ 1).is_none(), "the id is another one");
+        let encoded = messages::encode(&query, &reply);
+        assert!(encoded.message.len() <= usize::from(query.max_reply_size()), "{query:?}");
+        let sections = [&reply.answers, &reply.authorities, &reply.additionals];
+        // Data that the other codec cannot read was given as octets, which may be none.
+        let is_plain =
+            |record: &Record| !matches!(record.data, RData::Unknown { .. } | RData::Update0(_));
+        if !sections.into_iter().flatten().all(is_plain) {
+            continue;
+        }
+        let sent = Message::from_vec(&encoded.message);
+        let sent = sent.unwrap_or_else(|error| panic!("{error}: {reply:?}"));
+        assert_eq!((sent.metadata.id, sent.queries.len()), (query.id, 1));
+        let complete = sent.answers.len() == reply.answers.len();
+        assert!(complete || encoded.truncated, "{reply:?} became {sent:?}");
     }
 }
 

@@ -20,6 +20,7 @@ pub mod recorded;
 pub mod records;
 pub mod relay;
 pub mod server;
+pub mod soak;
 pub mod stage;
 pub mod tap;
 pub mod upstream;

@@ -38,6 +38,7 @@ mod cookies;
 mod datagram;
 mod frames;
 mod key_log;
+mod last_connections;
 mod listener;
 mod metrics;
 mod responder;
@@ -56,7 +57,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub use listener::{BindError, BoundListener, bind};
+pub use listener::{BindError, BoundListener, bind, bind_shared};
 pub use metrics::ServerMetrics;
 pub use responder::Responder;
 pub use service::Settings;

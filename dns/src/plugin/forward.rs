@@ -78,6 +78,12 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, LetterCase, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
+/// Reads a message of an upstream as the reply to a query that was sent with this id; none when it is not one.
+pub fn read_reply(message: &[u8], query: &Query, id: u16) -> Option<Reply> {
+    let request = Request::of(query)?;
+    answer::read(message, &request.sending_as_asked(id), answer::Extent::Whole).ok()
+}
+
 pub use target::{Host, Identity, MAX_UPSTREAMS, Scheme, Target};
 pub use tls::TlsConfig;
 

@@ -17,6 +17,7 @@ use anyhow::Result;
 use dns::config::{ListenerChanges, ListenerConfig, ListenerIds};
 use dns::corefile::Corefile;
 use dns::edge::server::{BoundListener, Server, Settings};
+use dns::plugin::Level;
 use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
 use sha2::{Digest, Sha512};
 
@@ -158,7 +159,7 @@ impl Reloader {
         if text == self.loaded.text || self.refused.as_ref() == Some(&text) {
             return None;
         }
-        self.output.write(b"[INFO] Reloading\n".to_vec());
+        self.output.say(Level::Info, "Reloading");
         match self.prepare(&parsed).await {
             Ok(prepared) => Some(prepared),
             Err(error) => {
@@ -220,7 +221,7 @@ impl Reloader {
         self.refused = None;
         self.metrics.set_version(&loaded.text);
         self.loaded = Arc::new(loaded);
-        self.output.write(b"[INFO] Reloading complete\n".to_vec());
+        self.output.say(Level::Info, "Reloading complete");
     }
 
     async fn stop(&mut self, listeners: &[ListenerConfig]) {

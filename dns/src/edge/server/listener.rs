@@ -36,7 +36,7 @@ pub enum BindError {
     /// Another socket has it.
     #[error(
         "cannot listen on {address} ({protocol}): the address is in use; stop the other server \
-         (`ss -lunpt` shows it) or choose another port"
+         (`ss -lunpt` shows it), choose another port, or take over with --takeover"
     )]
     InUse {
         /// The address.
@@ -82,6 +82,19 @@ pub enum BindError {
 /// An address cannot be had; the error says what to do.
 pub fn bind(listeners: &[ListenerConfig], acme: &Acme) -> Result<Vec<BoundListener>, BindError> {
     bind_beside(listeners, acme, &[])
+}
+
+/// As [`bind`], beside the sockets of another process of this user that has the addresses: each of them gets a part of
+/// what comes in, until one closes its sockets.
+///
+/// # Errors
+/// As those of [`bind`]; the address is in use when the other process is another user's, or shares its address with
+/// nobody.
+pub fn bind_shared(
+    listeners: &[ListenerConfig],
+    acme: &Acme,
+) -> Result<Vec<BoundListener>, BindError> {
+    listeners.iter().map(|listener| bind_one(listener, acme)).collect()
 }
 
 /// Binds the sockets of listeners; on the ports of `held` this process listens already.
