@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use hickory_proto::op::Edns;
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
+use crate::cookie::Cookie;
+
 /// One question, with what of its message and its client decisions depend on.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Query {
@@ -24,8 +26,11 @@ pub struct Query {
     pub checking_disabled: bool,
     /// The AD bit (RFC 6840 §5.7).
     pub authentic_data: bool,
-    /// The OPT record, if the message had one (RFC 6891).
+    /// The OPT record, if the message had one (RFC 6891), without COOKIE.
     pub edns: Option<Edns>,
+    /// The COOKIE option, which is not among the options of `edns`: it is between the client and this server alone
+    /// (RFC 7873 §5), and no part of what is kept or forwarded.
+    pub cookie: Option<Cookie>,
     /// Who asks.
     pub client: SocketAddr,
     /// The address that the question was sent to.
@@ -77,6 +82,16 @@ impl Query {
     /// Says whether the client asks for DNSSEC records (the DO bit, RFC 3225).
     pub fn dnssec_ok(&self) -> bool {
         self.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok)
+    }
+
+    /// Says whether the client has shown that it receives at its address, so that the address is not forged: by a
+    /// connection, or by a server cookie (RFC 7873 §5.2.5).
+    pub fn has_proven_address(&self) -> bool {
+        let has_valid_cookie = || {
+            let checked = self.cookie.and_then(|cookie| cookie.checked);
+            checked.is_some_and(|checked| checked.is_valid)
+        };
+        self.protocol != Protocol::Udp || has_valid_cookie()
     }
 
     /// Returns the same question from the same client for another name and type, as the server asks

@@ -1,7 +1,7 @@
 //! A DNS client on plain sockets that reads replies with hickory's codec, which the server does not use to
 //! write them.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -134,11 +134,29 @@ impl TcpClient {
     /// # Panics
     /// None comes, or it cannot be read.
     pub fn receive(&mut self) -> Message {
+        Message::from_vec(&self.try_receive().unwrap()).unwrap()
+    }
+
+    /// Asks and returns the octets of the reply.
+    ///
+    /// # Errors
+    /// The connection is closed, or nothing comes.
+    ///
+    /// # Panics
+    /// The message cannot be encoded.
+    pub fn try_ask(&mut self, message: &Message) -> io::Result<Vec<u8>> {
+        let octets = message.to_vec().unwrap();
+        let length = u16::try_from(octets.len()).unwrap().to_be_bytes();
+        self.stream.write_all(&[&length[..], &octets].concat())?;
+        self.try_receive()
+    }
+
+    fn try_receive(&mut self) -> io::Result<Vec<u8>> {
         let mut length = [0; 2];
-        self.stream.read_exact(&mut length).unwrap();
+        self.stream.read_exact(&mut length)?;
         let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-        self.stream.read_exact(&mut message).unwrap();
-        Message::from_vec(&message).unwrap()
+        self.stream.read_exact(&mut message)?;
+        Ok(message)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::plugin::bufsize::BufsizeConfig;
 use crate::plugin::cache::CacheConfig;
 use crate::plugin::cancel::CancelConfig;
 use crate::plugin::chaos::ChaosConfig;
+use crate::plugin::cookie::CookieConfig;
 use crate::plugin::dns64::Dns64Config;
 use crate::plugin::dnstap::DnstapConfig;
 use crate::plugin::erratic::ErraticConfig;
@@ -39,6 +40,7 @@ use crate::plugin::minimal::MinimalConfig;
 use crate::plugin::multisocket::MultisocketConfig;
 use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
+use crate::plugin::ratelimit::RatelimitConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
 use crate::plugin::rewrite::RewriteConfig;
@@ -68,12 +70,16 @@ pub struct BlockConfig {
     pub bind: Option<Vec<IpAddr>>,
     /// `multisocket`.
     pub multisocket: Option<MultisocketConfig>,
+    /// `cookie`, which holds for the whole server.
+    pub cookie: Option<Arc<CookieConfig>>,
     /// `timeouts`.
     pub timeouts: TimeoutsConfig,
     /// `https`, `https3` and `quic`, by their name.
     pub stream_limits: BTreeMap<&'static str, StreamLimits>,
     /// `tls`.
     pub tls: Option<TlsConfig>,
+    /// Where `tls` stands.
+    pub tls_position: Option<Position>,
     /// `health`.
     pub health: Option<HealthConfig>,
     /// `ready`.
@@ -139,9 +145,11 @@ impl BlockConfig {
             root: Root::default(),
             bind: None,
             multisocket: None,
+            cookie: None,
             timeouts: TimeoutsConfig::default(),
             stream_limits: BTreeMap::new(),
             tls: None,
+            tls_position: None,
             health: None,
             ready: None,
             reload: None,
@@ -215,6 +223,10 @@ impl BlockConfig {
                 self.multisocket = Some(MultisocketConfig::parse(directives)?);
                 return Ok(());
             }
+            "cookie" => {
+                self.cookie = Some(Arc::new(CookieConfig::parse(directives)?));
+                return Ok(());
+            }
             "timeouts" => {
                 self.timeouts = TimeoutsConfig::parse(directives)?;
                 return Ok(());
@@ -226,7 +238,8 @@ impl BlockConfig {
                 return Ok(());
             }
             "tls" => {
-                self.tls = TlsConfig::parse(directives)?;
+                self.tls = TlsConfig::parse(directives)?.map(|tls| tls.in_root(&self.root));
+                self.tls_position = directives.first().map(|tls| tls.name.position.clone());
                 return Ok(());
             }
             "debug" => {
@@ -261,6 +274,7 @@ impl BlockConfig {
             "erratic" => PluginConfig::Plain(Box::new(ErraticConfig::parse(directives)?)),
             "header" => PluginConfig::Plain(Box::new(HeaderConfig::parse(directives)?)),
             "minimal" => PluginConfig::Plain(Box::new(MinimalConfig::parse(directives)?)),
+            "ratelimit" => PluginConfig::Plain(Box::new(RatelimitConfig::parse(directives)?)),
             "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
             "forward" => {
                 return self.add_forwards(directives, around);

@@ -76,6 +76,7 @@ mod tests {
             timeouts: TimeoutsConfig::default(),
             stream_limits: StreamLimits::default(),
             tls: None,
+            tls_position: None,
             zones: vec![(zone.parse().unwrap(), 0)],
         }
     }

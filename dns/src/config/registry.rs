@@ -11,9 +11,10 @@ pub enum Support {
 
 const CLOUD: &str = "serve the zone from the provider's own name servers with `forward`";
 
-/// Every plugin of CoreDNS in the order in which queries pass them, whatever the order in the Corefile.
+/// Every plugin of CoreDNS in the order in which queries pass them, whatever the order in the Corefile, and those
+/// that are Portolan's own: `cookie` and `ratelimit`.
 /// Source: CoreDNS's plugin.cfg.
-pub const PLUGINS: [(&str, Support); 60] = [
+pub const PLUGINS: [(&str, Support); 62] = [
     ("root", Support::Available),
     ("metadata", Support::Available),
     ("geoip", Support::Unsupported("remove it: cluster clients have no location")),
@@ -28,6 +29,7 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("https3", Support::Available),
     ("timeouts", Support::Available),
     ("multisocket", Support::Available),
+    ("cookie", Support::Available),
     ("reload", Support::Available),
     ("nsid", Support::Available),
     ("bufsize", Support::Available),
@@ -39,6 +41,8 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("pprof", Support::Unsupported("profile the process with `perf`")),
     ("shed", Support::Unsupported("remove it: the server's queues are bounded")),
     ("prometheus", Support::Available),
+    // Its refusals are counted, and not logged one by one.
+    ("ratelimit", Support::Available),
     ("errors", Support::Available),
     ("log", Support::Available),
     ("dnstap", Support::Available),

@@ -181,3 +181,17 @@ fn a_port_has_one_transport() {
     let free = "a.org:0 {\nwhoami\n}\ntls://b.org:0 {\ntls c k\n}\n";
     assert_eq!(config(free).unwrap().listeners.len(), 2);
 }
+
+#[test]
+fn cookie_holds_for_the_whole_server() {
+    let text =
+        |other: &str| format!("a.org {{\ncookie off\nwhoami\n}}\nb.org {{\n{other}\nwhoami\n}}\n");
+    for same in ["", "cookie off"] {
+        assert!(config(&text(same)).is_ok(), "{same:?}");
+    }
+    let errors = config(&text("cookie")).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    let part = "Corefile:5 - Error during parsing: `cookie` holds for the whole server and says something else in \
+                the server block at Corefile:1; write it once, or the same in both";
+    assert!(errors[0].starts_with(part), "{errors:?}");
+}

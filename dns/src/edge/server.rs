@@ -14,7 +14,7 @@
 //!
 //! ```text
 //! let changes = ListenerChanges::between(&old.listeners, &new.listeners);
-//! let bound = server.bind(&changes.open)?;        // the kernel keeps what comes in there
+//! let bound = server.bind(&changes.open, &acme)?; // the kernel keeps what comes in there
 //! let settings = …;                               // Settings::of, for each of `changes.keep`: reads certificates
 //! let ids = listener_ids.of(&new.listeners);      // the ListenerIds of the start
 //! let engine = …;                                 // Engine::of_listeners, with a router for each of `ids`
@@ -36,6 +36,7 @@ mod asker;
 mod certificate;
 mod connection;
 mod connections;
+mod cookies;
 mod datagram;
 mod doh;
 mod doq;
@@ -46,6 +47,7 @@ mod http3;
 mod http3_streams;
 mod https;
 mod key_log;
+mod last_connections;
 mod listener;
 mod metrics;
 mod quic;
@@ -66,13 +68,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub use listener::{BindError, BoundListener, bind};
+pub use listener::{BindError, BoundListener, bind, bind_shared};
 pub use metrics::ServerMetrics;
 pub use responder::Responder;
 pub use service::Settings;
 pub use tls::{Tls, TlsError};
 
 use crate::config::ListenerConfig;
+use crate::edge::acme::Acme;
 use crate::engine::ListenerId;
 use frames::Unread;
 use service::{Service, Shared};
@@ -156,9 +159,13 @@ impl Server {
     ///
     /// # Errors
     /// One of them cannot be had; none is kept.
-    pub fn bind(&self, listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
+    pub fn bind(
+        &self,
+        listeners: &[ListenerConfig],
+        acme: &Acme,
+    ) -> Result<Vec<BoundListener>, BindError> {
         let held: Vec<u16> = self.running.iter().map(|running| running.port).collect();
-        listener::bind_beside(listeners, &held)
+        listener::bind_beside(listeners, acme, &held)
     }
 
     /// Serves a listener.

@@ -40,7 +40,7 @@ use self::store::Table;
 use self::worth::{Kind, Worth, ttl_if_not_kept};
 use super::{Handling, Outcome, Plugin, Setup, SetupError, Site};
 use crate::engine::Context;
-use crate::{Protocol, Query, Reply};
+use crate::{ExtendedError, ExtendedErrorCode, Protocol, Query, Reply};
 
 const NAME: &str = "cache";
 
@@ -169,7 +169,14 @@ impl Cache {
                 stale.ttl
             )
         });
-        self.reply(entry, query, stale.ttl)
+        let mut reply = self.reply(entry, query, stale.ttl);
+        let code = match reply.rcode {
+            ResponseCode::NXDomain => ExtendedErrorCode::StaleNxDomain,
+            _ => ExtendedErrorCode::StaleAnswer,
+        };
+        let text = "expired; the source has no newer one yet".into();
+        reply.extended_error = Some(ExtendedError { code, text });
+        reply
     }
 
     /// Returns a kept answer as it is given.
@@ -178,6 +185,7 @@ impl Cache {
         // Some stub resolvers refuse answers without AA; CoreDNS sets it for the same reason.
         reply.authoritative = true;
         hide_authentic_data(&mut reply, query);
+        reply.repeat_case_of(&query.name);
         reply.plugin = NAME;
         reply
     }

@@ -80,6 +80,9 @@ impl Plugin for Kubernetes {
             context.note(self.name(), || "`fallthrough`: the next plugin is asked".into());
             return Handling::NEXT;
         }
+        if answer.is_cut {
+            context.count_cut("cluster_aliases");
+        }
         match answer.chase.take() {
             None => Handling::reply(reply_of(answer)),
             Some(chase) => Handling::Later(Box::pin(async move {
@@ -116,6 +119,7 @@ impl Kubernetes {
             reply.rcode = inner.rcode;
             reply.authorities = inner.authorities;
             reply.extended_error = inner.extended_error;
+            reply.options = inner.options;
             reply.error = inner.error;
         }
         reply

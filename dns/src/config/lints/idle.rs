@@ -98,7 +98,7 @@ mod tests {
 
     /// The plugins that leave the answer to others.
     const PASS: &str = "root metadata cancel quic https https3 timeouts multisocket reload nsid bufsize bind debug \
-                        ready health prometheus errors log dnstap dns64 loadbalance rewrite autopath cache header \
+                        ready health cookie ratelimit prometheus errors log dnstap dns64 loadbalance rewrite autopath cache header \
                         tls minimal loop view";
 
     #[test]

@@ -12,6 +12,7 @@ use super::service::Settings;
 use super::tls::TlsError;
 use crate::config::ListenerConfig;
 use crate::corefile::Transport;
+use crate::edge::acme::Acme;
 
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -37,7 +38,7 @@ pub enum BindError {
     /// Another socket has it.
     #[error(
         "cannot listen on {address} ({protocol}): the address is in use; stop the other server \
-         (`ss -lunpt` shows it) or choose another port"
+         (`ss -lunpt` shows it), choose another port, or take over with --takeover"
     )]
     InUse {
         /// The address.
@@ -57,9 +58,9 @@ pub enum BindError {
         protocol: &'static str,
     },
     /// The certificate of an encrypted listener cannot be used.
-    #[error("the listener {listener}: {source}")]
+    #[error("{listener}: {source}")]
     Tls {
-        /// The listener, such as `tls://:853`.
+        /// The listener, and where the Corefile names the certificate: `Corefile:2 - the listener tls://:853`.
         listener: String,
         /// Why.
         source: TlsError,
@@ -81,13 +82,27 @@ pub enum BindError {
 ///
 /// # Errors
 /// An address cannot be had; the error says what to do.
-pub fn bind(listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
-    bind_beside(listeners, &[])
+pub fn bind(listeners: &[ListenerConfig], acme: &Acme) -> Result<Vec<BoundListener>, BindError> {
+    bind_beside(listeners, acme, &[])
+}
+
+/// As [`bind`], beside the sockets of another process of this user that has the addresses: each of them gets a part of
+/// what comes in, until one closes its sockets.
+///
+/// # Errors
+/// As those of [`bind`]; the address is in use when the other process is another user's, or shares its address with
+/// nobody.
+pub fn bind_shared(
+    listeners: &[ListenerConfig],
+    acme: &Acme,
+) -> Result<Vec<BoundListener>, BindError> {
+    listeners.iter().map(|listener| bind_one(listener, acme)).collect()
 }
 
 /// Binds the sockets of listeners; on the ports of `held` this process listens already.
 pub(super) fn bind_beside(
     listeners: &[ListenerConfig],
+    acme: &Acme,
     held: &[u16],
 ) -> Result<Vec<BoundListener>, BindError> {
     for listener in listeners {
@@ -96,11 +111,11 @@ pub(super) fn bind_beside(
             with_either_family(address, |address| look_for_others(address, listener.transport))?;
         }
     }
-    listeners.iter().map(bind_one).collect()
+    listeners.iter().map(|listener| bind_one(listener, acme)).collect()
 }
 
-fn bind_one(listener: &ListenerConfig) -> Result<BoundListener, BindError> {
-    let settings = Settings::of(listener)?;
+fn bind_one(listener: &ListenerConfig, acme: &Acme) -> Result<BoundListener, BindError> {
+    let settings = Settings::of(listener, acme)?;
     let mut bound = with_either_family(listener.address(), |address| bind_to(address, listener))?;
     for _ in 1..listener.sockets.number() {
         let more = bind_to(bound.address, listener)?;

@@ -1,17 +1,20 @@
 //! What the sockets count.
 
+use crate::cookie::{Cookie, ServerCookie};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Counters of the listeners.
 #[derive(Clone, Debug)]
 pub struct ServerMetrics {
-    /// Messages that are no query, by `reason`: `silent`, `formerr`, `notimp`, `badvers`.
+    /// Messages that are no query, by `reason`: `silent`, `formerr`, `notimp`, `badvers`, `badcookie`, `cookie`.
     pub rejected: IntCounterVec,
+    /// Queries with a cookie, by `result`: see [`Self::count_cookie`].
+    cookies: [IntCounter; 3],
     /// Questions and connections that a limit kept out, by `limit`: `udp_waiting`, `tcp_connections`,
     /// `tcp_per_client`, `quic_connections`, `quic_per_client`, `workers`.
     pub refused: IntCounterVec,
     /// How often a connection was not read because of a limit, by `limit`: `tcp_pipelined`, `tcp_unread`,
-    /// `tcp_unread_all`.
+    /// `tcp_unread_all`; and how often its question waited for others: `tcp_turns`.
     pub held: IntCounterVec,
     /// Connections that the server closed, by `reason`: `idle`, `read`, `write`, `evicted`, `queries`, `handshake`,
     /// `protocol`.
@@ -22,6 +25,10 @@ pub struct ServerMetrics {
     pub udp_waiting: IntGauge,
     /// Datagrams that the kernel dropped because they were not received in time.
     pub udp_dropped: IntCounter,
+    /// Answers that a limit has cut short, by `limit`: `lookups`, `cluster_aliases`, `zone_aliases`.
+    pub cut: IntCounterVec,
+    /// Answers to ANY over UDP without their records: see [`crate::minimal_any`].
+    pub any_truncated: IntCounter,
     /// Open TCP connections.
     pub tcp_connections: IntGauge,
     /// Responses over HTTP/1.1 and HTTP/2, by `server` and `status`.
@@ -38,7 +45,23 @@ pub struct ServerMetrics {
     pub panics: IntCounter,
 }
 
+/// The label of each of [`ServerMetrics::cookies`].
+const COOKIE_RESULTS: [&str; 3] = ["valid", "invalid", "absent"];
+
 impl ServerMetrics {
+    /// Counts a query with a cookie that has been checked: one of this server is `valid`, none of any server
+    /// `absent`, another one `invalid`.
+    pub(super) fn count_cookie(&self, cookie: &Cookie) {
+        let Some(checked) = cookie.checked else { return };
+        let [valid, invalid, absent] = &self.cookies;
+        let counter = match cookie.server {
+            _ if checked.is_valid => valid,
+            ServerCookie::Absent => absent,
+            ServerCookie::Given(_) | ServerCookie::Foreign => invalid,
+        };
+        counter.inc();
+    }
+
     /// Creates the metrics and registers them.
     ///
     /// # Errors
@@ -64,8 +87,25 @@ impl ServerMetrics {
             "QUIC clients that had to show that their address is their own.",
         )?;
         registry.register(Box::new(quic_retries.clone()))?;
+        let any_truncated = IntCounter::new(
+            "portolan_dns_any_truncated_total",
+            "Answers to ANY over UDP that were replaced by a hint at TCP.",
+        )?;
+        registry.register(Box::new(any_truncated.clone()))?;
+        let cookies = counters(
+            "portolan_dns_cookies_total",
+            "Queries with a DNS Cookie, by what the server makes of it.",
+            &["result"],
+        )?;
         Ok(Self {
             udp_dropped,
+            any_truncated,
+            cookies: COOKIE_RESULTS.map(|result| cookies.with_label_values(&[result])),
+            cut: counters(
+                "portolan_dns_cut_total",
+                "Answers that a limit has cut short.",
+                &["limit"],
+            )?,
             rejected: counters(
                 "portolan_dns_rejected_total",
                 "Messages that are no query, by reason.",

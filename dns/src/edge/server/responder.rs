@@ -10,11 +10,14 @@ use futures_util::FutureExt;
 use hickory_proto::op::ResponseCode;
 
 use super::ServerMetrics;
+use super::cookies::Cookies;
 use super::waiting::Whose;
+use crate::cookie::{Cookie, ServerCookie};
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
-use crate::wire::{self, Arrival, Rejection};
-use crate::{Engine, ExtendedErrorCode, Query, Reply};
+use crate::plugin::cookie::CookieSecrets;
+use crate::wire::{self, Arrival, BareOpt, BareReply, Rejection};
+use crate::{Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Reply, minimal_any};
 
 /// Learns of replies that no server block has seen.
 pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
@@ -24,6 +27,7 @@ pub struct Responder {
     engine: ArcSwap<Engine>,
     metrics: ServerMetrics,
     unserved: UnservedHook,
+    cookies: Cookies,
 }
 
 /// A message that has been read.
@@ -50,13 +54,12 @@ impl Question {
     }
 }
 
-/// The response code that a defect of the server shows as.
-const SERVER_FAILURE: u8 = 2;
-
 impl Responder {
     /// Returns a responder; `unserved` learns of queries for names that no block serves.
     pub fn new(engine: Engine, metrics: ServerMetrics, unserved: UnservedHook) -> Self {
-        Self { engine: ArcSwap::from_pointee(engine), metrics, unserved }
+        engine.count_cuts_with(&metrics.cut);
+        let engine = ArcSwap::from_pointee(engine);
+        Self { engine, metrics, unserved, cookies: Cookies::new() }
     }
 
     /// Returns the engine.
@@ -67,6 +70,7 @@ impl Responder {
     /// Answers questions that come from here on with another engine, and returns the one before, which those
     /// under way keep until they are answered.
     pub fn replace(&self, engine: Engine) -> Arc<Engine> {
+        engine.count_cuts_with(&self.metrics.cut);
         self.engine.swap(Arc::new(engine))
     }
 
@@ -80,7 +84,7 @@ impl Responder {
         let received = AssertUnwindSafe(|| self.read(message, arrival));
         std::panic::catch_unwind(received).unwrap_or_else(|_| {
             let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
-            Received::Reply(self.panicked(id, arrival.client))
+            Received::Reply(self.panicked(id, None, arrival.client))
         })
     }
 
@@ -90,18 +94,20 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let (id, client) = (question.query.id, question.query.client);
+        let Query { id, client, cookie, edns, .. } = &question.query;
+        let (id, client, cookie) = (*id, *client, *cookie);
+        let opt = edns.as_ref().map(|edns| BareOpt { payload: edns.max_payload(), cookie });
         let answer = AssertUnwindSafe(self.answer_with_engine(listener, question));
         match answer.catch_unwind().await {
             Ok(reply) => reply,
-            Err(_) => self.panicked(id, client),
+            Err(_) => self.panicked(id, opt, client),
         }
     }
 
-    fn panicked(&self, id: u16, client: SocketAddr) -> Option<Vec<u8>> {
+    fn panicked(&self, id: u16, opt: Option<BareOpt>, client: SocketAddr) -> Option<Vec<u8>> {
         self.metrics.panics.inc();
         tracing::error!(%client, "a question made the server panic; please report it");
-        wire::encode_rejection(Rejection::Answered { id, flags: 0, rcode: SERVER_FAILURE })
+        wire::encode_rejection(&Rejection::Answered(BareReply::server_failure(id, opt)))
     }
 
     /// Returns whose question a message holds.
@@ -114,7 +120,8 @@ impl Responder {
 
     /// Returns the reply to a question that a limit keeps from being answered.
     pub(super) fn overloaded(&self, message: &[u8], arrival: Arrival) -> Option<Vec<u8>> {
-        let query = wire::parse(message, arrival).ok()?;
+        let mut query = wire::parse(message, arrival).ok()?;
+        query.cookie = query.cookie.map(|cookie| self.check(cookie, arrival, &self.engine.load()));
         let why = "too many questions wait for an upstream";
         let reply = Reply::server_failure(ExtendedErrorCode::Other, why);
         Some(wire::encode(&query, &reply).message)
@@ -122,22 +129,37 @@ impl Responder {
 
     fn read(&self, message: &[u8], arrival: Arrival) -> Received {
         let start = Instant::now();
-        let query = match wire::parse(message, arrival) {
+        let engine = self.engine.load();
+        let mut query = match wire::parse(message, arrival) {
             Ok(query) => query,
-            Err(rejection) => {
-                self.metrics.rejected.with_label_values(&[reason(rejection)]).inc();
-                return Received::Reply(wire::encode_rejection(rejection));
-            }
+            Err(rejection) => return self.reject(rejection, arrival, &engine),
         };
-        if query.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
-            // RFC 6891 §6.1.3.
-            self.metrics.rejected.with_label_values(&["badvers"]).inc();
-            let reply = Reply::new(ResponseCode::BADVERS);
+        if let Some(cookie) = &mut query.cookie {
+            *cookie = self.check(*cookie, arrival, &engine);
+            self.metrics.count_cookie(cookie);
+        }
+        if let Some((reply, reason)) = refusal(&query, &engine) {
+            self.metrics.rejected.with_label_values(&[reason]).inc();
             return Received::Reply(Some(wire::encode(&query, &reply).message));
         }
-        let message =
-            if self.engine.load().reads_messages() { message.to_vec() } else { Vec::new() };
+        let message = if engine.reads_messages() { message.to_vec() } else { Vec::new() };
         Received::Question(Question { query, message, start })
+    }
+
+    /// Answers a message that is no query.
+    fn reject(&self, mut rejection: Rejection, arrival: Arrival, engine: &Engine) -> Received {
+        if let Rejection::Answered(reply) = &mut rejection {
+            if let Some(cookie) = reply.opt.as_mut().and_then(|opt| opt.cookie.as_mut()) {
+                *cookie = self.check(*cookie, arrival, engine);
+            }
+            answer_cookie_alone(reply, arrival, engine);
+        }
+        self.metrics.rejected.with_label_values(&[reason(&rejection)]).inc();
+        Received::Reply(wire::encode_rejection(&rejection))
+    }
+
+    fn check(&self, cookie: Cookie, arrival: Arrival, engine: &Engine) -> Cookie {
+        self.cookies.check(cookie, arrival.client.ip(), engine.cookie())
     }
 
     async fn answer_with_engine(
@@ -145,12 +167,24 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let Question { query: asked, message, start } = question;
-        let mut query = asked.clone();
+        let Question { mut query, message, start } = question;
         // One engine for the whole life of the question.
         let engine = self.engine.load();
-        let answered = engine.answer(listener, &mut query, None).await;
-        self.finish(&asked, &message, &answered, start)
+        // The copy costs more than many an answer.
+        let asked = engine.changes_queries().then(|| query.clone());
+        let before = cfg!(debug_assertions).then(|| query.clone());
+        let mut answered = engine.answer(listener, &mut query, None).await;
+        debug_assert!(
+            asked.is_some() || before.is_none_or(|before| before == query),
+            "a plugin changed the query without saying so in Plugin::changes_queries"
+        );
+        let asked = asked.as_ref().unwrap_or(&query);
+        if let Some(reply) = &mut answered.reply
+            && minimal_any::cut(asked, reply)
+        {
+            self.metrics.any_truncated.inc();
+        }
+        self.finish(asked, &message, &answered, start)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
@@ -183,11 +217,60 @@ impl Responder {
     }
 }
 
-fn reason(rejection: Rejection) -> &'static str {
+/// Returns the reply to a query that is not given to the engine, and what it counts as.
+fn refusal(query: &Query, engine: &Engine) -> Option<(Reply, &'static str)> {
+    if query.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
+        // RFC 6891 §6.1.3.
+        let error = extended(ExtendedErrorCode::NotSupported, "EDNS version 0 is served");
+        return Some((
+            Reply { extended_error: error, ..Reply::new(ResponseCode::BADVERS) },
+            "badvers",
+        ));
+    }
+    if engine.cookie().is_required && query.cookie.is_some() && !query.has_proven_address() {
+        let error = extended(ExtendedErrorCode::Other, COOKIE_REQUIRED);
+        let reply = Reply { extended_error: error, ..Reply::new(ResponseCode::BADCOOKIE) };
+        return Some((reply, "badcookie"));
+    }
+    None
+}
+
+const COOKIE_REQUIRED: &str = "ask again with the cookie of this reply";
+
+fn extended(code: ExtendedErrorCode, text: &'static str) -> Option<ExtendedError> {
+    Some(ExtendedError { code, text: text.into() })
+}
+
+/// Answers a message without a question: a cookie (RFC 7873 §5.4), or FORMERR where the server has none.
+fn answer_cookie_alone(reply: &mut BareReply, arrival: Arrival, engine: &Engine) {
+    let Some(cookie) = reply.opt.and_then(|opt| opt.cookie) else { return };
+    if reply.rcode != ResponseCode::NoError {
+        return;
+    }
+    let is_valid = cookie.checked.is_some_and(|checked| checked.is_valid);
+    if engine.cookie().secrets == CookieSecrets::Off {
+        reply.rcode = ResponseCode::FormErr;
+        reply.error = Some((ExtendedErrorCode::Other, "a query has one question"));
+    } else if engine.cookie().is_required
+        && arrival.protocol == Protocol::Udp
+        && cookie.server != ServerCookie::Absent
+        && !is_valid
+    {
+        reply.rcode = ResponseCode::BADCOOKIE;
+        reply.error = Some((ExtendedErrorCode::Other, COOKIE_REQUIRED));
+    }
+}
+
+/// Returns what a message that is no query counts as.
+fn reason(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::Silent => "silent",
-        Rejection::Answered { rcode: 4, .. } => "notimp",
-        Rejection::Answered { .. } => "formerr",
+        Rejection::Answered(reply) => match reply.rcode {
+            ResponseCode::NoError => "cookie",
+            ResponseCode::NotImp => "notimp",
+            ResponseCode::BADCOOKIE => "badcookie",
+            _ => "formerr",
+        },
     }
 }
 
@@ -196,3 +279,6 @@ impl std::fmt::Debug for Responder {
         f.debug_struct("Responder").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use super::workers::Workers;
 use super::{Limits, Responder};
 use crate::config::ListenerConfig;
 use crate::corefile::Transport;
+use crate::edge::acme::Acme;
 use crate::engine::ListenerId;
 use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::MaxQueries;
@@ -68,12 +69,16 @@ impl Settings {
     ///
     /// # Errors
     /// The certificate cannot be used.
-    pub fn of(listener: &ListenerConfig) -> Result<Self, BindError> {
+    pub fn of(listener: &ListenerConfig, acme: &Acme) -> Result<Self, BindError> {
         let (timeouts, default) = (&listener.timeouts, Self::default());
-        let unusable = |source| BindError::Tls { listener: listener.label(), source };
+        let unusable = |source| {
+            let place = listener.tls_position.as_ref().map(|position| format!("{position} - "));
+            let place = place.unwrap_or_default();
+            BindError::Tls { listener: format!("{place}the listener {}", listener.label()), source }
+        };
         let transport = listener.transport;
-        let load = |config| Tls::load(config, transport);
-        let tls = listener.tls.as_ref().map(load).transpose().map_err(unusable)?;
+        let tls = listener.tls.as_ref().map(|tls| Tls::load(tls, transport, acme));
+        let tls = tls.transpose().map_err(unusable)?;
         Ok(Self {
             transport,
             server: listener.label().into(),

@@ -5,15 +5,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
+use tokio::time::timeout_at;
 use tokio_rustls::Accept;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::{self, Closing};
 use super::connections::{Full, Place};
 use super::https::{self, Version};
+use super::last_connections::begin_no_more;
 use super::service::Service;
 use super::stop::Reading;
 use super::udp::canonical;
@@ -42,9 +43,14 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
             }
         }
     }
-    // What the kernel has accepted may have asked already.
-    while let Some(Ok((stream, _))) = tcp.accept().now_or_never() {
-        open(stream, &service, &reading, &mut connections);
+    // What the kernel has begun to accept may have asked already.
+    let last = tokio::time::Instant::now() + begin_no_more(&tcp);
+    while let Ok(accepted) = timeout_at(last, unconstrained(tcp.accept())).await {
+        match accepted {
+            Ok((stream, _)) => open(stream, &service, &reading, &mut connections),
+            Err(_) if tokio::time::Instant::now() >= last => break,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
     drop((tcp, reading));
     while connections.join_next().await.is_some() {}
@@ -128,6 +134,8 @@ async fn serve_connection(
 }
 
 /// Speaks TLS first; an error says why the server closes the connection, none when it stops.
+///
+/// A handshake that has begun when the server stops may end as long as a connection may ask then.
 async fn handshake(
     accepting: Accept<TcpStream>,
     service: &Service,
@@ -137,7 +145,7 @@ async fn handshake(
     let limit = service.settings().read;
     tokio::select! {
         biased;
-        () = reading.stopped() => Err(None),
+        () = connection::stopped_for_long(&mut reading) => Err(None),
         () = place.evicted() => Err(Some(Closing::Evicted)),
         accepted = tokio::time::timeout(limit, accepting) => match accepted {
             Err(_) => Err(Some(Closing::Read)),
