@@ -8,13 +8,17 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 # What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
 TOOLS := cc=build-essential
-test soak: TOOLS += dig=bind9-dnsutils ip=iproute2 kdig=knot-dnsutils /bin/kill=procps kubectl=kubernetes-client \
-	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
+test soak: TOOLS += curl=curl dig=bind9-dnsutils gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
+	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot unshare=util-linux \
+	/etc/ssl/certs/ca-certificates.crt=ca-certificates
 
-# Seconds for each target of `make fuzz`; cases for each property of `make soak`, and seconds for each corpus.
+# Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
+# Of `make soak`: cases for each property, seconds for all fuzzing, and how it is built. Faults last as long as they have
+# to, ten minutes at most, but not longer than SOAK_SECONDS: small numbers make a trial run.
 SOAK_CASES ?= 20000
-SOAK_SECONDS ?= 300
+SOAK_SECONDS ?= 3600
+SOAK_PROFILE ?= release
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,9 +52,10 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly 
 		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-soak: tools ## Run every test with SOAK_CASES cases for each property, and the long fault runs
-	$(CARGO) build --release --workspace --locked
-	PORTOLAN_SOAK=$(SOAK_SECONDS) PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --release --workspace --locked --quiet
+soak: tools ## Run every test in its long form, with an hour of fuzzing (SOAK_SECONDS)
+	$(CARGO) build --profile $(SOAK_PROFILE) --workspace --locked
+	PORTOLAN_SOAK=$(SOAK_SECONDS) PROPTEST_CASES=$(SOAK_CASES) \
+		$(CARGO) test --profile $(SOAK_PROFILE) --workspace --locked --no-fail-fast
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

@@ -25,11 +25,17 @@ use cluster::{Kind, Object, ObjectKey};
 
 pub(crate) use bad::BadObject;
 use bad::Fault;
-pub(crate) use metadata::Header;
 use metadata::Metadata;
+pub(crate) use metadata::{DEFAULT_NAMESPACE, Header};
 use names::Names;
 pub(crate) use namespace::implied as implied_namespace;
 pub(crate) use plain::plain;
+
+/// Reads an object into a type of the caller's, which names the fields that it wants; the error is `FIELD: PROBLEM`
+/// with the remedy.
+pub(crate) fn read_as<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T, String> {
+    wire::parse(json).map_err(|Fault { field, problem }| format!("{field}: {problem}"))
+}
 
 /// Decodes objects and lets them share the strings that repeat from object to object.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Everything of this crate that touches tasks, time, files or the network.
 
-mod kubernetes;
-mod manifests;
+pub(crate) mod kubernetes;
+pub(crate) mod manifests;
 mod publisher;
 pub(crate) mod source;

@@ -10,6 +10,8 @@
 //!                  └─ api: reflector ─► request ─► lines ─► decode ────┘
 //! ```
 //!
+//! Beside the model, [`fetch_pod`] and [`written_at`] read single objects once, as they are written.
+//!
 //! What decides is plain functions and state machines (`decode`, `manifests`, `api`); what touches the
 //! network, files, time or tasks lives in `edge`. Both sources share one decoder, so that the same objects
 //! give the same snapshot whichever way they come.
@@ -26,10 +28,13 @@ mod status;
 mod timing;
 
 pub use config::{Access, Origin, RequestLimits, SourceConfig, TlsFiles};
+pub use edge::kubernetes::fetch::{FetchError, fetch_pod};
+pub use edge::manifests::written::written_at;
 pub use edge::source::Source;
 pub use encode::dump;
 pub use error::SourceError;
 pub use interest::Interest;
+pub use manifests::written::{Written, WrittenObject};
 pub use status::{KindStatus, Status};
 pub use timing::Timing;
 

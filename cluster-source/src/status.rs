@@ -279,6 +279,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn ten_minutes_of_silence_are_ten_minutes_of_age_and_nothing_else() {
+        let status = synced(Follows::Server);
+        status.lost(Kind::Service, &"refused");
+        for minute in 1..=10 {
+            tokio::time::advance(60 * SECOND).await;
+            status.lost(Kind::Service, &"refused");
+            // Moments are kept in milliseconds.
+            let age = status.age() + Duration::from_millis(1);
+            assert!(age >= minute * 60 * SECOND && age < (minute * 60 + 1) * SECOND, "{age:?}");
+            assert!(status.is_synced(), "what was listed is there");
+        }
+        status.live(Kind::Service);
+        status.live(Kind::Pod);
+        assert!(status.age() < SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn files_are_current_until_they_cannot_be_read() {
         let status = synced(Follows::Files);
         tokio::time::advance(1000 * SECOND).await;

@@ -1,5 +1,6 @@
 //! Where messages come in and go out: sockets, clocks and tasks. Nothing is decided here.
 
+pub mod acme;
 mod any_certificate;
 pub(crate) mod dnstap;
 pub mod error_flush;

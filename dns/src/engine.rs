@@ -5,17 +5,19 @@ mod metadata;
 mod router;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName};
+use prometheus::IntCounterVec;
 
 pub use context::{Asked, Context, Step, Trace};
 pub use metadata::Metadata;
 pub use router::Router;
 
 use self::context::Place;
+use crate::plugin::cookie::CookieConfig;
 use crate::plugin::{Filter, Handling, Outcome, Plugin};
 use crate::reply::ExtendedErrorCode;
 use crate::{Query, Reply};
@@ -35,6 +37,8 @@ pub struct Block {
     pub view: Option<Arc<dyn Filter>>,
     /// `metadata`: the zones in whose names queries have metadata; none without the plugin.
     pub metadata: Vec<LowerName>,
+    /// `cookie`, which holds for all blocks.
+    pub cookie: Option<Arc<CookieConfig>>,
 }
 
 /// Every server block, and which zones each serves on which listener.
@@ -49,6 +53,11 @@ struct Inner {
     routers: Vec<(ListenerId, Router)>,
     reads_messages: bool,
     has_views: bool,
+    changes_queries: bool,
+    reads_asked: bool,
+    cookie: Arc<CookieConfig>,
+    /// Answers that a limit has cut short, by `limit`; none until there is a server that counts.
+    cut: OnceLock<IntCounterVec>,
 }
 
 /// A listener, by a number that it keeps as long as the process lives:
@@ -78,15 +87,40 @@ impl Engine {
 
     /// Returns the engine of these blocks and listeners; a router's entries are indexes into `blocks`.
     pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
-        let mut plugins = blocks.iter().flat_map(|block| &block.plugins);
-        let reads_messages = plugins.any(|plugin| plugin.reads_messages());
-        let has_views = blocks.iter().any(|block| block.view.is_some());
-        Self(Arc::new(Inner { blocks, routers, reads_messages, has_views }))
+        let plugins = || blocks.iter().flat_map(|block| &block.plugins);
+        let inner = Inner {
+            reads_messages: plugins().any(|plugin| plugin.reads_messages()),
+            changes_queries: plugins().any(|plugin| plugin.changes_queries()),
+            reads_asked: plugins().any(|plugin| plugin.reads_asked()),
+            cookie: blocks.iter().find_map(|block| block.cookie.clone()).unwrap_or_default(),
+            has_views: blocks.iter().any(|block| block.view.is_some()),
+            cut: OnceLock::new(),
+            blocks,
+            routers,
+        };
+        Self(Arc::new(inner))
     }
 
     /// Returns the server blocks in the order of the Corefile.
     pub fn blocks(&self) -> &[Block] {
         &self.0.blocks
+    }
+
+    /// Counts answers that a limit has cut short, by `limit`: `lookups`, `cluster_aliases`, `zone_aliases`.
+    pub(crate) fn count_cuts_with(&self, counter: &IntCounterVec) {
+        // One that has been given before is the same.
+        let _ = self.0.cut.set(counter.clone());
+    }
+
+    fn count_cut(&self, limit: &str) {
+        if let Some(counter) = self.0.cut.get() {
+            counter.with_label_values(&[limit]).inc();
+        }
+    }
+
+    /// Returns what the server does with DNS Cookies.
+    pub fn cookie(&self) -> &CookieConfig {
+        &self.0.cookie
     }
 
     /// Says whether a plugin reads the octets of messages.
@@ -99,6 +133,17 @@ impl Engine {
         self.0.has_views
     }
 
+    /// Says whether a plugin may change the query that [`Engine::answer`] gets.
+    pub fn changes_queries(&self) -> bool {
+        self.0.changes_queries
+    }
+
+    /// Returns the question of a query, kept if somebody reads it.
+    fn asked(&self, query: &Query, trace: Option<&Trace>) -> Asked {
+        let is_read = self.0.reads_asked || trace.is_some() || context::is_debugging();
+        if is_read { Asked::keeping(query) } else { Asked::default() }
+    }
+
     /// Answers a query that came in on a listener.
     ///
     /// Total: every query gets a reply unless a plugin drops it.
@@ -108,7 +153,7 @@ impl Engine {
         query: &mut Query,
         trace: Option<&Trace>,
     ) -> Answered<'a> {
-        let asked = Asked::of(query);
+        let asked = self.asked(query, trace);
         let context = Context::new(self, listener, trace, &asked);
         self.answer_in(query, &context).await
     }
@@ -119,7 +164,7 @@ impl Engine {
         listener: ListenerId,
         query: &mut Query,
     ) -> Answered<'a> {
-        let asked = Asked::of(query);
+        let asked = self.asked(query, None);
         let context = Context::new(self, listener, None, &asked).learning();
         self.answer_in(query, &context).await
     }
@@ -152,7 +197,7 @@ impl Engine {
 
     /// Returns the number of the server block that a query on a listener belongs to.
     pub(crate) fn block_of(&self, listener: ListenerId, query: &Query) -> Option<usize> {
-        let asked = Asked::of(query);
+        let asked = self.asked(query, None);
         let context = Context::new(self, listener, None, &asked);
         self.route(query, &context).map(|(index, _)| index)
     }
@@ -186,7 +231,7 @@ impl Engine {
         context: Context<'a>,
     ) -> BoxFuture<'a, Option<Reply>> {
         Box::pin(async move {
-            let asked = Asked::of(&query);
+            let asked = self.asked(&query, context.trace());
             self.answer_in(&mut query, &context.asking(&asked)).await.reply
         })
     }
@@ -202,7 +247,7 @@ impl<'a> Answered<'a> {
 impl Block {
     /// Returns a block that takes every query, without metadata.
     pub fn new(position: impl Into<String>, plugins: Vec<Box<dyn Plugin>>) -> Self {
-        Self { position: position.into(), plugins, view: None, metadata: Vec::new() }
+        Self { position: position.into(), plugins, view: None, metadata: Vec::new(), cookie: None }
     }
 
     /// Says whether the block's view takes the query.

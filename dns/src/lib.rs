@@ -5,11 +5,14 @@
 //! snapshot of the cluster; sockets, clocks and logs are under `edge`.
 
 pub mod config;
+pub mod cookie;
 pub mod corefile;
 pub mod edge;
 pub mod engine;
 pub mod kubernetes;
+mod minimal_any;
 pub mod plugin;
+pub mod pod_dns;
 mod query;
 mod repeat;
 mod reply;
@@ -18,6 +21,7 @@ pub mod zone_file;
 
 pub use engine::Engine;
 pub use plugin::arguments::rcode_name;
+pub use plugin::record_text::record_text;
 pub use query::{MIN_PAYLOAD, Protocol, Query};
 pub use repeat::{Again, Count, Lasting, Repetition};
 pub use reply::{Exchange, ExchangedMessages, ExtendedError, ExtendedErrorCode, Reply, Transport};

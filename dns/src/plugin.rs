@@ -13,6 +13,7 @@ pub mod bufsize;
 pub mod cache;
 pub mod cancel;
 pub mod chaos;
+pub mod cookie;
 pub(crate) mod debug;
 mod directive;
 pub mod dns64;
@@ -42,7 +43,9 @@ pub(crate) mod name_text;
 pub mod nsid;
 mod plugin_metrics;
 pub mod prometheus;
+pub mod ratelimit;
 pub mod ready;
+pub(crate) mod record_text;
 mod regular_expression;
 pub mod reload;
 pub mod rewrite;
@@ -50,6 +53,7 @@ pub mod root;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod setup;
+pub mod stream_limits;
 mod target_name;
 pub mod template;
 #[cfg(test)]
@@ -65,7 +69,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 pub use fallthrough::Fallthrough;
-pub use line_sink::{Level, LineSink};
+pub use line_sink::{Field, FieldValue, Level, LineSink};
 pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
 pub use plugin_metrics::PluginMetrics;
 pub use setup::{Setup, SetupError, Site};
@@ -104,6 +108,16 @@ pub trait Plugin: Send + Sync + Debug {
 
     /// Says whether the plugin reads the octets of the client's message, in [`Sent::question`].
     fn reads_messages(&self) -> bool {
+        false
+    }
+
+    /// Says whether [`Plugin::query`] may change the query in its place; what goes on by [`Context::rest`] is none.
+    fn changes_queries(&self) -> bool {
+        false
+    }
+
+    /// Says whether the plugin reads the question as it was asked, [`Context::asked`].
+    fn reads_asked(&self) -> bool {
         false
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::Record;
+use hickory_proto::rr::{Name, Record};
 
 use crate::Lasting;
 
@@ -102,6 +102,8 @@ pub struct ExtendedError {
 pub enum ExtendedErrorCode {
     /// 0: Other Error.
     Other = 0,
+    /// 3: Stale Answer.
+    StaleAnswer = 3,
     /// 14: Not Ready.
     NotReady = 14,
     /// 15: Blocked.
@@ -110,8 +112,12 @@ pub enum ExtendedErrorCode {
     Filtered = 17,
     /// 18: Prohibited.
     Prohibited = 18,
+    /// 19: Stale NXDOMAIN Answer.
+    StaleNxDomain = 19,
     /// 20: Not Authoritative.
     NotAuthoritative = 20,
+    /// 21: Not Supported.
+    NotSupported = 21,
     /// 22: No Reachable Authority.
     NoReachableAuthority = 22,
     /// 23: Network Error.
@@ -142,6 +148,16 @@ impl Reply {
         }
     }
 
+    /// Writes the owners of answers that are this name as it is written: in the case in which the client asks
+    /// (RFC 4343 §4.1).
+    pub(crate) fn repeat_case_of(&mut self, name: &Name) {
+        for record in &mut self.answers {
+            if record.name.eq_ignore_root(name) && !record.name.eq_ignore_root_case(name) {
+                record.name = name.clone();
+            }
+        }
+    }
+
     /// Returns a SERVFAIL that tells the operator and, by Extended DNS Error, the client why.
     pub fn server_failure(code: ExtendedErrorCode, why: impl Into<String>) -> Self {
         let why = why.into();
@@ -153,5 +169,10 @@ impl Reply {
     pub fn refused(code: ExtendedErrorCode, why: &'static str) -> Self {
         let extended_error = Some(ExtendedError { code, text: why.into() });
         Self { extended_error, ..Self::new(ResponseCode::Refused) }
+    }
+
+    /// Says whether the response code is neither an answer nor that there is none.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self.rcode, ResponseCode::NoError | ResponseCode::NXDomain)
     }
 }

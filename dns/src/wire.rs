@@ -4,11 +4,17 @@
 //! refuses what no resolver sends, and writes a reply that fits in one pass.
 
 mod encode;
+mod lifetime;
 mod names;
+mod padding;
 mod parse;
+mod rejection;
 
 pub use encode::{Encoded, encode, encode_rejection};
-pub use parse::{Arrival, Rejection, parse};
+pub(crate) use encode::{MAX_EXTRA_TEXT, OPTION_EXTENDED_ERROR};
+pub use lifetime::lifetime;
+pub use parse::{Arrival, parse};
+pub use rejection::{BareOpt, BareReply, Rejection};
 
 /// Length of the message header in octets (RFC 1035 §4.1.1).
 const HEADER: usize = 12;

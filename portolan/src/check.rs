@@ -58,13 +58,13 @@ fn check(name: &Path, text: &[u8], default_port: u16) -> Result<Report> {
         Ok(examined) => examined,
         Err(error) => return Ok(Report::new(name, vec![Finding::mistake(&error)], Vec::new())),
     };
-    let Examined { corefile, config, mut mistakes } = examined;
+    let Examined { corefile, mut mistakes, sound } = examined;
     if corefile.blocks.is_empty() && mistakes.is_empty() {
         mistakes.push(without_blocks(name));
     }
     let files = read_needed_files(&corefile, default_port);
     let mistakes = mistakes.iter().chain(&files.mistakes).map(Finding::mistake).collect();
-    let doubts = config.map(|config| lints(&corefile, &config, around)).unwrap_or_default();
+    let doubts = sound.map(|sound| lints(&sound, around)).unwrap_or_default();
     let warnings = corefile.warnings.iter().chain(&files.warnings).chain(&doubts);
     Ok(Report::new(name, mistakes, warnings.map(Finding::warning).collect()))
 }

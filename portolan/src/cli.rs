@@ -1,9 +1,14 @@
 //! The command line.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+
+use crate::logging::LineForm;
 
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
@@ -23,13 +28,23 @@ pub(crate) enum Command {
     /// Serve DNS from a Corefile, or from a directory of manifests.
     ///
     /// CoreDNS's own flags are understood with one dash, too: -conf, -dns.port, -p, -pidfile, -plugins, -quiet
-    /// and -version.
+    /// and -version. Of a flag that is given twice the last counts.
+    ///
+    /// Called as `coredns`, the program is this role. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
+    /// flag that there is not and after a second signal.
+    #[command(args_override_self = true)]
     Dns(DnsArguments),
     /// Check a Corefile without serving it: every mistake, and what is allowed and hardly meant.
     ///
     /// The exit code is 0 without mistakes and 1 otherwise. Files that the Corefile names are read; no socket is
     /// opened and no cluster is asked.
     Check(CheckArguments),
+    /// Print the resolv.conf that a Pod's dnsPolicy and dnsConfig produce on a node, as kubelet would make it.
+    ///
+    /// Warnings go to the standard error with the reasons and messages of kubelet's events. The exit code is 0 when
+    /// the file was printed, with warnings, too; 1 when there is none, because something cannot be read or an API
+    /// server would refuse the Pod; 2 for a wrong command line.
+    ResolvConf(ResolvConfArguments),
     /// Explain why something is as it is.
     Explain {
         /// What to explain.
@@ -80,6 +95,13 @@ pub(crate) struct DnsArguments {
     /// Show the version and exit.
     #[arg(long = "version")]
     pub version: bool,
+    /// Take the addresses over from a running server of the same user: listen beside it once everything is listed,
+    /// and answer. Then stop the other one: it answers what it was asked, and no query is lost.
+    #[arg(long)]
+    pub takeover: bool,
+    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
+    #[arg(long = "log-format", value_name = "FORM")]
+    pub log_format: Option<LineForm>,
     /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
     /// /debug/cluster and /debug/explain. `off` for nowhere.
     /// When the default is taken by another process, the server starts without them.
@@ -102,6 +124,78 @@ pub(crate) struct CheckArguments {
     /// The port of server blocks that name none.
     #[arg(long = "dns.port", short = 'p', value_name = "PORT", default_value_t = 53)]
     pub port: u16,
+}
+
+/// The flags of `portolan resolv-conf`.
+#[derive(Debug, Args)]
+pub(crate) struct ResolvConfArguments {
+    /// The Pod. May be left out where --file or --manifests has a single one.
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub pod: Option<PodName>,
+    /// Read the Pod from this YAML or JSON file; `-` reads the standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["manifests", "kubeconfig"])]
+    pub file: Option<PathBuf>,
+    /// Read the Pod from this file or directory of Kubernetes manifests.
+    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
+    pub manifests: Option<PathBuf>,
+    /// Read the Pod from the API server of this kubeconfig. Without --file, --manifests and this, the service account
+    /// of the pod that the command runs in is used.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// With --kubeconfig: the context, instead of the current one.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub context: Option<String>,
+    /// Take clusterDNS, clusterDomain and resolvConf from this KubeletConfiguration. The flags below win over it.
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_config: Option<PathBuf>,
+    /// Where the cluster's DNS is (kubelet's clusterDNS); several addresses with commas.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub cluster_dns: Option<Vec<IpAddr>>,
+    /// The cluster's domain (kubelet's clusterDomain), or '' for none. `cluster.local` unless --kubelet-config is
+    /// given.
+    #[arg(long, value_name = "DOMAIN")]
+    pub cluster_domain: Option<String>,
+    /// The node's file (kubelet's resolvConf), or '' for none. /etc/resolv.conf otherwise.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub resolv_conf: Option<PathBuf>,
+    /// The node's addresses, one of each family, with a comma. They only count with --resolv-conf ''.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub node_ip: Vec<IpAddr>,
+    /// Show what kubelet would make of a Pod that no API server takes.
+    #[arg(long)]
+    pub no_validation: bool,
+}
+
+/// The name of a Pod on the command line: `NAMESPACE/NAME`, or `NAME` in the namespace `default`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PodName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl FromStr for PodName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
+        let is_name = |text: &str| {
+            let is_inner =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+            !text.is_empty() && text.chars().all(is_inner)
+        };
+        if !is_name(namespace) || !is_name(name) {
+            return Err("write NAMESPACE/NAME, for example shop/web-0".to_owned());
+        }
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl fmt::Display for PodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 /// The flags of `portolan explain dns`.
@@ -138,5 +232,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_pod_has_a_namespace_and_a_name() {
+        let read = |text: &str| text.parse::<PodName>().map(|pod| pod.to_string()).ok();
+        assert_eq!(read("shop/web-0").as_deref(), Some("shop/web-0"));
+        assert_eq!(read("web.0").as_deref(), Some("default/web.0"));
+        for text in ["", "/", "shop/", "/web", "shop/web/0", "shop/Web", "shop/web 0", "a/b?c"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -13,38 +13,44 @@ mod builtin;
 mod corefile;
 mod endpoints;
 mod life;
+mod notify;
 mod reload;
 mod runtime_metrics;
 mod source_metrics;
 mod sources;
+mod takeover;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use dns::config::ListenerIds;
+use dns::edge::acme::Acme;
 use dns::edge::open_files::raise_limit;
-use dns::edge::server::{self, Limits, Server};
+use dns::edge::server::{Limits, Server};
 use dns::engine::ListenerId;
 
 use crate::cli::DnsArguments;
-use crate::logging;
+use crate::logging::{self, LineForm};
 use crate::output::Output;
 
+use banner::Banner;
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
+use endpoints::Insistence;
 use reload::{Reloader, Started};
+use takeover::Addresses;
 
 /// Serves until a signal.
 ///
 /// # Errors
 /// The configuration cannot be used, or an address cannot be listened on.
-pub(crate) fn run(arguments: DnsArguments) -> Result<()> {
+pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
     if arguments.version || arguments.plugins {
         banner::print_facts(&arguments);
         return Ok(());
     }
-    let (output, verbosity) = logging::start();
+    let (output, verbosity) = logging::start(form);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(arguments, &output, verbosity));
     // What is still being read must not keep the process.
@@ -65,34 +71,47 @@ async fn serve(
     }
     let choice = Choice::of_dns(&arguments);
     let insistence = match choice {
-        Choice::Manifests { .. } => endpoints::Insistence::Optional,
-        Choice::File { .. } | Choice::Default { .. } => endpoints::Insistence::Required,
+        Choice::Manifests { .. } => Insistence::Optional,
+        Choice::File { .. } | Choice::Default { .. } => Insistence::Required,
     };
     let loaded = Arc::new(corefile::load(&choice)?);
     logging::log_panics(loaded.wants_stacktraces());
     verbosity.set(loaded.wants_every_decision());
     let mut listener_ids = ListenerIds::default();
     let ids = listener_ids.of(&loaded.config.listeners);
-    let listeners = server::bind(&loaded.config.listeners)?;
-    let admin = arguments.admin.as_deref();
-    let mut http = endpoints::bind(&loaded.config, insistence, admin).await?.serve();
+    let acme = Acme::default();
+    let addresses =
+        Addresses { config: &loaded.config, acme: &acme, insistence, arguments: &arguments };
+    let mut early = addresses.bind_early().await?;
     let started = async {
-        let built = built(&loaded, &ids, output).await?;
+        let built = built(&loaded, &ids, acme.clone(), output).await?;
         if let Some(file) = &arguments.pidfile {
             std::fs::write(file, std::process::id().to_string())
                 .with_context(|| format!("cannot write the process id to {}", file.display()))?;
         }
-        http.show(&built)?;
-        life::wait_for_sync(&built).await;
-        anyhow::Ok(built)
+        if let Some((_, http)) = &mut early {
+            http.show(&built)?;
+        }
+        let bound = match early {
+            Some(bound) => {
+                life::wait_for_sync(&built).await;
+                bound
+            }
+            None => {
+                let (listeners, mut http) = addresses.bind_late(&built).await?;
+                http.show(&built)?;
+                (listeners, http)
+            }
+        };
+        anyhow::Ok((built, bound))
     };
-    let built = tokio::select! {
-        built = started => built?,
+    let (built, (listeners, http)) = tokio::select! {
+        started = started => started?,
         // Nothing has been answered yet that others would have to be told of.
         _ = signals.stop() => return Ok(()),
     };
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
-    let banner = banner::zones(&loaded.config, &addresses);
+    let banner = Banner::of(&loaded.config, &addresses);
     let mut server = Server::new(&built.responder, Limits::default());
     for (id, listener) in ids.into_iter().zip(listeners) {
         server.serve(id, listener);
@@ -102,8 +121,9 @@ async fn serve(
     let reloader = Reloader::new(started, output)?;
     // Last, so that everything is there for whoever waits for it.
     if !arguments.quiet {
-        output.write(banner.into_bytes());
+        banner.print(output);
     }
+    notify::notify(notify::State::Ready);
     life::live(reloader, signals).await;
     Ok(())
 }
@@ -112,10 +132,12 @@ async fn serve(
 async fn built(
     loaded: &Arc<Loaded>,
     listeners: &[ListenerId],
+    acme: Acme,
     output: &Output,
 ) -> Result<Arc<Built>> {
     let (loaded, listeners, output) = (Arc::clone(loaded), listeners.to_vec(), output.clone());
-    tokio::spawn(async move { build::build(&loaded.config, &listeners, &output).await }).await?
+    tokio::spawn(async move { build::build(&loaded.config, &listeners, acme, &output).await })
+        .await?
 }
 
 /// Loads a Corefile and builds its engine, without any socket to serve on: for `explain`.
@@ -125,7 +147,7 @@ async fn built(
 pub(crate) async fn offline(choice: &Choice) -> Result<Arc<Built>> {
     let loaded = corefile::load(choice)?;
     let ids = ListenerIds::default().of(&loaded.config.listeners);
-    let built = build::build(&loaded.config, &ids, &Output::none()).await?;
+    let built = build::build(&loaded.config, &ids, Acme::default(), &Output::none()).await?;
     let served = built.served();
     served.sources.wait_until_synced(served.startup_timeout).await;
     Ok(built)

@@ -97,7 +97,7 @@ pub(crate) async fn explanation(built: &Built, question: &Question) -> Explanati
     let reply = engine.answer(listener, &mut query, Some(&trace)).await.reply;
     let took = start.elapsed();
     let lines = |records: &[hickory_proto::rr::Record]| {
-        records.iter().map(ToString::to_string).collect::<Vec<_>>()
+        records.iter().map(dns::record_text).collect::<Vec<_>>()
     };
     let reply = reply.as_ref();
     Explanation {

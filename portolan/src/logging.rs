@@ -1,8 +1,12 @@
 //! Log lines on the standard output, in CoreDNS's shape: `[LEVEL] message key=value`, without a time, which
-//! whoever collects them adds.
+//! whoever collects them adds; or as JSON.
+
+mod json;
 
 use std::fmt;
 
+use anyhow::{Result, anyhow};
+use clap::ValueEnum;
 use dns::plugin::{Level, LineSink};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
@@ -11,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, fmt as subscriber};
 
 use crate::output::Output;
+use json::Object;
 
 /// What is logged unless `PORTOLAN_LOG` says otherwise. The Kubernetes client logs every failed attempt without its
 /// cause; `cluster-source` logs the cause, once.
@@ -18,6 +23,33 @@ const LEVELS: &str = "info,kube_client=off";
 
 /// What is logged once a Corefile has the plugin `debug`, unless `PORTOLAN_LOG` says otherwise.
 const DEBUG_LEVELS: &str = "info,portolan=debug,portolan_dns=debug,kube_client=off";
+
+/// Names the form of lines where no flag does.
+const FORM: &str = "PORTOLAN_LOG_FORMAT";
+
+/// The form of the lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum LineForm {
+    /// As CoreDNS writes them.
+    Text,
+    /// An object on each line.
+    Json,
+}
+
+impl LineForm {
+    /// Returns what a flag says, or the environment, or text.
+    ///
+    /// # Errors
+    /// The environment names a form that there is not.
+    pub(crate) fn chosen(flag: Option<Self>) -> Result<Self> {
+        let Some(text) = std::env::var(FORM).ok().filter(|text| flag.is_none() && !text.is_empty())
+        else {
+            return Ok(flag.unwrap_or(Self::Text));
+        };
+        Self::from_str(&text, false)
+            .map_err(|_| anyhow!("{FORM}={text}: there is no such form of lines; use text or json"))
+    }
+}
 
 /// Chooses what is logged while the process runs.
 pub(crate) struct Verbosity(Option<Box<dyn Fn(EnvFilter) + Send + Sync>>);
@@ -40,13 +72,13 @@ impl fmt::Debug for Verbosity {
 
 /// Sends the events of all crates to the output. `PORTOLAN_LOG` chooses levels (`debug`,
 /// `portolan_dns=debug`); `info` otherwise.
-pub(crate) fn start() -> (Output, Verbosity) {
-    let output = Output::start();
+pub(crate) fn start(form: LineForm) -> (Output, Verbosity) {
+    let output = Output::start(form);
     let from_environment = EnvFilter::try_from_env("PORTOLAN_LOG").ok();
     let is_fixed = from_environment.is_some();
     let filter = from_environment.unwrap_or_else(|| EnvFilter::new(LEVELS));
     let lines = output.clone();
-    let events = subscriber().with_env_filter(filter).event_format(Lines);
+    let events = subscriber().with_env_filter(filter).event_format(Lines(form));
     let events = events.with_writer(move || lines.line()).with_filter_reloading();
     let filter = events.reload_handle();
     // Fails only when a subscriber is there already, which then gets the events.
@@ -60,10 +92,40 @@ pub(crate) fn start() -> (Output, Verbosity) {
 
 /// Returns the sink of plugins that write lines.
 pub(crate) fn sink(output: &Output) -> LineSink {
-    let output = output.clone();
-    LineSink::new(move |level: Level, text: &str| {
-        output.write(format!("[{}] {text}\n", level.as_str()).into_bytes());
-    })
+    let lines = output.clone();
+    let sink = LineSink::new(move |level: Level, text: &str| lines.say(level, text));
+    match output.form() {
+        LineForm::Text => sink,
+        LineForm::Json => {
+            let output = output.clone();
+            sink.with_fields(move |level, message, fields| {
+                output.write(json::of_fields(level, message, fields).into_bytes());
+            })
+        }
+    }
+}
+
+impl Output {
+    /// Writes a line that is no event.
+    pub(crate) fn say(&self, level: Level, text: &str) {
+        self.say_of(level, text, &[]);
+    }
+
+    /// Writes a line that is no event, as a text, or as JSON with fields.
+    pub(crate) fn say_of(&self, level: Level, text: &str, fields: &[(&str, &str)]) {
+        self.write(line(self.form(), level, text, fields).into_bytes());
+    }
+}
+
+fn line(form: LineForm, level: Level, text: &str, fields: &[(&str, &str)]) -> String {
+    match form {
+        LineForm::Text => format!("[{}] {text}\n", level.as_str()),
+        LineForm::Json => {
+            let mut object = Object::new(level, text);
+            fields.iter().for_each(|(name, value)| object.field(name, value));
+            object.into_line()
+        }
+    }
 }
 
 /// Logs panics as lines like every other; with the way there when `stacktraces` is set (`errors { stacktrace }`).
@@ -83,10 +145,13 @@ pub(crate) fn log_panics(stacktraces: bool) {
 
 /// Says why the process ends.
 #[expect(clippy::print_stderr, reason = "the last word of a command goes to the terminal")]
-pub(crate) fn fatal(error: &anyhow::Error) {
+pub(crate) fn fatal(error: &anyhow::Error, form: LineForm) {
     // A Corefile with several mistakes has a line for each.
-    for line in in_words(error).lines() {
-        eprintln!("portolan: {line}");
+    for text in in_words(error).lines() {
+        match form {
+            LineForm::Text => eprintln!("portolan: {text}"),
+            LineForm::Json => eprint!("{}", line(form, Level::Error, text, &[])),
+        }
     }
 }
 
@@ -102,7 +167,7 @@ pub(crate) fn in_words(error: &anyhow::Error) -> String {
     words
 }
 
-struct Lines;
+struct Lines(LineForm);
 
 impl<S, N> FormatEvent<S, N> for Lines
 where
@@ -115,6 +180,9 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        if self.0 == LineForm::Json {
+            return writer.write_str(&json::of_event(event));
+        }
         let level = match event.metadata().level().as_str() {
             "WARN" => "WARNING",
             other => other,
@@ -151,7 +219,9 @@ mod tests {
         for (stacktraces, expected) in [(false, 1..2), (true, 3..10_000)] {
             let log = Log::default();
             let writer = log.clone();
-            let events = subscriber().event_format(Lines).with_writer(move || writer.clone());
+            let events = subscriber()
+                .event_format(Lines(LineForm::Text))
+                .with_writer(move || writer.clone());
             tracing::subscriber::with_default(events.finish(), || {
                 log_panics(stacktraces);
                 std::panic::catch_unwind(|| panic!("on purpose")).unwrap_err();

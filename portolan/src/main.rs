@@ -7,27 +7,40 @@ mod dns_role;
 mod explain;
 mod logging;
 mod output;
+mod resolv_conf;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Command, ExplainCommand};
+use logging::LineForm;
 
 fn main() -> ExitCode {
-    let arguments = coredns_flags::normalize(std::env::args_os().collect());
-    let result = match Cli::parse_from(arguments).command {
-        Command::Dns(arguments) => dns_role::run(arguments).map(|()| ExitCode::SUCCESS),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Explain { what: ExplainCommand::Dns(arguments) } => {
-            explain::run(arguments).map(|()| ExitCode::SUCCESS)
-        }
+    let arguments = match coredns_flags::normalize(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => return failed(&error, LineForm::Text),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            logging::fatal(&error);
-            ExitCode::FAILURE
+    match Cli::parse_from(arguments).command {
+        Command::Dns(arguments) => {
+            let form = match LineForm::chosen(arguments.log_format) {
+                Ok(form) => form,
+                Err(error) => return failed(&error, LineForm::Text),
+            };
+            let ended = dns_role::run(arguments, form);
+            ended.map_or_else(|error| failed(&error, form), |()| ExitCode::SUCCESS)
         }
+        Command::Check(arguments) => {
+            check::run(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
+        }
+        Command::ResolvConf(arguments) => resolv_conf::run(&arguments)
+            .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
+        Command::Explain { what: ExplainCommand::Dns(arguments) } => explain::run(arguments)
+            .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
     }
+}
+
+fn failed(error: &anyhow::Error, form: LineForm) -> ExitCode {
+    logging::fatal(error, form);
+    ExitCode::FAILURE
 }

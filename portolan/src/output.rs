@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use prometheus::IntCounter;
 
+use crate::logging::LineForm;
+
 /// How many lines wait at most.
 const QUEUE: usize = 8192;
 
@@ -21,6 +23,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Output {
     /// None writes nothing.
     queue: Option<SyncSender<Item>>,
+    form: LineForm,
     dropped: IntCounter,
 }
 
@@ -32,16 +35,21 @@ enum Item {
 
 impl Output {
     /// Starts writing to the standard output.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(form: LineForm) -> Self {
         let (queue, items) = sync_channel(QUEUE);
         // Ends with the process: the queue lives as long as anyone logs.
         std::thread::spawn(move || write_all(&items));
-        Self { queue: Some(queue), dropped: dropped() }
+        Self { queue: Some(queue), form, dropped: dropped() }
     }
 
     /// Returns an output that swallows everything, for commands whose standard output is their answer.
     pub(crate) fn none() -> Self {
-        Self { queue: None, dropped: dropped() }
+        Self { queue: None, form: LineForm::Text, dropped: dropped() }
+    }
+
+    /// Returns the form of the lines.
+    pub(crate) fn form(&self) -> LineForm {
+        self.form
     }
 
     /// Returns the number of lines that found the queue full, as a metric.
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_lines_and_counts_them() {
         let (queue, items) = sync_channel(2);
-        let output = Output { queue: Some(queue), dropped: dropped() };
+        let output = Output { queue: Some(queue), form: LineForm::Text, dropped: dropped() };
         for _ in 0..5 {
             output.write(b"line\n".to_vec());
         }

@@ -6,15 +6,13 @@
 use std::time::{Duration, Instant};
 
 use portolan_tests::server::Server;
+use portolan_tests::soak;
 use portolan_tests::stage::{Look, Stage, Watchman, metric, readiness, skip, until};
 use serde_json::json;
 use test_apiserver::{Cut, Extent, Flavour, Verb};
 
 /// The kinds that are followed.
 const KINDS: [&str; 3] = ["Namespace", "Service", "EndpointSlice"];
-
-/// Set by `make soak`: tests that wait for the limits of production.
-const SOAK: &str = "PORTOLAN_SOAK";
 
 /// A server in the middle of its life, with a client that asks all the time.
 struct Scene {
@@ -272,9 +270,9 @@ fn a_token_from_a_plugin_is_rotated() {
 /// Watches that are open and dead: nothing comes, and nothing says so.
 #[test]
 fn silent_watches_are_opened_again() {
-    if std::env::var_os(SOAK).is_none() {
+    if soak::soak().is_none() {
         skip(
-            "watches are given up after 30 s of silence; PORTOLAN_SOAK=1 waits for that, and \
+            "watches are given up after 30 s of silence; `make soak` waits for that, and \
              cluster-source shows it with a short limit (a_silent_watch_is_opened_again_where_it_was)",
         );
         return;

@@ -43,7 +43,10 @@ fn every_problem_is_found_in_one_run() {
             "Corefile",
             "(common) {\n    erors\n}\nexample.org:53 {\n    import common\n    file db.example.org\n    cache 30 {\n        \
              suces 100\n        denial many\n    }\n    forward . 192.0.2.53 {\n        max_fail 2\n        \
-             policy best\n    }\n}\nlab.example:53 {\n    import lab\n}\nlab.example:53 {\n    whoami\n",
+             policy best\n    }\n}\nlab.example:53 {\n    import lab\n}\nlab.example:53 {\n    whoami\n\
+             next.example:53 {\n    whoami\n}\n}\nlast.example:53 {\n    import missing.conf\n    import common\n    \
+             log . \"{remote}\n}\nloop.example:5300 {\n    cache {\n        suces 1\n    }\n    \
+             forward . 127.0.0.1:5300\n}\n",
         ),
         (
             "db.example.org",
@@ -65,9 +68,14 @@ fn every_problem_is_found_in_one_run() {
         ("Corefile:12 - Error during parsing: ", "nknown property 'max_fail'"),
         ("Corefile:13 - Error during parsing: ", "best"),
         ("Corefile:19 - Error during parsing: ", "never closed; add the missing '}'"),
+        ("Corefile:24 - Error during parsing: ", "remove it, or add the '{' that it closes"),
+        ("Corefile:26 - Error during parsing: File to import not found: missing.conf;", "above"),
+        ("Corefile:28 - Error during parsing: ", "add the closing '\"'"),
+        ("Corefile:32 - Error during parsing: ", "nknown property 'suces'"),
         ("lab:2 - Error during parsing: unknown property 'not-an-address'", "fallthrough"),
         ("lab:5 - Error during parsing: `federation` was removed", "`multicluster ZONES`"),
-        ("Corefile: 9 mistakes, ", "no warnings"),
+        ("Corefile:34 - Warning: 'forward' loops", "127.0.0.1:5300"),
+        ("Corefile: 13 mistakes, ", "1 warning"),
     ];
     assert_eq!(said.lines().count(), expected.len(), "{said}");
     for (line, (start, part)) in said.lines().zip(expected) {
@@ -127,8 +135,9 @@ fn programs_get_json() {
     let text = "Unknown directive 'erors'; did you mean 'errors'?";
     assert_eq!(said["corefile"], "Corefile");
     assert_eq!(said["mistakes"], json!([{"file": "Corefile", "line": 6, "text": text}]));
-    // What is hardly meant is judged once nothing is wrong.
-    assert_eq!(said["warnings"], json!([]));
+    // What is hardly meant is told of what is right.
+    let warnings = said["warnings"].as_array().unwrap();
+    assert_eq!((warnings.len(), &warnings[0]["line"]), (1, &json!(2)));
     assert_eq!(output.status.code(), Some(1));
 }
 

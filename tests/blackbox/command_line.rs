@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use portolan_tests::client::http_get;
@@ -82,6 +82,73 @@ fn a_link_named_coredns_is_coredns() {
         assert_whoami("127.0.0.1:1053");
         assert_eq!(http_get(address("127.0.0.1:8080"), "/health").0, 200);
         assert_eq!(http_get(address(&format!("{V4}:8181")), "/ready").0, 200);
+    });
+}
+
+/// Returns the binary under CoreDNS's name: a symbolic link, a hard link and a copy.
+fn corednses(directory: &Path) -> Vec<PathBuf> {
+    let path = |kind: &str| {
+        let folder = directory.join(kind);
+        std::fs::create_dir(&folder).unwrap();
+        folder.join("coredns")
+    };
+    let (link, hard_link, copy) = (path("link"), path("hard-link"), path("copy"));
+    std::fs::copy(binary(), &copy).unwrap();
+    symlink(&copy, &link).unwrap();
+    std::fs::hard_link(&copy, &hard_link).unwrap();
+    vec![link, hard_link, copy]
+}
+
+/// Runs a program that ends by itself, in a directory without a Corefile.
+fn ended_as(program: &Path, arguments: &str) -> (Option<i32>, String, String) {
+    let mut timeout = Command::new("timeout");
+    timeout.arg(PATIENCE.as_secs().to_string()).arg(program);
+    let output = timeout.args(arguments.split_whitespace()).current_dir("/").output().unwrap();
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn under_the_name_coredns_the_command_line_is_coredns_s() {
+    inside("under_the_name_coredns_the_command_line_is_coredns_s", || {
+        let directory = tempfile::tempdir().unwrap();
+        for program in corednses(directory.path()) {
+            let (code, version, _) = ended_as(&program, "-version");
+            let lines: Vec<&str> = version.lines().collect();
+            // As `CoreDNS-1.12.0` and `linux/amd64, go1.23.3, 51e11f1`.
+            assert_eq!((code, lines.len()), (Some(0), 2), "{version}");
+            assert!(lines[0].starts_with("Portolan-0."), "{version}");
+            let parts: Vec<&str> = lines[1].split(", ").collect();
+            assert!(parts.len() == 3 && parts[0].starts_with("linux/"), "{version}");
+            let (code, plugins, _) = ended_as(&program, "-plugins=true");
+            assert!(code == Some(0) && plugins.contains("\n  dns.kubernetes\n"), "{plugins}");
+            assert_eq!(ended_as(&program, "-h").0, Some(0));
+            for (arguments, expected, said) in [
+                ("-conf", 2, "--conf <FILE>"),
+                ("-alsologtostderr", 2, "'-a'"),
+                ("-v=2", 2, "'-v'"),
+                ("-quiet=maybe", 2, "maybe"),
+                ("Corefile", 1, "extra command line arguments: [Corefile]"),
+                ("-quiet dns -conf F", 1, "extra command line arguments: [dns -conf F]"),
+                ("-conf no/such/file", 1, "no/such/file"),
+            ] {
+                let (code, _, errors) = ended_as(&program, arguments);
+                assert_eq!(code, Some(expected), "{arguments}: {errors}");
+                assert!(errors.contains(said), "{arguments}: {errors}");
+            }
+            let place = tempfile::tempdir().unwrap();
+            write(&place.path().join("Corefile"), ". {\n    whoami\n}\n");
+            // Of a flag that is given twice the last counts, as in Go.
+            let mut command = command(&program, "-p 53 -quiet=false -dns.port=1053 -pidfile pid");
+            command.current_dir(place.path());
+            let mut server = Server::of(command, place);
+            server.wait_for_line("linux/");
+            assert_whoami("127.0.0.1:1053");
+            let pid = std::fs::read_to_string(server.directory.path().join("pid")).unwrap();
+            assert_eq!(pid, server.id().to_string());
+            server.signal("TERM");
+            assert_eq!(server.wait().code(), Some(0));
+        }
     });
 }
 

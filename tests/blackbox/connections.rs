@@ -3,13 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use portolan_tests::client::{TcpClient, UdpClient, query};
+use portolan_tests::client::{TcpClient, UdpClient, http_get, query};
 use portolan_tests::namespace::{V4, inside, run};
 use portolan_tests::server::{PATIENCE, Server};
-use portolan_tests::stage::{metric, until};
+use portolan_tests::stage::{metric, skip, until};
 use portolan_tests::{fixture, records};
 use serde_json::{Value, json};
 
@@ -100,22 +100,57 @@ fn the_connection_idle_longest_makes_room() {
     assert!(connections(&mut server) < 1024.5);
 }
 
+/// Connects from another address of the host than the one that is asked.
+fn connect_from_afar(server: SocketAddr) -> TcpClient {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([192, 0, 2, 9], 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    TcpClient { stream }
+}
+
+#[test]
+fn connections_in_use_are_not_closed_for_others_which_are_counted() {
+    inside("connections_in_use_are_not_closed_for_others_which_are_counted", || {
+        raise_own_limit();
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let forward = format!(
+            "    forward . {} {{\n        prefer_udp\n        read_timeout 20s\n    }}",
+            silent.local_addr().unwrap()
+        );
+        let mut server = Server::start(&corefile(&small(), &forward));
+        run("ip", &["addr", "add", "192.0.2.9/32", "dev", "lo"]);
+        let far = server.address_at(V4.parse().unwrap());
+        let waiting = |mut client: TcpClient| {
+            client.send(&query(1, "silent.example.", "A", 0));
+            client
+        };
+        let mut open: Vec<TcpClient> =
+            (0..TCP_PER_CLIENT).map(|_| waiting(connect_from_afar(far))).collect();
+        let near = server.address();
+        open.extend((TCP_PER_CLIENT..TCP_CONNECTIONS).map(|_| waiting(connect(near))));
+        until("every connection", || connections(&mut server), |n| *n > 1023.5);
+        // One more of the client, and one more at all. A connection that asks nothing would be in nobody's way.
+        for (limit, one_more) in
+            [("tcp_per_client", connect_from_afar(far)), ("tcp_connections", connect(near))]
+        {
+            until("it goes", || is_closed(&one_more), |closed| *closed);
+            let refused = metric(&mut server, "portolan_dns_refused_total", limit);
+            assert!((refused - 1.0).abs() < 0.1, "{limit}: {refused}");
+        }
+        assert!(connections(&mut server) > 1023.5, "those in use stay");
+        assert_eq!(UdpClient::new(near).ask(NAME, "A", 0).answers.len(), 1);
+    });
+}
+
 #[test]
 fn a_client_has_a_part_of_all_places() {
     inside("a_client_has_a_part_of_all_places", || {
         let mut server = Server::start(&corefile(&small(), ""));
         let address = server.address_at(V4.parse().unwrap());
-        // From another address of the host than the one that is asked.
         run("ip", &["addr", "add", "192.0.2.9/32", "dev", "lo"]);
-        let from = |server: SocketAddr| {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-            let socket = socket.unwrap();
-            socket.bind(&SocketAddr::from(([192, 0, 2, 9], 0)).into()).unwrap();
-            socket.connect(&server.into()).unwrap();
-            let stream = TcpStream::from(socket);
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            TcpClient { stream }
-        };
+        let from = connect_from_afar;
         let mut other = connect(server.address());
         let many: Vec<TcpClient> = (0..TCP_PER_CLIENT + 1).map(|_| from(address)).collect();
         let closed = || many.iter().filter(|client| is_closed(client)).count();
@@ -160,4 +195,29 @@ fn a_burst_that_nobody_reads_delays_no_datagram() {
         assert!(!reader.receive().answers.is_empty(), "{number}");
     }
     until("no connection", || connections(&mut server), |n| *n < 1.5);
+}
+
+/// Connections are answered from memory by one processor less than there are, and those that wait are counted.
+#[test]
+fn connections_that_wait_for_their_turn_are_counted() {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    if processors == 1 {
+        return skip("with one processor nobody waits for another");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&corefile(&big(directory.path(), 2000), ""));
+    let address = server.address();
+    let ask_at_once = || {
+        std::thread::scope(|scope| {
+            for _ in 0..processors * 2 {
+                scope.spawn(|| {
+                    let mut client = TcpClient::new(address);
+                    (0..5).for_each(|_| assert_eq!(client.ask(BIG, "A", 0).answers.len(), 2000));
+                });
+            }
+        });
+        http_get(server.endpoint("admin"), "/metrics").1
+    };
+    let counted = "portolan_dns_held_total{limit=\"tcp_turns\"}";
+    until("a turn that was waited for", ask_at_once, |text| text.contains(counted));
 }

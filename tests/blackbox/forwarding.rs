@@ -7,6 +7,7 @@ use std::process::Command;
 
 use portolan_tests::client::UdpClient;
 use portolan_tests::dig::dig;
+use portolan_tests::faulty::Faulty;
 use portolan_tests::fixture;
 use portolan_tests::namespace::{inside, run};
 use portolan_tests::relay::Relay;
@@ -99,6 +100,25 @@ fn the_resolver_of_the_host_that_is_this_server() {
         let address = SocketAddr::from(([127, 0, 0, 1], 53));
         assert_eq!(dig(address, "example.com").status, "SERVFAIL");
         assert_cluster_names(address);
+    });
+}
+
+#[test]
+fn an_upstream_at_a_link_local_address() {
+    inside("an_upstream_at_a_link_local_address", || {
+        run("ip", &["-6", "addr", "add", "fe80::53/64", "dev", "lo", "nodad"]);
+        let address: SocketAddr = "[fe80::53%1]:5353".parse().unwrap();
+        let _upstream = Faulty::start(address);
+        for to in ["[fe80::53%lo]:5353", "dns://[fe80::53%1]:5353"] {
+            let server = Server::start(&corefile(".:0", &format!("    forward . {to}")));
+            let reply = dig(server.address(), "example.com +noedns");
+            assert_eq!(reply.answer_data(), ["192.0.2.80"], "{to}: {}", reply.text);
+        }
+        let mut server = Server::launch(&corefile(".:0", "    forward . fe80::53%nowhere"));
+        assert_eq!(server.wait().code(), Some(1));
+        let errors = server.errors();
+        let says = "Corefile:6 - Error during parsing: 'fe80::53%nowhere': there is no interface 'nowhere'";
+        assert!(errors.contains(says), "{errors}");
     });
 }
 

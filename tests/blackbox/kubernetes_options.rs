@@ -1,10 +1,16 @@
 //! Options of `kubernetes` and `k8s_external`: what they change as a client or the API server sees it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use portolan_tests::dig::dig;
 use portolan_tests::server::{Server, write};
-use portolan_tests::stage::{Look, Stage};
+use portolan_tests::stage::{Look, Stage, until};
 use test_apiserver::Flavour;
 
 /// Two Services in two namespaces with labels: `web.shop` and `db.shop` of team a, `web.back` of team b.
@@ -68,12 +74,73 @@ fn the_api_server_is_asked_as_fast_as_the_options_say() {
         assert!(Look::at(&server).a("nobody.default.svc.cluster.local.").starts_with("NXDOMAIN"));
         start.elapsed()
     };
+    // Each wait is a second; the API server and this machine add what they like.
     let slow = synced("apiserver_qps 1\napiserver_burst 1");
-    assert!(slow >= Duration::from_secs(2), "the second and third wait a second each: {slow:?}");
+    assert!(slow >= Duration::from_secs(2), "the second and third wait: {slow:?}");
     let some = synced("apiserver_qps 1\napiserver_burst 2");
-    assert!((1000..1900).contains(&some.as_millis()), "the third waits a second: {some:?}");
+    assert!(some >= Duration::from_secs(1) && some < slow, "the third waits: {some:?}, {slow:?}");
     let burst = synced("apiserver_qps 1");
-    assert!(burst < Duration::from_secs(1), "ten go at once: {burst:?}");
+    assert!(burst < slow, "ten go at once: {burst:?}, {slow:?}");
+}
+
+/// An API server that answers nothing and counts requests.
+struct Silent {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Silent {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let count = Arc::clone(&count);
+                std::thread::spawn(move || {
+                    let lines = BufReader::new(connection.unwrap()).lines();
+                    for line in lines.map_while(Result::ok) {
+                        if line.starts_with("GET ") {
+                            count.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// Starts a server that asks this one.
+    fn ask(&self, option: &str) -> Server {
+        Server::launch(&format!(
+            ".:0 {{\nkubernetes cluster.local {{\nendpoint http://{}\n{option}\n}}\n}}\n",
+            self.address
+        ))
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn no_more_requests_are_under_way_than_the_option_says() {
+    let limited = [1, 2].map(|most| {
+        let api = Silent::start();
+        let server = api.ask(&format!("apiserver_max_inflight {most}"));
+        (most, api, server)
+    });
+    for (most, api, _) in &limited {
+        until("as many as allowed", || api.requests(), |requests| requests >= most);
+    }
+    // Services, EndpointSlices and Namespaces are listed at once; by then the others would have been, too.
+    let free = Silent::start();
+    let _server = free.ask("");
+    until("a request for each kind", || free.requests(), |requests| *requests >= 3);
+    for (most, api, _) in &limited {
+        assert_eq!(api.requests(), *most);
+    }
 }
 
 /// A headless Service with an endpoint of a pod, one without endpoints, and one of a set of clusters.

@@ -21,9 +21,6 @@ const NAME: &str = "web.alpha.svc.cluster.local.";
 /// Questions over UDP that wait, on one listener.
 const UDP_WAITING: usize = 4096;
 
-/// How long a query for an upstream that is silent may take.
-const SILENT_UPSTREAM: Duration = Duration::from_secs(6);
-
 fn corefile(lines: &str) -> String {
     let manifests = fixture("dig");
     format!(
@@ -140,34 +137,53 @@ struct Flooded {
     most_files: usize,
     most_memory: usize,
     client: UdpClient,
-    start: Instant,
 }
 
-/// Sends more questions than may wait, for an upstream that is silent.
-fn flood(hole: &UdpSocket, name: impl Fn(usize) -> String) -> Flooded {
-    let line = format!("    forward . {}", hole.local_addr().unwrap());
-    let server = serve_with_few_files(&line);
+/// Returns the value of a counter, which is there once it has counted something.
+fn counted(server: &mut Server, name: &str, label: &str) -> f64 {
+    let (_, text) = http_get(server.endpoint("admin"), "/metrics");
+    let line = text.lines().find(|line| line.starts_with(name) && line.contains(label));
+    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+/// Sends more questions than may wait, for an upstream that is silent, until the metric says that 1000 of them were
+/// refused. A question stops waiting after some seconds: a slow machine has to send more of them.
+fn flood(
+    hole: &UdpSocket,
+    (refused, limit): (&str, &str),
+    name: impl Fn(usize) -> String,
+) -> Flooded {
+    // An upstream that is known to be down is not waited for.
+    let line =
+        format!("    forward . {} {{\n        max_fails 0\n    }}", hole.local_addr().unwrap());
+    let mut server = serve_with_few_files(&line);
     let (client, mut good) = (UdpClient::new(server.address()), UdpClient::new(server.address()));
-    let start = Instant::now();
     let (mut most_files, mut most_memory) = (0, 0);
-    for number in 0..UDP_WAITING + 2000 {
+    let start = Instant::now();
+    for number in 0.. {
+        if number >= UDP_WAITING + 2000
+            && number % 1000 == 0
+            && counted(&mut server, refused, limit) > 1000.0
+        {
+            break;
+        }
+        assert!(start.elapsed() < 2 * PATIENCE, "{refused} of {number} questions");
         client.send(&query(0, &name(number), "A", 0).to_vec().unwrap());
-        if number % 100 == 99 {
+        // To count thousands of files takes a while.
+        if number % 500 == 499 {
             // The server has taken everything that was sent before, and names of the cluster do not wait.
             assert_eq!(good.ask(NAME, "A", 0).answers.len(), 1);
             most_files = most_files.max(open_files(&server));
             most_memory = most_memory.max(memory(&server));
         }
     }
-    assert!(start.elapsed() < SILENT_UPSTREAM, "sent within the time of one question");
-    Flooded { server, most_files, most_memory, client, start }
+    Flooded { server, most_files, most_memory, client }
 }
 
-/// Everything is answered in time, and nothing stays behind.
+/// Everything is answered, and nothing stays behind.
 fn assert_recovers(mut flooded: Flooded) {
     let server = &mut flooded.server;
     until("every answer", || metric(server, "portolan_dns_udp_waiting", ""), |n| *n < 0.5);
-    assert!(flooded.start.elapsed() < 2 * SILENT_UPSTREAM, "{:?}", flooded.start.elapsed());
     assert_eq!(rcode(&Message::from_vec(&flooded.client.receive()).unwrap()), "SERVFAIL");
     until("closed sockets", || open_files(server), |n| *n < 200);
     assert_eq!(dig(server.address(), NAME).answer.len(), 1);
@@ -177,24 +193,22 @@ fn assert_recovers(mut flooded: Flooded) {
 #[test]
 fn a_flood_of_different_questions_for_a_silent_upstream_stays_bounded() {
     let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut flooded = flood(&hole, |number| format!("n{number}.example.com."));
+    let refused = ("portolan_forward_refused_total", "sockets");
+    let flooded = flood(&hole, refused, |number| format!("n{number}.example.com."));
     let (files, memory) = (flooded.most_files, flooded.most_memory);
     assert!(files < UDP_WAITING + 100, "a socket for each of {UDP_WAITING}, not {files}");
     assert!(files > 1024, "the soft limit of 1024 files was raised: {files} files");
-    assert!(memory < 300, "{memory} MiB");
-    let refused = metric(&mut flooded.server, "portolan_forward_refused_total", "sockets");
-    assert!(refused > 1000.0, "SERVFAIL at once for what has no socket: {refused}");
+    assert!(memory < 100, "{memory} MiB, optimised less than 64");
     assert_recovers(flooded);
 }
 
 #[test]
 fn a_flood_of_equal_questions_takes_one_socket() {
     let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut flooded = flood(&hole, |_| "same.example.com.".to_owned());
+    let refused = ("portolan_dns_refused_total", "udp_waiting");
+    let flooded = flood(&hole, refused, |_| "same.example.com.".to_owned());
     let (files, memory) = (flooded.most_files, flooded.most_memory);
     assert!(files < 100 && memory < 300, "{files} files, {memory} MiB");
-    let refused = metric(&mut flooded.server, "portolan_dns_refused_total", "udp_waiting");
-    assert!(refused > 1000.0, "SERVFAIL at once for what may not wait: {refused}");
     assert_recovers(flooded);
 }
 
@@ -292,4 +306,67 @@ fn sigint_ends_like_sigterm() {
     server.signal("INT");
     assert_eq!(server.wait().code(), Some(0));
     assert!(server.errors().is_empty());
+}
+
+/// A chain of aliases ends at a limit, in a zone, in the cluster, and from one to the other; each is counted.
+#[test]
+fn long_chains_of_aliases_are_cut_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (zone, objects) = (directory.path().join("zone"), directory.path().join("objects.yaml"));
+    let aliases = |length: u32| -> String {
+        (0..length).map(|n| format!("a{n} CNAME a{}\n", n + 1)).collect()
+    };
+    let head = "@ SOA ns admin 1 7200 1800 86400 30\n@ NS ns\nns A 192.0.2.53\n";
+    write(&zone, &format!("{head}{}round CNAME round.there.example.\n", aliases(20)));
+    let there = directory.path().join("there");
+    write(&there, &format!("{head}round CNAME round.here.example.\n"));
+    let service = |n: u32| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s{n}\n  namespace: long\nspec:\n  \
+             type: ExternalName\n  externalName: s{}.long.svc.cluster.local\n---\n",
+            n + 1
+        )
+    };
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: long\n---\n";
+    write(&objects, &format!("{namespace}{}", (0..12).map(service).collect::<String>()));
+    let mut server = Server::start(&format!(
+        ".:0 {{
+            kubernetes cluster.local {{
+                manifests {}
+            }}
+            file {} here.example
+            file {} there.example
+        }}",
+        objects.display(),
+        zone.display(),
+        there.display()
+    ));
+    let cuts = |server: &mut Server| {
+        let (_, text) = http_get(server.endpoint("admin"), "/metrics");
+        let lines = text.lines().filter_map(|line| line.strip_prefix("portolan_dns_cut_total"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let address = server.address();
+    assert_eq!(dig(address, "a11.here.example +nocookie").answer.len(), 9);
+    assert!(cuts(&mut server).is_empty(), "nothing is cut yet");
+    assert_eq!(dig(address, "a0.here.example").answer.len(), 11);
+    dig(address, "s0.long.svc.cluster.local");
+    assert!(dig(address, "round.here.example").answer.len() <= 12);
+    let expected =
+        ["{limit=\"cluster_aliases\"} 1", "{limit=\"lookups\"} 1", "{limit=\"zone_aliases\"} 1"];
+    assert_eq!(cuts(&mut server), expected);
+}
+
+/// A flood of failures does not fill the log, and the lines that are left out are counted.
+#[test]
+fn lines_of_failures_are_bounded_and_counted() {
+    let mut server = Server::start(".:0 {\n    errors\n    erratic {\n        drop 0\n    }\n}\n");
+    let client = UdpClient::new(server.address());
+    let question = query(1, "example.org.", "MX", 0).to_vec().unwrap();
+    let flood_and_count = || {
+        (0..2000).for_each(|_| client.send(&question));
+        metric(&mut server, "portolan_errors_dropped_total", "")
+    };
+    until("lines that are left out", flood_and_count, |dropped| *dropped > 0.0);
+    server.wait_for_line("errors not shown: more than 1000 in one second");
 }

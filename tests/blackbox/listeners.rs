@@ -1,14 +1,17 @@
 //! Where the server listens: addresses side by side, several sockets, limits of connections from the Corefile.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use portolan_tests::client::{TcpClient, UdpClient, query};
+use portolan_tests::client::{TcpClient, UdpClient, http_get, query};
 use portolan_tests::dig::dig;
 use portolan_tests::namespace::{inside, run};
 use portolan_tests::records::rcode;
 use portolan_tests::server::Server;
+use portolan_tests::stage::{metric, until};
 
 const PORT: u16 = 5353;
 
@@ -79,6 +82,39 @@ fn multisocket_opens_as_many_sockets_as_it_says() {
             }
         }
     });
+}
+
+/// Asks without reading a reply until the connection is closed.
+fn ask_deaf(server: &Server) -> std::thread::JoinHandle<()> {
+    let mut client = TcpClient::new(server.address());
+    let question = query(9, "x.", "A", 0).to_vec().unwrap();
+    let length = u16::try_from(question.len()).unwrap().to_be_bytes();
+    let burst = [&length[..], &question].concat().repeat(1000);
+    std::thread::spawn(
+        move || while std::io::Write::write_all(&mut client.stream, &burst).is_ok() {},
+    )
+}
+
+#[test]
+fn who_reads_no_reply_is_closed_after_the_time_to_write() {
+    let [mut short, mut long] = ["1s", "1h"].map(|write| {
+        Server::start(&format!(
+            ".:0 {{\n    timeouts {{\n        read 1h\n        write {write}\n        idle 1h\n    }}\n    \
+             prometheus 127.0.0.1:0\n    whoami\n}}\n"
+        ))
+    });
+    let patient = ask_deaf(&long);
+    ask_deaf(&short).join().unwrap();
+    // The counter is there once something was counted.
+    let closed = |server: &mut Server| {
+        let (_, text) = http_get(server.endpoint("/metrics"), "/metrics");
+        text.contains("portolan_dns_closed_total{reason=\"write\"} 1")
+    };
+    until("the connection is closed", || closed(&mut short), |closed| *closed);
+    let connections = metric(&mut long, "portolan_dns_tcp_connections", "");
+    assert!(!closed(&mut long) && connections > 0.5, "{connections} connections");
+    drop(long);
+    patient.join().unwrap();
 }
 
 fn until_closed(client: &mut TcpClient) -> Duration {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use portolan_tests::client::{UdpClient, http_get};
 use portolan_tests::dig::dig;
 use portolan_tests::fixture;
-use portolan_tests::namespace::inside;
+use portolan_tests::namespace::{inside, run};
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::tap::Tap;
 use portolan_tests::upstream::Upstream;
@@ -206,6 +206,49 @@ fn dnstap_listens_for_receivers() {
         assert_eq!(query.dns(10).unwrap().queries[0].name().to_ascii(), "first.example.");
         assert_eq!(tap.message().number(1), CLIENT_RESPONSE);
     });
+}
+
+#[test]
+fn the_queue_of_dnstap_is_as_long_as_it_says() {
+    inside("the_queue_of_dnstap_is_as_long_as_it_says", || {
+        // Two messages for each query: more than the 10,000 of `1`, less than the 20,000 of `2`.
+        for (queue, expected) in [("1 1", 200), ("1 2", 0)] {
+            let mut server = Server::start(&format!(
+                ".:0 {{\n dnstap /nowhere/tap.sock {queue}\n whoami\n prometheus 127.0.0.1:0\n}}\n"
+            ));
+            server.wait_for_line("no connection to the dnstap receiver");
+            let mut client = UdpClient::new(server.address());
+            for _ in 0..5_100 {
+                client.ask("a.example.", "A", 0);
+            }
+            let dropped = metric(&mut server, "portolan_dnstap_dropped_total");
+            assert_eq!(dropped.unwrap_or_default(), expected, "{queue}");
+        }
+    });
+}
+
+/// Returns the send buffers of the connections to a port in octets, as `ss` shows them.
+fn send_buffers(port: u16) -> Vec<usize> {
+    let shown = run("ss", &["-Htnm", &format!("dport = {port}")]);
+    let sizes = shown.split([',', '(', ')']).filter_map(|word| word.strip_prefix("tb"));
+    sizes.map(|size| size.parse().unwrap()).collect()
+}
+
+#[test]
+fn the_write_buffer_of_dnstap_is_as_large_as_it_says() {
+    let limit = std::fs::read_to_string("/proc/sys/net/core/wmem_max").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    let taps = [(1, 1 << 20), (2, 2 << 20)].map(|(option, size)| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        (option, size, listener.local_addr().unwrap(), listener)
+    });
+    let lines = taps.iter().map(|(option, _, at, _)| format!("dnstap tcp://{at} {option}\n"));
+    let _server = Server::start(&format!(".:0 {{\n{}whoami\n}}\n", lines.collect::<String>()));
+    for (option, size, at, listener) in &taps {
+        let _connection = listener.accept().unwrap();
+        // The kernel doubles what it is asked for (socket(7), SO_SNDBUF).
+        assert_eq!(send_buffers(at.port()), [2 * limit.min(*size)], "{option}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use portolan_tests::dig::dig;
 use portolan_tests::fixture;
 use portolan_tests::namespace::inside;
 use portolan_tests::server::{PATIENCE, Server, write};
+use portolan_tests::soak;
 use portolan_tests::stage::{metric, until};
 
 const ENDPOINTS: &str = "health 127.0.0.1:0\nready 127.0.0.1:0\nprometheus 127.0.0.1:0\n";
@@ -178,11 +179,6 @@ fn ask_all_the_time(server: SocketAddr, stop: &AtomicBool, asked: &AtomicUsize) 
     wrong
 }
 
-/// The number of reloads: `make soak` has ten times as many.
-fn reloads() -> usize {
-    if std::env::var_os("PORTOLAN_SOAK").is_some() { 100 } else { 10 }
-}
-
 #[test]
 fn no_question_is_lost_over_many_reloads() {
     let manifests = fixture("dns-cases/cluster.yaml");
@@ -202,7 +198,7 @@ fn no_question_is_lost_over_many_reloads() {
             std::thread::spawn(move || ask_all_the_time(address, &stop, &asked))
         })
         .collect();
-    for number in 1..=reloads() {
+    for number in 1..=soak::rounds(10, 100) {
         let before = asked.load(Ordering::Relaxed);
         server.reload(&corefile(number));
         let is_after = |seen: &usize| *seen > before + 20;

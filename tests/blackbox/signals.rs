@@ -4,13 +4,14 @@
 
 use std::fmt::Write;
 use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hickory_proto::op::{Message, MessageType};
 use portolan_tests::client::{TcpClient, http_get, query};
 use portolan_tests::dig::dig;
-use portolan_tests::server::{Server, write};
+use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::stage::{metric, until};
 
 const WHOAMI: &str =
@@ -32,6 +33,26 @@ fn signals_that_coredns_outlives() {
         server.signal(name);
         assert_eq!(dig(server.address(), "who.example").status, "NOERROR", "after SIG{name}");
     }
+}
+
+#[test]
+fn the_service_manager_is_told_when_queries_are_answered_and_when_it_ends() {
+    let place = tempfile::tempdir().unwrap();
+    let manager = UnixDatagram::bind(place.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 64];
+        let length = manager.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let mut server = Server::launch_with(WHOAMI, |command| {
+        command.env("NOTIFY_SOCKET", place.path().join("notify"));
+    });
+    assert_eq!(told(), "READY=1");
+    server = server.serving();
+    assert_eq!(dig(server.address(), "who.example").status, "NOERROR");
+    server.signal("TERM");
+    assert_eq!(told(), "STOPPING=1");
 }
 
 #[test]

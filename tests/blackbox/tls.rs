@@ -158,7 +158,10 @@ fn what_cannot_be_used_is_refused_at_the_start() {
     let other = files.path("known/key.pem");
     for (line, expected) in [
         ("whoami".to_owned(), "Corefile:1 - ".to_owned()),
-        (format!("tls /nowhere/cert.pem {key}"), "cannot read /nowhere/cert.pem".to_owned()),
+        (
+            format!("tls /nowhere/cert.pem {key}"),
+            "Corefile:2 - the listener tls://:0: tls: cannot read /nowhere/cert.pem".to_owned(),
+        ),
         (format!("tls {key} {key}"), format!("{key} has no certificate in PEM form")),
         (format!("tls {certificate} {certificate}"), "has no private key in PEM form".to_owned()),
         (format!("tls {certificate} {other}"), "check that the key is that of".to_owned()),

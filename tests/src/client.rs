@@ -1,7 +1,7 @@
 //! A DNS client on plain sockets that reads replies with hickory's codec, which the server does not use to
 //! write them.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -134,12 +134,44 @@ impl TcpClient {
     /// # Panics
     /// None comes, or it cannot be read.
     pub fn receive(&mut self) -> Message {
-        let mut length = [0; 2];
-        self.stream.read_exact(&mut length).unwrap();
-        let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-        self.stream.read_exact(&mut message).unwrap();
-        Message::from_vec(&message).unwrap()
+        Message::from_vec(&self.try_receive().unwrap()).unwrap()
     }
+
+    /// Asks and returns the octets of the reply.
+    ///
+    /// # Errors
+    /// The connection is closed, or nothing comes.
+    ///
+    /// # Panics
+    /// The message cannot be encoded.
+    pub fn try_ask(&mut self, message: &Message) -> io::Result<Vec<u8>> {
+        let octets = message.to_vec().unwrap();
+        let length = u16::try_from(octets.len()).unwrap().to_be_bytes();
+        self.stream.write_all(&[&length[..], &octets].concat())?;
+        self.try_receive()
+    }
+
+    fn try_receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut length = [0; 2];
+        self.stream.read_exact(&mut length)?;
+        let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+        self.stream.read_exact(&mut message)?;
+        Ok(message)
+    }
+}
+
+/// Writes octets as GET requests of RFC 8484 carry them: base64url without padding.
+pub fn base64url(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in octets.chunks(3) {
+        let bits = chunk.iter().fold(0, |bits, octet| bits << 8 | u32::from(*octet))
+            << (8 * (3 - chunk.len()));
+        for at in 0..=chunk.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    text
 }
 
 /// Fetches a page over HTTP and returns the status and the body.

@@ -76,7 +76,7 @@ pub fn dig_in_vain(server: SocketAddr, words: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn replies(text: &str) -> Vec<Dug> {
+pub(crate) fn replies(text: &str) -> Vec<Dug> {
     let mut replies = Vec::new();
     let mut section = None;
     for line in text.lines() {

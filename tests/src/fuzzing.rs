@@ -10,25 +10,33 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use cluster::{Cluster, Kind, KindSet};
-use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
+use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing, Written};
 use dns::config::{Config, Surroundings};
+use dns::cookie::Cookie;
 use dns::corefile::{Corefile, CorefileError, Directive, Files, parse as parse_corefile};
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::{PodMode, Zone, ZoneOptions};
 use dns::plugin::bind::Interface;
 use dns::plugin::file::File;
+use dns::plugin::forward::read_reply;
 use dns::plugin::kubernetes::Kubernetes;
 use dns::plugin::loadbalance::Loadbalance;
 use dns::plugin::rewrite::RewriteConfig;
 use dns::plugin::template::TemplateConfig;
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Fallthrough, Plugin};
+use dns::pod_dns::{
+    DnsOption, DnsPolicy, HostResolver, NodeDns, PodDns, PodDnsConfig, ResolvConf,
+    resolv_conf as make_resolv_conf, validate,
+};
 use dns::wire::{Arrival, Rejection};
 use dns::{Engine, Protocol, Query, Reply, wire as messages};
 use futures_util::FutureExt;
-use hickory_proto::op::{Edns, Message, MessageType, OpCode};
+use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use hickory_proto::serialize::binary::{
+    BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding,
+};
 
 use crate::fixture;
 
@@ -36,37 +44,104 @@ use crate::fixture;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("wire", wire),
     ("corefile", corefile),
     ("rewrite", rewrite),
     ("template", template),
+    ("upstream_reply", upstream_reply),
     ("zone_file", zone_file),
+    ("resolv_conf", resolv_conf),
 ];
 
 /// Listeners of the engine: answers like CoreDNS's, and by the RFCs.
 const LISTENERS: [ListenerId; 2] = [ListenerId(0), ListenerId(1)];
+
+/// Reads a node's `resolv.conf`, a second one as what a `dnsConfig` adds, and a manifest, cut at NUL; every policy gives a
+/// file within the limits.
+///
+/// # Panics
+/// A file is beyond a limit, something is missing without a warning, or the file is read as something else.
+pub fn resolv_conf(input: &[u8]) {
+    let mut parts = input.split(|octet| *octet == 0);
+    let mut part = || parts.next().unwrap_or_default();
+    let (host, more) = (HostResolver::parse(part()), HostResolver::parse(part()));
+    let manifest = Written::read(&String::from_utf8_lossy(part()), "fuzz.yaml", ("v1", "Pod"));
+    assert!(manifest.problems.iter().all(|problem| problem.starts_with("fuzz.yaml:")));
+    let (Ok(host), Ok(more)) = (host, more) else { return };
+    let option = |option: &String| {
+        let (name, value) = option.split_once(':').unwrap_or((option, ""));
+        DnsOption { name: name.to_owned(), value: Some(value.to_owned()) }
+    };
+    let config = PodDnsConfig {
+        options: more.options.iter().map(option).collect(),
+        nameservers: more.nameservers,
+        searches: more.searches,
+    };
+    let node = NodeDns {
+        cluster_dns: vec![Ipv4Addr::new(10, 96, 0, 10).into()],
+        cluster_domain: "cluster.local".to_owned(),
+        host: Some(host),
+        node_ips: Vec::new(),
+    };
+    for policy in DnsPolicy::WORDS.map(DnsPolicy::of_word) {
+        let config = Some(config.clone());
+        let pod = PodDns { policy, config, namespace: "n".to_owned(), ..PodDns::default() };
+        let _ = validate(&pod);
+        let (settings, warnings) = make_resolv_conf(&pod, &node);
+        assert!(settings.nameservers.len() <= 3 && settings.searches.len() <= 32);
+        assert!(settings.searches.iter().all(|domain| domain.len() <= 253));
+        assert!(settings.searches.join(" ").len() <= 2048);
+        let added = config_is_whole(&pod, &settings);
+        assert!(added || !warnings.is_empty(), "{settings:?}");
+        let read = HostResolver::parse(settings.to_string().as_bytes()).unwrap();
+        assert_eq!(read.nameservers, settings.nameservers);
+        // The option `:` of a host comes to nothing when a `dnsConfig` is merged, as with kubelet.
+        let named: Vec<&String> = settings.options.iter().filter(|o| !o.is_empty()).collect();
+        assert_eq!(read.options.iter().collect::<Vec<_>>(), named);
+    }
+}
+
+/// Says whether everything that a Pod adds is there.
+fn config_is_whole(pod: &PodDns, settings: &ResolvConf) -> bool {
+    let config = pod.config.as_ref().unwrap();
+    config.nameservers.iter().all(|server| settings.nameservers.contains(server))
+        && config.searches.iter().all(|domain| settings.searches.contains(domain))
+}
 
 /// Reads a message, answers it from the cluster of the fixtures, and reads the reply with another codec.
 ///
 /// # Panics
 /// A reply is not one to the message, is too long, or cannot be read.
 pub fn wire(message: &[u8]) {
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [Protocol::Udp, Protocol::Tcp, Protocol::Quic] {
         let arrival = Arrival {
             client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
             local: SocketAddr::from((Ipv6Addr::LOCALHOST, 53)),
             protocol,
         };
         match messages::parse(message, arrival) {
-            Ok(query) => LISTENERS.into_iter().for_each(|listener| answer(&query, listener)),
+            Ok(mut query) => {
+                query.cookie = query.cookie.map(checked);
+                LISTENERS.into_iter().for_each(|listener| answer(&query, listener));
+            }
             Err(rejection) => reject(rejection, message),
         }
     }
 }
 
-fn reject(rejection: Rejection, message: &[u8]) {
-    let reply = messages::encode_rejection(rejection);
+/// Returns a cookie with a server cookie for the reply.
+fn checked(cookie: Cookie) -> Cookie {
+    cookie.checked(&[[7; 16]], Ipv4Addr::LOCALHOST.into(), 0)
+}
+
+fn reject(mut rejection: Rejection, message: &[u8]) {
+    let mut has_opt = false;
+    if let Rejection::Answered(messages::BareReply { opt: Some(opt), .. }) = &mut rejection {
+        has_opt = true;
+        opt.cookie = opt.cookie.map(checked);
+    }
+    let reply = messages::encode_rejection(&rejection);
     if rejection == Rejection::Silent {
         assert_eq!(reply, None);
         return;
@@ -75,6 +150,7 @@ fn reject(rejection: Rejection, message: &[u8]) {
     assert_eq!(reply.metadata.id.to_be_bytes(), message[..2]);
     assert_eq!(reply.metadata.message_type, MessageType::Response);
     assert!(reply.queries.is_empty() && reply.answers.is_empty());
+    assert_eq!(reply.edns.is_some(), has_opt);
 }
 
 fn answer(query: &Query, listener: ListenerId) {
@@ -95,6 +171,9 @@ fn assert_replies(query: &Query, reply: &Reply) {
     assert_eq!(reply.metadata.recursion_desired, query.recursion_desired);
     assert_eq!(reply.metadata.truncation, encoded.truncated);
     assert_eq!(reply.edns.is_some(), query.edns.is_some());
+    if let Some(ttl) = reply.answers.iter().map(|record| record.ttl).min() {
+        assert_eq!(messages::lifetime(&encoded.message), ttl, "{query:?}");
+    }
     let [question] = reply.queries.as_slice() else { panic!("{query:?}: {reply:?}") };
     // Octet by octet: the case of the letters is the client's.
     assert!(question.name().iter().eq(query.name.iter()), "{question} for {query:?}");
@@ -310,6 +389,36 @@ pub fn zone_file(input: &[u8]) {
     }
 }
 
+/// Reads a message as an upstream's reply to the question that it repeats, and gives what was read to a client.
+///
+/// # Panics
+/// The client's reply is too long, or none to its question, or another codec cannot read it.
+pub fn upstream_reply(message: &[u8]) {
+    let mut decoder = BinDecoder::new(message);
+    let Ok(header) = Header::read(&mut decoder) else { return };
+    let Ok(asked) = hickory_proto::op::Query::read(&mut decoder) else { return };
+    let (id, qclass) = (header.metadata.id, asked.query_class());
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let query = Query { protocol, qclass, ..question(asked.name(), asked.query_type()) };
+        let Some(reply) = read_reply(message, &query, id) else { continue };
+        assert!(read_reply(message, &query, id ^ 1).is_none(), "the id is another one");
+        let encoded = messages::encode(&query, &reply);
+        assert!(encoded.message.len() <= usize::from(query.max_reply_size()), "{query:?}");
+        let sections = [&reply.answers, &reply.authorities, &reply.additionals];
+        // Data that the other codec cannot read was given as octets, which may be none.
+        let is_plain =
+            |record: &Record| !matches!(record.data, RData::Unknown { .. } | RData::Update0(_));
+        if !sections.into_iter().flatten().all(is_plain) {
+            continue;
+        }
+        let sent = Message::from_vec(&encoded.message);
+        let sent = sent.unwrap_or_else(|error| panic!("{error}: {reply:?}"));
+        assert_eq!((sent.metadata.id, sent.queries.len()), (query.id, 1));
+        let complete = sent.answers.len() == reply.answers.len();
+        assert!(complete || encoded.truncated, "{reply:?} became {sent:?}");
+    }
+}
+
 /// Writes the data of a record as octets, in the notation for unknown types, and reads it again.
 fn assert_comes_back(record: &Record) {
     let mut octets = Vec::new();
@@ -343,6 +452,7 @@ fn question(name: &Name, qtype: RecordType) -> Query {
         checking_disabled: false,
         authentic_data: false,
         edns: Some(edns),
+        cookie: None,
         client: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
         local: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
         protocol: Protocol::Udp,

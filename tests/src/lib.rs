@@ -6,15 +6,23 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+pub mod acme;
+pub mod certificates;
 pub mod client;
 pub mod dig;
+pub mod faulty;
 pub mod fuzzing;
+pub mod knot;
 pub mod namespace;
+pub mod pod;
+pub mod puppet;
+pub mod quic_client;
 pub mod random;
 pub mod recorded;
 pub mod records;
 pub mod relay;
 pub mod server;
+pub mod soak;
 pub mod stage;
 pub mod tap;
 pub mod upstream;

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use tempfile::TempPath;
+
 /// Set in the process that runs inside.
 const INSIDE: &str = "PORTOLAN_TEST_NAMESPACE";
 
@@ -54,16 +56,17 @@ fn inside_with(more: &[&str], name: &str, body: impl FnOnce()) {
     assert!(status.success(), "the test {name} failed in its namespace");
 }
 
-/// Puts a text in the place of a file, for this namespace alone.
+/// Puts a text in the place of a file, for this namespace alone. The mount lives without the file that it returns, but
+/// as long as that is there, namespaces made inside of this one can cover the same file.
 ///
 /// # Panics
 /// The test does not run [`inside_with_mounts`], or there is no such file to cover.
-pub fn cover(file: &str, text: &str) {
+pub fn cover(file: &str, text: &str) -> TempPath {
     assert!(std::env::var_os(INSIDE).is_some(), "{file} is covered only inside a namespace");
     let cover = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(cover.path(), text).unwrap();
     run("mount", &["--bind", &cover.path().display().to_string(), file]);
-    // The mount keeps the file.
+    cover.into_temp_path()
 }
 
 /// Runs a command that has to succeed, and returns what it printed.

@@ -44,6 +44,8 @@ pub(crate) struct Reflector {
     listing: Listing,
     /// Attempts that failed in a row.
     failures: u32,
+    /// Those of them in which no server was reached.
+    unreached: u32,
     /// Streamed lists that were cut in a row.
     cut_streams: u32,
     /// Watches that ended in garbage without a step forward.
@@ -67,6 +69,7 @@ impl Reflector {
             phase: Phase::Start,
             listing: Listing::Stream,
             failures: 0,
+            unreached: 0,
             cut_streams: 0,
             garbage: 0,
             stable_after,
@@ -139,6 +142,7 @@ impl Reflector {
             *version = resource_version;
             self.garbage = 0;
             self.failures = self.failures.min(FAILURES_OF_A_USEFUL_WATCH);
+            self.unreached = 0;
         }
         Step::READ
     }
@@ -156,6 +160,8 @@ impl Reflector {
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Step {
+        // The server is back: what it wants is not to wait for as long as it was gone.
+        self.failures = self.failures.saturating_sub(std::mem::take(&mut self.unreached));
         let asks_stream = matches!(self.phase, Phase::Start) && self.listing == Listing::Stream;
         if asks_stream && refusal.is_invalid() {
             // A server without KEP-3157 says so by 400 or 422.
@@ -185,7 +191,7 @@ impl Reflector {
                 }
             }
             Phase::Following(_) if end == End::Idle || lived >= self.stable_after => {
-                self.failures = 0;
+                (self.failures, self.unreached) = (0, 0);
             }
             Phase::Streaming if end == End::Idle => {
                 // The server ignores that initial events are asked for and never ends them.
@@ -195,6 +201,9 @@ impl Reflector {
             Phase::Streaming => self.cut(),
             Phase::Paging(None) => self.phase = Phase::Start,
             Phase::Start | Phase::Paging(Some(_)) | Phase::Following(_) => {}
+        }
+        if end == End::Failed && lived.is_zero() {
+            self.unreached = self.unreached.saturating_add(1);
         }
         // That a watch ends is ordinary, they are limited in time; that the next one does not begin is not.
         let is_following = matches!(self.phase, Phase::Following(_));

@@ -85,6 +85,11 @@ impl Header<'_> {
         text(&self.kind)
     }
 
+    /// Returns `metadata.name`; empty when absent.
+    pub(crate) fn name(&self) -> &str {
+        self.metadata.as_ref().map_or("", |metadata| text(&metadata.name))
+    }
+
     /// Returns `metadata.namespace` if the object names one.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.metadata.as_ref().and_then(|metadata| non_empty(&metadata.namespace))

@@ -2,6 +2,7 @@
 
 mod client;
 mod exchange;
+pub(crate) mod fetch;
 mod follow;
 mod gate;
 

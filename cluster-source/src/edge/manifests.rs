@@ -3,6 +3,7 @@
 mod files;
 mod loader;
 mod notify;
+pub(crate) mod written;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,6 +19,7 @@ use crate::plugin::bufsize::BufsizeConfig;
 use crate::plugin::cache::CacheConfig;
 use crate::plugin::cancel::CancelConfig;
 use crate::plugin::chaos::ChaosConfig;
+use crate::plugin::cookie::CookieConfig;
 use crate::plugin::dns64::Dns64Config;
 use crate::plugin::dnstap::DnstapConfig;
 use crate::plugin::erratic::ErraticConfig;
@@ -39,10 +40,12 @@ use crate::plugin::minimal::MinimalConfig;
 use crate::plugin::multisocket::MultisocketConfig;
 use crate::plugin::nsid::NsidConfig;
 use crate::plugin::prometheus::PrometheusConfig;
+use crate::plugin::ratelimit::RatelimitConfig;
 use crate::plugin::ready::ReadyConfig;
 use crate::plugin::reload::ReloadConfig;
 use crate::plugin::rewrite::RewriteConfig;
 use crate::plugin::root::Root;
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::template::TemplateConfig;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
@@ -67,10 +70,16 @@ pub struct BlockConfig {
     pub bind: Option<Vec<IpAddr>>,
     /// `multisocket`.
     pub multisocket: Option<MultisocketConfig>,
+    /// `cookie`, which holds for the whole server.
+    pub cookie: Option<Arc<CookieConfig>>,
     /// `timeouts`.
     pub timeouts: TimeoutsConfig,
+    /// `https`, `https3` and `quic`, by their name.
+    pub stream_limits: BTreeMap<&'static str, StreamLimits>,
     /// `tls`.
     pub tls: Option<TlsConfig>,
+    /// Where `tls` stands.
+    pub tls_position: Option<Position>,
     /// `health`.
     pub health: Option<HealthConfig>,
     /// `ready`.
@@ -136,8 +145,11 @@ impl BlockConfig {
             root: Root::default(),
             bind: None,
             multisocket: None,
+            cookie: None,
             timeouts: TimeoutsConfig::default(),
+            stream_limits: BTreeMap::new(),
             tls: None,
+            tls_position: None,
             health: None,
             ready: None,
             reload: None,
@@ -158,10 +170,13 @@ impl BlockConfig {
                 "k8s_external reads the cluster of the plugin kubernetes in the same server block; add one",
             ));
         }
-        if errors.is_empty() && config.tls.is_none() && config.is_encrypted() {
-            let text = "DoT requires TLS to be configured, see the tls plugin; add 'tls CERT KEY'";
+        if errors.is_empty() && config.tls.is_none() && config.encrypted().is_some() {
+            let text = format!(
+                "{} requires TLS to be configured, see the tls plugin; add 'tls CERT KEY'",
+                config.encrypted().unwrap_or_default()
+            );
             let position = block.position.clone();
-            errors.push(CorefileError::Syntax { position, text: text.into() });
+            errors.push(CorefileError::Syntax { position, text });
         }
         if errors.is_empty() {
             keep(&mut errors, config.check_autopath());
@@ -208,12 +223,23 @@ impl BlockConfig {
                 self.multisocket = Some(MultisocketConfig::parse(directives)?);
                 return Ok(());
             }
+            "cookie" => {
+                self.cookie = Some(Arc::new(CookieConfig::parse(directives)?));
+                return Ok(());
+            }
             "timeouts" => {
                 self.timeouts = TimeoutsConfig::parse(directives)?;
                 return Ok(());
             }
+            "https" | "https3" | "quic" => {
+                let name = registry::PLUGINS.iter().find(|(plugin, _)| *plugin == name);
+                let limits = StreamLimits::parse(directives)?;
+                self.stream_limits.extend(name.map(|(name, _)| (*name, limits)));
+                return Ok(());
+            }
             "tls" => {
-                self.tls = TlsConfig::parse(directives)?;
+                self.tls = TlsConfig::parse(directives)?.map(|tls| tls.in_root(&self.root));
+                self.tls_position = directives.first().map(|tls| tls.name.position.clone());
                 return Ok(());
             }
             "debug" => {
@@ -248,6 +274,7 @@ impl BlockConfig {
             "erratic" => PluginConfig::Plain(Box::new(ErraticConfig::parse(directives)?)),
             "header" => PluginConfig::Plain(Box::new(HeaderConfig::parse(directives)?)),
             "minimal" => PluginConfig::Plain(Box::new(MinimalConfig::parse(directives)?)),
+            "ratelimit" => PluginConfig::Plain(Box::new(RatelimitConfig::parse(directives)?)),
             "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
             "forward" => {
                 return self.add_forwards(directives, around);
@@ -302,8 +329,15 @@ impl BlockConfig {
 }
 
 impl BlockConfig {
-    fn is_encrypted(&self) -> bool {
-        self.keys.iter().any(|key| key.transport == Transport::Tls)
+    /// Returns the first transport of its keys that is none without a certificate. HTTPS is plain HTTP then, as
+    /// with CoreDNS: something in front of it speaks TLS.
+    fn encrypted(&self) -> Option<&'static str> {
+        self.keys.iter().find_map(|key| match key.transport {
+            Transport::Tls => Some("DoT"),
+            Transport::Quic => Some("DoQ"),
+            Transport::Https3 => Some("DoH3"),
+            Transport::Dns | Transport::Https | Transport::Grpc => None,
+        })
     }
 
     /// Checks that an `autopath @kubernetes` knows the pods.
@@ -338,10 +372,9 @@ fn keys_of(tokens: &[Token], default_port: u16) -> Result<Vec<ZoneKey>, Corefile
     for token in tokens {
         let expanded = zone_keys(&token.text, default_port);
         let expanded = expanded.map_err(|error| token.error(error.to_string()))?;
-        let served = |key: &&ZoneKey| matches!(key.transport, Transport::Dns | Transport::Tls);
-        if let Some(key) = expanded.iter().find(|key| !served(key)) {
-            let scheme = key.transport.scheme();
-            let text = format!("{scheme}:// is not available yet; use dns:// or tls://");
+        if expanded.iter().any(|key| key.transport == Transport::Grpc) {
+            let text =
+                "grpc:// is not available; use dns://, tls://, https://, https3:// or quic://";
             return Err(token.error(text));
         }
         keys.extend(expanded);
@@ -365,9 +398,6 @@ fn sort_directives(directives: &[Directive]) -> (ByPlugin<'_>, Vec<CorefileError
         let name = &directive.name.text;
         match registry::find(name) {
             Some((at, Support::Available)) => by_plugin.entry(at).or_default().push(directive),
-            Some((_, Support::Planned)) => errors.push(directive.error(format!(
-                "the plugin '{name}' is not available in this version of Portolan; remove it"
-            ))),
             Some((_, Support::Unsupported(instead))) => errors.push(
                 directive.error(format!("the plugin '{name}' is not part of Portolan; {instead}")),
             ),

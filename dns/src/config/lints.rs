@@ -3,6 +3,7 @@
 //! Each lint is a plain function of a server block and returns warnings with file, line, reason and remedy. A lint
 //! says nothing unless it is sure: a Corefile that does what its author wants has no warning.
 
+mod challenge;
 mod claim;
 mod delay;
 mod forward_loop;
@@ -14,8 +15,9 @@ mod view;
 
 use hickory_proto::rr::LowerName;
 
+use super::mistakes::{Missing, Sound};
 use super::{BlockConfig, Config, Surroundings};
-use crate::corefile::{Corefile, Directive, ServerBlock, Token, Warning};
+use crate::corefile::{Directive, ServerBlock, Token, Warning};
 
 /// A server block as the lints see it.
 #[derive(Clone, Copy)]
@@ -28,24 +30,44 @@ struct Linted<'a> {
     index: usize,
     /// The text of all server blocks.
     texts: &'a [ServerBlock],
+    /// What it lacks, because there is a mistake in it.
+    missing: &'a Missing,
     /// The whole configuration.
     config: &'a Config,
+    /// What is sound of all server blocks.
+    sound: &'a Sound,
     /// The machine.
     around: Surroundings<'a>,
 }
 
-/// Returns the warnings of a Corefile and of what it means, by file and line.
-pub fn lints(corefile: &Corefile, config: &Config, around: Surroundings<'_>) -> Vec<Warning> {
+/// Returns the warnings of what is sound in a Corefile, by file and line: those that hold whatever stands where a
+/// mistake is.
+pub fn lints(sound: &Sound, around: Surroundings<'_>) -> Vec<Warning> {
+    let Sound { corefile, config, missing, .. } = sound;
+    let texts = &corefile.blocks;
     let mut warnings = Vec::new();
-    for (index, (text, block)) in corefile.blocks.iter().zip(&config.blocks).enumerate() {
-        let linted = Linted { text, block, index, texts: &corefile.blocks, config, around };
+    for (index, (text, block)) in texts.iter().zip(&config.blocks).enumerate() {
+        let Some(missing) = missing.get(index) else { continue };
+        let linted = Linted { text, block, index, texts, missing, config, sound, around };
         warnings.extend(forward_loop::warnings(linted));
-        warnings.extend(shadow::warnings(linted));
-        warnings.extend(nowhere::warnings(linted));
-        warnings.extend(outside::warnings(linted));
-        warnings.extend(idle::warnings(linted));
-        warnings.extend(delay::warnings(linted));
-        warnings.extend(view::warnings(linted));
+        if missing.has(&["autopath", "metadata", "rewrite"]) && missing.has(&ANSWERING) {
+            warnings.extend(shadow::warnings(linted));
+            warnings.extend(nowhere::warnings(linted));
+            warnings.extend(outside::warnings(linted));
+        }
+        if missing.is_nothing() {
+            warnings.extend(idle::warnings(linted));
+        }
+        if missing.has(&["autopath", "cache", "kubernetes", "rewrite"]) {
+            warnings.extend(delay::warnings(linted));
+        }
+        let is_whole = || sound.missing.iter().all(|missing| missing.has(&["bind", "view"]));
+        if !sound.lacks_blocks && is_whole() {
+            warnings.extend(view::warnings(linted));
+        }
+        if missing.is_nothing() {
+            warnings.extend(challenge::warnings(linted));
+        }
     }
     warnings.sort_by(|a, b| a.position.cmp(&b.position));
     // A snippet that several server blocks import says the same for each.
@@ -53,7 +75,18 @@ pub fn lints(corefile: &Corefile, config: &Config, around: Surroundings<'_>) -> 
     warnings
 }
 
+/// The plugins that answer names of zones.
+const ANSWERING: [&str; 8] =
+    ["template", "hosts", "k8s_external", "kubernetes", "file", "forward", "whoami", "erratic"];
+
 impl<'a> Linted<'a> {
+    /// Returns another server block.
+    fn at(self, index: usize) -> Option<Self> {
+        let (text, block) = (self.texts.get(index)?, self.config.blocks.get(index)?);
+        let missing = self.sound.missing.get(index)?;
+        Some(Self { text, block, index, missing, ..self })
+    }
+
     /// Returns the directives of a plugin in their order.
     fn directives(self, plugin: &str) -> Vec<&'a Directive> {
         self.text.directives.iter().filter(|directive| directive.name.text == plugin).collect()
@@ -114,7 +147,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::corefile::{Files, parse};
+    use crate::config::mistakes::examine;
+    use crate::corefile::Files;
     use crate::plugin::bind::Interface;
 
     /// `/etc/resolv.conf` of a host with systemd-resolved.
@@ -135,15 +169,19 @@ mod tests {
     }
 
     fn warnings(text: &str) -> Vec<String> {
-        let corefile = parse(Path::new("Corefile"), text.as_bytes(), &Host, &|_| None).unwrap();
         let interfaces = [
             Interface { name: "lo".into(), addresses: vec!["127.0.0.1".parse().unwrap()] },
             Interface { name: "eth0".into(), addresses: vec!["192.0.2.1".parse().unwrap()] },
         ];
         let around = Surroundings { files: &Host, interfaces: &interfaces, default_port: 53 };
-        let config =
-            Config::of(&corefile, around).unwrap_or_else(|errors| panic!("{text}\n{}", errors[0]));
-        lints(&corefile, &config, around).iter().map(ToString::to_string).collect()
+        let entry = (Path::new("Corefile"), text.as_bytes());
+        let examined = examine(entry, around, &|_| None).unwrap();
+        assert!(
+            examined.mistakes.is_empty() || text.contains("mistake"),
+            "{:?}",
+            examined.mistakes
+        );
+        lints(&examined.sound.unwrap(), around).iter().map(ToString::to_string).collect()
     }
 
     /// Asserts that a Corefile has this one warning at this line.

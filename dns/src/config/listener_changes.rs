@@ -62,6 +62,7 @@ mod tests {
     use super::*;
     use crate::config::Sockets;
     use crate::corefile::Transport;
+    use crate::plugin::stream_limits::StreamLimits;
     use crate::plugin::timeouts::TimeoutsConfig;
 
     fn listener(text: &str) -> ListenerConfig {
@@ -73,7 +74,9 @@ mod tests {
             port: port.parse().unwrap(),
             sockets: Sockets::Number(1),
             timeouts: TimeoutsConfig::default(),
+            stream_limits: StreamLimits::default(),
             tls: None,
+            tls_position: None,
             zones: vec![(zone.parse().unwrap(), 0)],
         }
     }

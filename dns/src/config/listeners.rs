@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use hickory_proto::rr::LowerName;
 
 use super::BlockConfig;
-use crate::corefile::{CorefileError, Transport, ZoneKey};
+use crate::corefile::{CorefileError, Position, Transport, ZoneKey};
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::tls::TlsConfig;
 
@@ -23,8 +24,12 @@ pub struct ListenerConfig {
     pub sockets: Sockets,
     /// What the blocks say with `timeouts`, the last of them first.
     pub timeouts: TimeoutsConfig,
+    /// What the first block says that has `https`, `https3` or `quic`, whichever is the transport's.
+    pub stream_limits: StreamLimits,
     /// The certificate of an encrypted listener.
     pub tls: Option<TlsConfig>,
+    /// Where the certificate is named first.
+    pub tls_position: Option<Position>,
     /// Each zone with the index of its block.
     pub zones: Vec<(LowerName, usize)>,
 }
@@ -148,7 +153,22 @@ impl ListenerConfig {
                 transport.scheme()
             )));
         }
-        Ok(Self { transport, host, port, sockets, timeouts, tls, zones })
+        let plugin = StreamLimits::plugin_of(transport);
+        let limits = served().find_map(|block| block.stream_limits.get(plugin?)).copied();
+        let stream_limits = limits.unwrap_or_default();
+        let position = served().next().and_then(|block| block.tls_position.clone());
+        let tls_position = position.filter(|_| tls.is_some());
+        Ok(Self {
+            transport,
+            host,
+            port,
+            sockets,
+            timeouts,
+            stream_limits,
+            tls,
+            tls_position,
+            zones,
+        })
     }
 }
 

@@ -5,17 +5,16 @@
 pub enum Support {
     /// It is there.
     Available,
-    /// It will be there; until then a Corefile that names it is refused.
-    Planned,
     /// It will not be there; the text says what to do instead.
     Unsupported(&'static str),
 }
 
 const CLOUD: &str = "serve the zone from the provider's own name servers with `forward`";
 
-/// Every plugin of CoreDNS in the order in which queries pass them, whatever the order in the Corefile.
+/// Every plugin of CoreDNS in the order in which queries pass them, whatever the order in the Corefile, and those
+/// that are Portolan's own: `cookie` and `ratelimit`.
 /// Source: CoreDNS's plugin.cfg.
-pub const PLUGINS: [(&str, Support); 60] = [
+pub const PLUGINS: [(&str, Support); 62] = [
     ("root", Support::Available),
     ("metadata", Support::Available),
     ("geoip", Support::Unsupported("remove it: cluster clients have no location")),
@@ -24,12 +23,13 @@ pub const PLUGINS: [(&str, Support); 60] = [
         "proxyproto",
         Support::Unsupported("remove it, and let the load balancer keep source addresses"),
     ),
-    ("quic", Support::Planned),
+    ("quic", Support::Available),
     ("grpc_server", Support::Unsupported("use DNS over TLS, HTTPS or QUIC")),
-    ("https", Support::Planned),
-    ("https3", Support::Planned),
+    ("https", Support::Available),
+    ("https3", Support::Available),
     ("timeouts", Support::Available),
     ("multisocket", Support::Available),
+    ("cookie", Support::Available),
     ("reload", Support::Available),
     ("nsid", Support::Available),
     ("bufsize", Support::Available),
@@ -41,6 +41,8 @@ pub const PLUGINS: [(&str, Support); 60] = [
     ("pprof", Support::Unsupported("profile the process with `perf`")),
     ("shed", Support::Unsupported("remove it: the server's queues are bounded")),
     ("prometheus", Support::Available),
+    // Its refusals are counted, and not logged one by one.
+    ("ratelimit", Support::Available),
     ("errors", Support::Available),
     ("log", Support::Available),
     ("dnstap", Support::Available),

@@ -69,13 +69,13 @@ fn plugins_stand_in_their_own_order() {
 #[test]
 fn every_mistake_of_a_corefile_is_found_at_once() {
     let text = "example.org {\nrewrite name a\nfrobnicate\nkuberntes\n}\n\
-                quic://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
+                grpc://example.net {\nlog {\nclass maybe\n}\nnomad\n}\n";
     let errors = config(text).unwrap_err();
     let expected = [
         (2, "what the name becomes is missing"),
         (3, "Unknown directive 'frobnicate'"),
         (4, "did you mean 'kubernetes'?"),
-        (6, "quic:// is not available yet; use dns:// or tls://"),
+        (6, "grpc:// is not available; use dns://"),
         (8, "maybe"),
         (10, "the plugin 'nomad' is not part of Portolan; use `forward`"),
     ];
@@ -180,4 +180,18 @@ fn a_port_has_one_transport() {
     // Each gets a free port of its own.
     let free = "a.org:0 {\nwhoami\n}\ntls://b.org:0 {\ntls c k\n}\n";
     assert_eq!(config(free).unwrap().listeners.len(), 2);
+}
+
+#[test]
+fn cookie_holds_for_the_whole_server() {
+    let text =
+        |other: &str| format!("a.org {{\ncookie off\nwhoami\n}}\nb.org {{\n{other}\nwhoami\n}}\n");
+    for same in ["", "cookie off"] {
+        assert!(config(&text(same)).is_ok(), "{same:?}");
+    }
+    let errors = config(&text("cookie")).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    let part = "Corefile:5 - Error during parsing: `cookie` holds for the whole server and says something else in \
+                the server block at Corefile:1; write it once, or the same in both";
+    assert!(errors[0].starts_with(part), "{errors:?}");
 }

@@ -22,8 +22,43 @@ pub(super) struct Lexeme {
 /// Splits a file, skipping a byte order mark at its start. Fails on a file that is too large, not UTF-8, or ends
 /// inside quotes.
 pub(super) fn lex(file: &Arc<Path>, bytes: &[u8]) -> Result<Vec<Lexeme>, CorefileError> {
-    let text = decode(file, bytes)?;
-    let mut lexer = Lexer { file, rest: text.chars().peekable(), line: 1, starts_line: true };
+    lex_text(file, decode(file, bytes)?, None)
+}
+
+/// Splits a file as [`lex`] does, and goes on past what is no text and past quotes without an end; those are faults,
+/// and the words in their lines are not those that were meant.
+///
+/// A quoted string over several lines has no end when its end is followed by another word at once: the quote there
+/// opens the next string. What has no end is cut at its first white space.
+///
+/// # Errors
+/// The file is too large.
+pub(super) fn lex_past_faults(
+    file: &Arc<Path>,
+    bytes: &[u8],
+) -> Result<(Vec<Lexeme>, Vec<CorefileError>), CorefileError> {
+    let mut faults = Vec::new();
+    let lossy;
+    let text = match decode(file, bytes) {
+        Ok(text) => text,
+        Err(error @ CorefileError::Limit { .. }) => return Err(error),
+        Err(error) => {
+            faults.push(error);
+            lossy = String::from_utf8_lossy(bytes);
+            lossy.strip_prefix('\u{feff}').unwrap_or(&lossy)
+        }
+    };
+    let lexemes = lex_text(file, text, Some(&mut faults))?;
+    Ok((lexemes, faults))
+}
+
+fn lex_text(
+    file: &Arc<Path>,
+    text: &str,
+    faults: Option<&mut Vec<CorefileError>>,
+) -> Result<Vec<Lexeme>, CorefileError> {
+    let rest = text.chars().peekable();
+    let mut lexer = Lexer { file, rest, line: 1, starts_line: true, faults };
     let mut lexemes = Vec::new();
     while let Some(lexeme) = lexer.next_lexeme()? {
         if lexemes.len() == MAX_TOKENS {
@@ -53,15 +88,17 @@ fn decode<'b>(file: &Arc<Path>, bytes: &'b [u8]) -> Result<&'b str, CorefileErro
     }
 }
 
-struct Lexer<'t> {
+struct Lexer<'t, 'f> {
     file: &'t Arc<Path>,
     rest: Peekable<Chars<'t>>,
     line: u32,
     /// Whether no token was found on the current line yet.
     starts_line: bool,
+    /// Where quotes without an end are remembered; without it they end the reading.
+    faults: Option<&'f mut Vec<CorefileError>>,
 }
 
-impl Lexer<'_> {
+impl Lexer<'_, '_> {
     fn next_lexeme(&mut self) -> Result<Option<Lexeme>, CorefileError> {
         self.skip_blanks();
         let Some(first) = self.rest.peek().copied() else {
@@ -70,7 +107,7 @@ impl Lexer<'_> {
         let position = Position { file: Arc::clone(self.file), line: self.line };
         let starts_line = std::mem::replace(&mut self.starts_line, false);
         let quoted = first == '"';
-        let text = if quoted { self.quoted(&position)? } else { self.bare() };
+        let text = if quoted { self.string(&position)? } else { self.bare() };
         let token = Token { text, position, quoted };
         Ok(Some(Lexeme { token, starts_line }))
     }
@@ -107,6 +144,28 @@ impl Lexer<'_> {
         text
     }
 
+    /// Reads a quoted token, or the first word of one without an end when faults are remembered.
+    fn string(&mut self, start: &Position) -> Result<String, CorefileError> {
+        if self.faults.is_none() {
+            return self.quoted(start);
+        }
+        let before = (self.rest.clone(), self.line);
+        let read = self.quoted(start);
+        let is_followed = self.rest.peek().is_some_and(|next| !next.is_whitespace());
+        let fault = match read {
+            Ok(text) if self.line == before.1 || !is_followed => return Ok(text),
+            Ok(_) => unended(start),
+            Err(error) => error,
+        };
+        (self.rest, self.line) = before;
+        self.rest.next();
+        let text = self.bare();
+        if let Some(faults) = &mut self.faults {
+            faults.push(fault);
+        }
+        Ok(text)
+    }
+
     /// Reads a quoted token, both quotes included.
     fn quoted(&mut self, start: &Position) -> Result<String, CorefileError> {
         self.rest.next();
@@ -125,8 +184,7 @@ impl Lexer<'_> {
                 other => other,
             };
             let Some(next) = next else {
-                let text = "The quoted string that starts here has no end; add the closing '\"'";
-                return Err(CorefileError::syntax(start, text));
+                return Err(unended(start));
             };
             if next == '\n' {
                 self.line = self.line.saturating_add(1);
@@ -134,6 +192,11 @@ impl Lexer<'_> {
             text.push(next);
         }
     }
+}
+
+fn unended(start: &Position) -> CorefileError {
+    let text = "The quoted string that starts here has no end; add the closing '\"'";
+    CorefileError::syntax(start, text)
 }
 
 #[cfg(test)]
@@ -203,6 +266,25 @@ mod tests {
             assert!(message.starts_with("Corefile:2 - "), "{message}");
             assert!(message.contains("has no end"), "{message}");
         }
+    }
+
+    #[test]
+    fn goes_on_past_quotes_without_an_end() {
+        let file: Arc<Path> = Arc::from(Path::new("Corefile"));
+        for (text, words, lines) in [
+            ("a \"b c\nd", "a b c d", vec![1]),
+            ("a \"b\nc \"d\" e\nf \"g", "a b c d e f g", vec![1, 3]),
+            ("a \"b\nc\" d\ne \"f", "a b\nc d e f", vec![3]),
+            ("a \"b\nc\"", "a b\nc", vec![]),
+        ] {
+            let (lexemes, faults) = lex_past_faults(&file, text.as_bytes()).unwrap();
+            let read: Vec<String> = lexemes.into_iter().map(|lexeme| lexeme.token.text).collect();
+            assert_eq!(read.join(" "), words, "{text}");
+            let at: Vec<u32> = faults.iter().map(|fault| fault.position().line).collect();
+            assert_eq!(at, lines, "{text}");
+        }
+        let (lexemes, faults) = lex_past_faults(&file, b"a\nb\xff\nc").unwrap();
+        assert_eq!((lexemes.len(), faults.len(), faults[0].position().line), (3, 1, 2));
     }
 
     #[test]

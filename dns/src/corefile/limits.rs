@@ -17,6 +17,9 @@ pub const MAX_NESTING: usize = 16;
 /// How deep imports nest: a file or snippet that imports a file or snippet, and so on.
 pub const MAX_IMPORT_DEPTH: usize = 64;
 
+/// The mistakes of the grammar past which `portolan check` reads on.
+pub const MAX_GRAMMAR_ERRORS: usize = 1_000;
+
 /// The snippets one parse expands.
 pub const MAX_SNIPPET_EXPANSIONS: usize = 10_000;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::lexer::{Lexeme, lex};
+use super::lexer::{Lexeme, lex, lex_past_faults};
 use super::limits::Budget;
 use super::pattern::{self, Target};
 use super::{CorefileError, Files, Position, Token, Warning};
@@ -30,11 +30,30 @@ pub(super) struct Loader<'a> {
     files: &'a dyn Files,
     read: BTreeMap<PathBuf, Arc<[Lexeme]>>,
     record: Record,
+    /// The faults of texts past which reading goes on; without it the first one is an error.
+    faults: Option<Vec<CorefileError>>,
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(files: &'a dyn Files) -> Self {
-        Self { files, read: BTreeMap::new(), record: Record::default() }
+        Self { files, read: BTreeMap::new(), record: Record::default(), faults: None }
+    }
+
+    /// Returns a loader that remembers what is wrong in the texts and reads on.
+    pub(super) fn past_faults(files: &'a dyn Files) -> Self {
+        Self { faults: Some(Vec::new()), ..Self::new(files) }
+    }
+
+    /// Takes the faults of the texts read since the last time.
+    pub(super) fn take_faults(&mut self) -> Vec<CorefileError> {
+        self.faults.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn lex(&mut self, file: &Arc<Path>, bytes: &[u8]) -> Result<Arc<[Lexeme]>, CorefileError> {
+        let Some(all) = &mut self.faults else { return Ok(lex(file, bytes)?.into()) };
+        let (lexemes, faults) = lex_past_faults(file, bytes)?;
+        all.extend(faults);
+        Ok(lexemes.into())
     }
 
     pub(super) fn into_record(self) -> Record {
@@ -51,7 +70,7 @@ impl<'a> Loader<'a> {
         let file = Arc::from(path);
         let start = Position { file: Arc::clone(&file), line: 1 };
         budget.spend_bytes(bytes.len(), &start)?;
-        let lexemes: Arc<[Lexeme]> = lex(&file, bytes)?.into();
+        let lexemes = self.lex(&file, bytes)?;
         self.record.files.push(path.to_owned());
         let path = pattern::tidy(path);
         self.read.insert(path.clone(), Arc::clone(&lexemes));
@@ -111,7 +130,7 @@ impl<'a> Loader<'a> {
             .read(&path)
             .map_err(|source| import_error(argument, path.clone(), source))?;
         budget.spend_bytes(bytes.len(), &argument.position)?;
-        let lexemes: Arc<[Lexeme]> = lex(&Arc::from(path.as_path()), &bytes)?.into();
+        let lexemes = self.lex(&Arc::from(path.as_path()), &bytes)?;
         self.record.files.push(path.clone());
         self.read.insert(path.clone(), Arc::clone(&lexemes));
         Ok(Source { path, lexemes })

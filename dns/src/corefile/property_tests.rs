@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::files::memory::MemoryFiles;
 use super::outline::{environment, outline, parse_with};
-use super::{Corefile, parse, zone_keys};
+use super::{Corefile, NameKind, parse, recover, zone_keys};
 
 fn files() -> MemoryFiles {
     MemoryFiles::new([
@@ -80,6 +80,19 @@ proptest! {
     #[test]
     fn token_soup_never_panics(text in soup()) {
         let _ = parse_with(&text, &files()).map(|corefile| corefile.to_string());
+    }
+
+    #[test]
+    fn token_soup_is_read_past_its_mistakes(text in soup()) {
+        let names = |name: &str| if name == "a" { NameKind::Plugin } else { NameKind::Other };
+        let entry = Path::new("/etc/coredns/Corefile");
+        let recovered = recover(entry, text.as_bytes(), &files(), &environment, &names);
+        let recovered = recovered.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(recovered.is_partial.len(), recovered.corefile.blocks.len());
+        prop_assert!(recovered.corefile.blocks.iter().all(|block| !block.keys.is_empty()));
+        if parse_with(&text, &files()).is_err() {
+            prop_assert!(!recovered.errors.is_empty());
+        }
     }
 
     // Without environment references: not every value of one has a notation.

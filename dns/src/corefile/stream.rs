@@ -3,7 +3,7 @@
 //! An import replaces its line by the tokens of what it names. Imports resolve when they are reached, also those
 //! inside a snippet, and relative to the file that holds the import's text.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::environment::{Environment, substitute};
 use super::lexer::Lexeme;
 use super::limits::{Budget, MAX_IMPORT_DEPTH};
 use super::loader::{Loader, Record, Source};
-use super::{CorefileError, Files, Position, Token};
+use super::{CorefileError, Position, Token};
 
 /// What a run of tokens came from; names it in the search for cycles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ enum Origin {
     Snippet(String),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Part {
     origin: Origin,
     lexemes: Arc<[Lexeme]>,
@@ -62,16 +62,29 @@ pub(super) struct TokenStream<'a> {
     loader: Loader<'a>,
     budget: Budget,
     environment: Environment<'a>,
+    lost: Lost,
 }
+
+/// The snippets that may only be unknown because of an earlier mistake.
+#[derive(Default)]
+struct Lost {
+    /// Those whose definitions were not understood.
+    names: BTreeSet<String>,
+    /// An import that failed may have had any.
+    any: bool,
+    /// One of them was imported since this was last asked.
+    was_imported: bool,
+}
+
+/// A place in the stream, to which it can go back.
+pub(super) struct Place(Vec<Frame>);
 
 impl<'a> TokenStream<'a> {
     pub(super) fn new(
-        entry: &Path,
-        bytes: &[u8],
-        files: &'a dyn Files,
+        (entry, bytes): (&Path, &[u8]),
+        mut loader: Loader<'a>,
         environment: Environment<'a>,
     ) -> Result<Self, CorefileError> {
-        let mut loader = Loader::new(files);
         let mut budget = Budget::default();
         let source = loader.entry(entry, bytes, &mut budget)?;
         let part = Part::new(Origin::File(source.path), source.lexemes);
@@ -81,22 +94,70 @@ impl<'a> TokenStream<'a> {
             loader,
             budget,
             environment,
+            lost: Lost::default(),
         })
+    }
+
+    pub(super) fn take_faults(&mut self) -> Vec<CorefileError> {
+        self.loader.take_faults()
     }
 
     pub(super) fn into_record(self) -> Record {
         self.loader.into_record()
     }
 
-    /// The next token where a line can start: imports are replaced by what they name.
-    pub(super) fn head(&mut self) -> Result<Option<Token>, CorefileError> {
-        while let Some(lexeme) = self.next() {
-            if !lexeme.token.is_syntax("import") {
-                return Ok(Some(lexeme.token));
-            }
-            self.import(&lexeme.token)?;
+    /// Replaces the imports that stand here by what they name.
+    pub(super) fn resolve_imports(&mut self) -> Result<(), CorefileError> {
+        while let Some(import) = self.peek().filter(|lexeme| lexeme.token.is_syntax("import")) {
+            self.next();
+            self.import(&import.token)?;
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Returns the rest of the line that starts here, in its part, and the token after it.
+    pub(super) fn line_ahead(&mut self) -> Option<(&[Lexeme], Option<&Lexeme>)> {
+        self.peek().filter(|lexeme| lexeme.starts_line)?;
+        let part = self.frames.last()?.front()?;
+        let ahead = part.lexemes.get(part.next..)?;
+        let more = ahead.iter().skip(1).position(|lexeme| lexeme.starts_line);
+        let (line, rest) = ahead.split_at(more.map_or(ahead.len(), |more| more + 1));
+        Some((line, rest.first()))
+    }
+
+    /// Skips the rest of the current line.
+    pub(super) fn skip_line(&mut self) {
+        while self.next_on_line().is_some() {}
+    }
+
+    /// Takes back the token that [`next_on_line`](Self::next_on_line) returned last.
+    pub(super) fn put_back(&mut self) {
+        if let Some(part) = self.frames.last_mut().and_then(Frame::front_mut) {
+            part.next = part.next.saturating_sub(1);
+        }
+    }
+
+    /// Returns where the stream is.
+    pub(super) fn place(&self) -> Place {
+        Place(self.frames.clone())
+    }
+
+    /// Goes back to a place.
+    pub(super) fn go_back(&mut self, Place(frames): Place) {
+        self.frames = frames;
+    }
+
+    /// Remembers that the definition of a snippet was not understood; without a name, that any may be missing.
+    pub(super) fn lose(&mut self, name: Option<&str>) {
+        match name {
+            Some(name) => _ = self.lost.names.insert(name.to_owned()),
+            None => self.lost.any = true,
+        }
+    }
+
+    /// Says whether a lost snippet was imported since the last call.
+    pub(super) fn imported_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost.was_imported)
     }
 
     /// The next token if it stands on the line of the one before it.
@@ -183,7 +244,16 @@ impl<'a> TokenStream<'a> {
             let origin = Origin::Snippet(argument.text.clone());
             return Ok(Frame::from([Part::new(origin, Arc::clone(&snippet.lexemes))]));
         }
-        let sources = self.loader.import(argument, &mut self.budget)?;
+        let name = argument.text.as_str();
+        let is_lost = self.lost.names.contains(name)
+            || self.lost.any && !name.contains(['/', '.', '*', '?', '[']);
+        let sources = match self.loader.import(argument, &mut self.budget) {
+            Err(CorefileError::Syntax { .. } | CorefileError::Import { .. }) if is_lost => {
+                self.lost.was_imported = true;
+                return Ok(Frame::new());
+            }
+            result => result?,
+        };
         let part = |source: Source| Part::new(Origin::File(source.path), source.lexemes);
         Ok(sources.into_iter().map(part).collect())
     }

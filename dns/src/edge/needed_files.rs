@@ -8,10 +8,13 @@ use std::path::Path;
 
 use hickory_proto::rr::LowerName;
 
+use super::acme::Acme;
 use super::http::WebFile;
 use super::server::Tls;
 use super::weight_file::weight_file;
-use crate::corefile::{Corefile, CorefileError, Directive, ServerBlock, Token, Warning, zone_keys};
+use crate::corefile::{
+    Corefile, CorefileError, Directive, ServerBlock, Token, Transport, Warning, zone_keys,
+};
 use crate::plugin::file::{FileConfig, ZoneFileConfig};
 use crate::plugin::hosts::HostsConfig;
 use crate::plugin::kubernetes::{ClusterOrigin, KubernetesConfig};
@@ -66,7 +69,7 @@ impl FileReport {
             "file" => self.zone_files(directive, site),
             "hosts" => self.hosts(directive, site),
             "loadbalance" => self.weights(directive, site),
-            "tls" => self.certificate(directive),
+            "tls" => self.certificate(directive, site),
             "prometheus" => self.web(directive),
             "kubernetes" => self.cluster(directive, site),
             _ => {}
@@ -140,11 +143,12 @@ impl FileReport {
         }
     }
 
-    fn certificate(&mut self, directive: &Directive) {
-        let Ok(Some(mut config)) = TlsConfig::parse(&[directive]) else { return };
+    fn certificate(&mut self, directive: &Directive, site: &Site) {
+        let Ok(Some(config)) = TlsConfig::parse(&[directive]) else { return };
+        let mut config = config.in_root(&site.root);
         // It would be made.
         config.keylog = None;
-        if let Err(error) = Tls::load(&config) {
+        if let Err(error) = Tls::load(&config, Transport::Tls, &Acme::default()) {
             self.refuse(&directive.name, error);
         }
     }

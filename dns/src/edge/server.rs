@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bind every socket ─▶ Server::serve ─▶ UDP: some tasks a socket; what waits goes to a task of its own
-//!                                      TCP: a task a connection
+//!                                      TCP: a task a connection; HTTP/2: one a request, too
+//!                                      QUIC: a task a connection and one a stream
 //! ```
 //!
 //! Every number of tasks has a limit, named in [`Limits`].
@@ -13,7 +14,7 @@
 //!
 //! ```text
 //! let changes = ListenerChanges::between(&old.listeners, &new.listeners);
-//! let bound = server.bind(&changes.open)?;        // the kernel keeps what comes in there
+//! let bound = server.bind(&changes.open, &acme)?; // the kernel keeps what comes in there
 //! let settings = …;                               // Settings::of, for each of `changes.keep`: reads certificates
 //! let ids = listener_ids.of(&new.listeners);      // the ListenerIds of the start
 //! let engine = …;                                 // Engine::of_listeners, with a router for each of `ids`
@@ -31,13 +32,25 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod asker;
+mod certificate;
 mod connection;
 mod connections;
+mod cookies;
 mod datagram;
+mod doh;
+mod doq;
+mod doq_connection;
+mod exchanges;
 mod frames;
+mod http3;
+mod http3_streams;
+mod https;
 mod key_log;
+mod last_connections;
 mod listener;
 mod metrics;
+mod quic;
 mod responder;
 mod service;
 mod stop;
@@ -47,6 +60,7 @@ mod tests;
 mod tls;
 mod udp;
 mod waiting;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,13 +68,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub use listener::{BindError, BoundListener, bind};
+pub use listener::{BindError, BoundListener, bind, bind_shared};
 pub use metrics::ServerMetrics;
 pub use responder::Responder;
 pub use service::Settings;
 pub use tls::{Tls, TlsError};
 
 use crate::config::ListenerConfig;
+use crate::edge::acme::Acme;
 use crate::engine::ListenerId;
 use frames::Unread;
 use service::{Service, Shared};
@@ -144,15 +159,19 @@ impl Server {
     ///
     /// # Errors
     /// One of them cannot be had; none is kept.
-    pub fn bind(&self, listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
+    pub fn bind(
+        &self,
+        listeners: &[ListenerConfig],
+        acme: &Acme,
+    ) -> Result<Vec<BoundListener>, BindError> {
         let held: Vec<u16> = self.running.iter().map(|running| running.port).collect();
-        listener::bind_beside(listeners, &held)
+        listener::bind_beside(listeners, acme, &held)
     }
 
     /// Serves a listener.
     pub fn serve(&mut self, id: ListenerId, listener: BoundListener) {
         let (stopper, reading) = stop::stopper();
-        let BoundListener { address, udp, tcp, settings } = listener;
+        let BoundListener { address, udp, tcp, quic, settings } = listener;
         let (responder, limits) = (&self.responder, self.limits);
         let service = Service::new(id, responder, limits, &self.shared, settings);
         service.follow_files();
@@ -167,6 +186,9 @@ impl Server {
         }
         for socket in tcp {
             tasks.spawn(tcp::serve(socket, Arc::clone(&service), reading.clone()));
+        }
+        for socket in quic {
+            tasks.spawn(quic::serve(socket, Arc::clone(&service), reading.clone()));
         }
         drop(reading);
         self.running.push(Running { id, port: address.port(), service, stopper, tasks });

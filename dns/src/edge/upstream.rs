@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::idle::Idle;
@@ -26,10 +27,10 @@ use crate::plugin::forward::returning::Returning;
 use crate::{Protocol, Reply};
 
 pub(crate) use self::https::{ALPN, HttpsClient};
-pub(crate) use self::lookup::NameLookup;
+pub(crate) use self::lookup::{NameLookup, look_up};
 pub(crate) use self::loop_probe::LoopProber;
 pub(crate) use self::probe::Prober;
-pub(crate) use self::tls::{TlsClient, TlsClients};
+pub(crate) use self::tls::{TlsClient, TlsClients, system_roots};
 
 /// A server that is asked, with its connections.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl Upstream {
     pub(crate) fn carriage(&self, protocol: Protocol) -> Carriage {
         match (&self.channel, protocol) {
             (Channel::Plain, Protocol::Udp) => Carriage::Udp,
-            (Channel::Plain, Protocol::Tcp) => Carriage::Tcp,
+            (Channel::Plain, _) => Carriage::Tcp,
             (Channel::Tls(_), _) => Carriage::Tls,
             (Channel::Https(_), _) => Carriage::Https,
         }
@@ -150,9 +151,11 @@ impl Upstream {
             Channel::Plain if carriage == Carriage::Udp => {
                 return self.by_udp(request, until).await;
             }
-            Channel::Plain => self.by_stream(None, request, until()).await?,
-            Channel::Tls(tls) => self.by_stream(Some(tls), request, until()).await?,
-            Channel::Https(client) => client.exchange(request, &self.metrics, until()).await?,
+            Channel::Plain => self.boxed_by_stream(None, request, until()).await?,
+            Channel::Tls(tls) => self.boxed_by_stream(Some(tls), request, until()).await?,
+            Channel::Https(client) => {
+                Box::pin(client.exchange(request, &self.metrics, until())).await?
+            }
         };
         Ok(Exchanged { reply, carriage })
     }
@@ -166,12 +169,23 @@ impl Upstream {
     ) -> Result<Exchanged, ExchangeError> {
         let reply = udp::exchange(self.address, self.source, request, until()).await?;
         if reply.truncated
-            && let Ok(whole) = self.by_stream(None, request, until()).await
+            && let Ok(whole) = self.boxed_by_stream(None, request, until()).await
         {
             return Ok(Exchanged { reply: whole, carriage: Carriage::Tcp });
         }
         // The upstream answered; a network without TCP makes it no worse.
         Ok(Exchanged { reply, carriage: Carriage::Udp })
+    }
+
+    /// As [`Self::by_stream`]. Questions by UDP, of which thousands wait for a dead upstream, would else each have
+    /// the room that a connection needs.
+    fn boxed_by_stream<'a>(
+        &'a self,
+        tls: Option<&'a TlsClient>,
+        request: &'a Request,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Reply, ExchangeError>> {
+        Box::pin(self.by_stream(tls, request, deadline))
     }
 
     /// Asks on a kept connection if there is one. The server may have closed it meanwhile, so its failure says

@@ -24,12 +24,10 @@ pub struct Context<'a> {
 }
 
 /// A question as it came to the server, whatever plugins make of it, and how far it has come.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Asked {
-    /// The qname.
-    pub name: LowerName,
-    /// The qtype.
-    pub qtype: RecordType,
+    /// The qname and the qtype; kept only when somebody reads them, since a copy costs each query something.
+    question: Option<(LowerName, RecordType)>,
     /// How many plugins of the block let it, or what [`Context::rest`] sent on for it, pass.
     passed: AtomicUsize,
 }
@@ -126,8 +124,14 @@ impl<'a> Context<'a> {
         self.place.plugin
     }
 
+    /// Says whether the server itself asks, with [`Context::lookup`], to complete an answer.
+    pub fn is_own_lookup(&self) -> bool {
+        self.depth > 0
+    }
+
     /// Returns the question as the client, or the server itself in [`Context::lookup`], asked it: policy has to
-    /// hold for it as well as for what earlier plugins made of it.
+    /// hold for it as well as for what earlier plugins made of it. For plugins that say so with
+    /// [`Plugin::reads_asked`](crate::plugin::Plugin::reads_asked).
     pub fn asked(&self) -> &'a Asked {
         self.asked
     }
@@ -141,9 +145,15 @@ impl<'a> Context<'a> {
     pub fn lookup(&self, query: Query) -> BoxFuture<'a, Option<Reply>> {
         if self.depth >= MAX_LOOKUP_DEPTH {
             self.note("", || format!("gave up after {MAX_LOOKUP_DEPTH} lookups for one answer"));
+            self.count_cut("lookups");
             return Box::pin(std::future::ready(None));
         }
         self.engine.lookup(query, Self { depth: self.depth + 1, ..*self })
+    }
+
+    /// Counts an answer that a limit has cut short.
+    pub(crate) fn count_cut(&self, limit: &str) {
+        self.engine.count_cut(limit);
     }
 
     /// Sends a query, the client's own or another, through the plugins after the one that asks, and back
@@ -172,7 +182,7 @@ impl<'a> Context<'a> {
     pub fn detached_rest(&self, query: Query) -> BoxFuture<'static, Option<Reply>> {
         let (engine, listener, place, depth) =
             (self.engine.clone(), self.listener, self.place, self.depth);
-        let asked = Asked::new(self.asked.name.clone(), self.asked.qtype);
+        let asked = Asked { question: self.asked.question.clone(), ..Asked::default() };
         Box::pin(async move {
             let asked = &asked;
             let context = Context {
@@ -201,7 +211,9 @@ impl<'a> Context<'a> {
         let Some(trace) = self.trace else {
             if is_debugging() {
                 let plugin = if plugin.is_empty() { "server" } else { plugin };
-                tracing::debug!(name = %self.asked.name, plugin, step = text(), "decided");
+                let name =
+                    self.asked.question.as_ref().map(|(name, _)| tracing::field::display(name));
+                tracing::debug!(name, plugin, step = text(), "decided");
             }
             return;
         };
@@ -211,6 +223,10 @@ impl<'a> Context<'a> {
         }
     }
 
+    pub(super) fn trace(&self) -> Option<&'a Trace> {
+        self.trace
+    }
+
     /// Says whether somebody wants an explanation, so that it is worth its price.
     pub fn is_explaining(&self) -> bool {
         self.trace.is_some() || is_debugging()
@@ -218,17 +234,19 @@ impl<'a> Context<'a> {
 }
 
 /// Says whether decisions are logged; costs a load from memory when they are not.
-fn is_debugging() -> bool {
+pub(super) fn is_debugging() -> bool {
     tracing::enabled!(tracing::Level::DEBUG)
 }
 
 impl Asked {
-    pub(super) fn new(name: LowerName, qtype: RecordType) -> Self {
-        Self { name, qtype, passed: AtomicUsize::new(0) }
+    pub(super) fn keeping(query: &Query) -> Self {
+        Self { question: Some((query.lower.clone(), query.qtype)), ..Self::default() }
     }
 
-    pub(super) fn of(query: &Query) -> Self {
-        Self::new(query.lower.clone(), query.qtype)
+    /// Returns the question of which a query is made; the query's own if nobody said that it is read.
+    pub fn question<'q>(&'q self, query: &'q Query) -> (&'q LowerName, RecordType) {
+        let kept = self.question.as_ref().map(|(name, qtype)| (name, *qtype));
+        kept.unwrap_or((&query.lower, query.qtype))
     }
 
     /// Returns how many plugins of the block let the question pass.
@@ -238,7 +256,7 @@ impl Asked {
 
     /// Says whether this is the question of a query.
     pub fn is(&self, query: &Query) -> bool {
-        self.qtype == query.qtype && self.name == query.lower
+        self.question(query) == (&query.lower, query.qtype)
     }
 }
 

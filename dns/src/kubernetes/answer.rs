@@ -38,6 +38,8 @@ pub struct Answer {
     pub soa: Option<Record>,
     /// The rest of the answer has to be looked up elsewhere.
     pub chase: Option<Chase>,
+    /// Whether the chain of aliases was longer than [`MAX_ALIASES`], and ends there.
+    pub is_cut: bool,
     /// Why the answer is what it is.
     pub ruling: Ruling,
 }
@@ -95,6 +97,8 @@ pub(super) struct Partial {
     pub(super) chase: Option<Chase>,
     /// With `strict`: the last alias leads to a name that does not exist.
     pub(super) dangling: bool,
+    /// See [`Answer::is_cut`].
+    pub(super) is_cut: bool,
 }
 
 impl Partial {
@@ -103,7 +107,14 @@ impl Partial {
     }
 
     pub(super) fn of(ruling: Ruling, answers: Vec<Record>) -> Self {
-        Self { ruling, answers, additionals: Vec::new(), chase: None, dangling: false }
+        Self {
+            ruling,
+            answers,
+            additionals: Vec::new(),
+            chase: None,
+            dangling: false,
+            is_cut: false,
+        }
     }
 }
 
@@ -212,7 +223,8 @@ impl View<'_> {
         let mut owner = self.question.name.clone();
         let mut target = target;
         while let Some(name) = alias_target(&owner, target) {
-            if partial.answers.len() >= MAX_ALIASES || repeats(&partial.answers, &name) {
+            partial.is_cut = partial.answers.len() >= MAX_ALIASES;
+            if partial.is_cut || repeats(&partial.answers, &name) {
                 break;
             }
             partial.answers.push(records::alias(owner, self.records.ttl, name.clone()));
@@ -423,8 +435,8 @@ impl View<'_> {
 
 impl From<Partial> for Answer {
     fn from(partial: Partial) -> Self {
-        let Partial { ruling, answers, additionals, chase, dangling: _ } = partial;
-        Self { status: Status::Exists, answers, additionals, soa: None, chase, ruling }
+        let Partial { ruling, answers, additionals, chase, dangling: _, is_cut } = partial;
+        Self { status: Status::Exists, answers, additionals, soa: None, chase, is_cut, ruling }
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod config;
 mod metrics;
-mod networks;
+pub(super) mod networks;
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -62,10 +62,14 @@ impl Plugin for Acl {
         "acl"
     }
 
+    fn reads_asked(&self) -> bool {
+        true
+    }
+
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
-        let asked = context.asked();
+        let (name, qtype) = context.asked().question(query);
         let client = query.client.ip();
-        let denial = denial(&self.lists, &asked.name, asked.qtype, client);
+        let denial = denial(&self.lists, name, qtype, client);
         let changed = || denial_of_changed(&self.lists, query, context);
         match denial.or_else(changed) {
             Some(verdict) => {

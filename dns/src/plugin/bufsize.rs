@@ -55,6 +55,10 @@ impl Plugin for Bufsize {
         "bufsize"
     }
 
+    fn changes_queries(&self) -> bool {
+        true
+    }
+
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
         if let Some(edns) = &mut query.edns
             && edns.max_payload() > self.0

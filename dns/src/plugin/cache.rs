@@ -40,7 +40,7 @@ use self::store::Table;
 use self::worth::{Kind, Worth, ttl_if_not_kept};
 use super::{Handling, Outcome, Plugin, Setup, SetupError, Site};
 use crate::engine::Context;
-use crate::{Lasting, Protocol, Query, Repetition, Reply};
+use crate::{ExtendedError, ExtendedErrorCode, Lasting, Protocol, Query, Repetition, Reply};
 
 const NAME: &str = "cache";
 
@@ -173,7 +173,14 @@ impl Cache {
                 stale.ttl
             )
         });
-        self.reply(entry, query, stale.ttl)
+        let mut reply = self.reply(entry, query, stale.ttl);
+        let code = match reply.rcode {
+            ResponseCode::NXDomain => ExtendedErrorCode::StaleNxDomain,
+            _ => ExtendedErrorCode::StaleAnswer,
+        };
+        let text = "expired; the source has no newer one yet".into();
+        reply.extended_error = Some(ExtendedError { code, text });
+        reply
     }
 
     /// Returns a kept answer as it is given.
@@ -182,6 +189,7 @@ impl Cache {
         // Some stub resolvers refuse answers without AA; CoreDNS sets it for the same reason.
         reply.authoritative = true;
         hide_authentic_data(&mut reply, query);
+        reply.repeat_case_of(&query.name);
         reply.plugin = NAME;
         reply
     }

@@ -14,6 +14,8 @@ mod period;
 use std::sync::Arc;
 use std::time::Instant;
 
+use prometheus::IntCounter;
+
 pub use config::{Consolidate, ErrorsConfig};
 pub use journal::Journal;
 
@@ -32,6 +34,11 @@ impl Errors {
     /// Returns the plugin.
     pub fn new(config: ErrorsConfig, sink: LineSink) -> Self {
         Self { journal: Arc::new(Journal::new(config.consolidate, sink)) }
+    }
+
+    /// Returns the plugin, which counts the lines that are too many to be shown.
+    pub fn counting(config: ErrorsConfig, sink: LineSink, dropped: IntCounter) -> Self {
+        Self { journal: Arc::new(Journal::new(config.consolidate, sink).counting(dropped)) }
     }
 
     /// Returns what the plugin writes to, for the task that flushes it.

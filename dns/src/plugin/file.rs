@@ -67,6 +67,9 @@ impl Plugin for File {
             context.note(self.name(), || "`fallthrough`: the next plugin is asked".into());
             return Handling::NEXT;
         }
+        if answer.is_cut {
+            context.count_cut("zone_aliases");
+        }
         match answer.chase.take() {
             None => Handling::reply(reply_of(answer)),
             Some(target) => Handling::Later(Box::pin(async move {
@@ -110,6 +113,7 @@ impl File {
                 reply.rcode = rcode;
                 reply.authorities = inner.authorities;
                 reply.extended_error = inner.extended_error;
+                reply.options = inner.options;
                 reply.error = inner.error;
             }
         }

@@ -12,9 +12,11 @@
 //! `read_timeout`.
 
 pub(crate) mod answer;
+mod bailiwick;
 pub(crate) mod config;
 mod endpoint;
 mod exchange;
+mod extended_errors;
 mod flights;
 mod framing;
 pub(crate) mod health;
@@ -29,12 +31,17 @@ pub(crate) mod request;
 mod resolv_conf;
 pub(crate) mod returning;
 pub(crate) mod roster;
+pub(crate) mod sending;
 mod target;
 pub(crate) mod tls;
 mod verdict;
 
 #[cfg(test)]
 mod answer_tests;
+#[cfg(test)]
+mod bailiwick_tests;
+#[cfg(test)]
+mod case_tests;
 #[cfg(test)]
 mod config_tests;
 #[cfg(test)]
@@ -68,9 +75,15 @@ use hickory_proto::rr::RecordType;
 use prometheus::IntGauge;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, ProbeConfig};
+pub use config::{Carrier, DohMethod, ForwardConfig, IdleConfig, LetterCase, ProbeConfig};
 pub use metrics::ForwardMetrics;
 pub use policy::Policy;
+/// Reads a message of an upstream as the reply to a query that was sent with this id; none when it is not one.
+pub fn read_reply(message: &[u8], query: &Query, id: u16) -> Option<Reply> {
+    let request = Request::of(query)?;
+    answer::read(message, &request.sending_as_asked(id), answer::Extent::Whole).ok()
+}
+
 pub use target::{Host, Identity, MAX_UPSTREAMS, Scheme, Target};
 pub use tls::TlsConfig;
 
@@ -160,8 +173,9 @@ impl Forward {
         }
         let mut outcome = finished.outcome();
         if let (false, Outcome::Reply(reply)) = (is_own, &mut outcome) {
-            // It is that of the query that began it.
+            // They are those of the query that began it.
             reply.exchange = None;
+            reply.repeat_case_of(&query.name);
         }
         outcome
     }
@@ -189,9 +203,10 @@ impl Forward {
         context: &Context<'_>,
     ) -> futures_util::future::BoxFuture<'static, Arc<Finished>> {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let letter_case = self.core.config.letter_case;
         let request = Request::of(query).map(|request| match context.reads_messages() {
-            true => request.keeping_messages(),
-            false => request,
+            true => request.in_case(letter_case).keeping_messages(),
+            false => request.in_case(letter_case),
         });
         exchange::run(Arc::clone(&self.core), request, query.protocol, turn).map(Arc::new).boxed()
     }
@@ -261,7 +276,7 @@ fn roster(
 }
 
 fn prober(config: &ForwardConfig) -> Option<Prober> {
-    let request = Request::probe(&config.probe)?;
+    let request = Request::probe(&config.probe)?.in_case(config.letter_case);
     Some(Prober::new(request, probe_protocol(config), config.probe.interval))
 }
 

@@ -124,6 +124,10 @@ impl Plugin for Header {
         "header"
     }
 
+    fn changes_queries(&self) -> bool {
+        true
+    }
+
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
         if let Some(state) = self.0.query_recursion_desired {
             query.recursion_desired = state;

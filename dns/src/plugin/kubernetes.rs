@@ -93,6 +93,9 @@ impl Plugin for Kubernetes {
             context.note(self.name(), || "`fallthrough`: the next plugin is asked".into());
             return Handling::NEXT;
         }
+        if answer.is_cut {
+            context.count_cut("cluster_aliases");
+        }
         match answer.chase.take() {
             None => {
                 let lasting = grounds.filter(|_| is_of_its_parts(&answer)).map(Lasting::While);
@@ -143,6 +146,7 @@ impl Kubernetes {
             reply.rcode = inner.rcode;
             reply.authorities = inner.authorities;
             reply.extended_error = inner.extended_error;
+            reply.options = inner.options;
             reply.error = inner.error;
         }
         reply

@@ -6,6 +6,7 @@
 
 mod class;
 mod config;
+mod fields;
 mod format;
 
 pub use class::{Classes, ResponseClass};
@@ -45,6 +46,9 @@ impl Plugin for Log {
     fn sent(&self, query: &Query, sent: &Sent<'_>) {
         let Some(rule) = self.config.rule_for(&query.lower) else { return };
         if rule.classes.contains(ResponseClass::of(sent.reply)) {
+            if self.sink.takes_fields() {
+                return fields::write(&self.sink, &rule.format, query, sent);
+            }
             self.sink.line(Level::Info, &rule.format.render(query, sent));
         }
     }
@@ -52,6 +56,7 @@ impl Plugin for Log {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use hickory_proto::op::{Edns, ResponseCode};
@@ -80,6 +85,42 @@ mod tests {
                 r#"[INFO] 10.240.0.1:40212 - 29008 "A IN example.org. udp 41 false 512" NOERROR qr,aa,rd 68 0.000051965s"#
             ]
         );
+    }
+
+    #[test]
+    fn a_sink_of_fields_gets_no_line() {
+        let (sink, written) = lines();
+        let fields = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&fields);
+        let sink = sink.with_fields(move |level, message, fields| {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+            seen.lock().unwrap().push(format!("{level:?} {message} {}", fields.join(" ")));
+        });
+        let config = "log example.org\nlog . \"{name} \\n {/metadata}\"";
+        let log = Log::new(configure(config, LogConfig::parse).unwrap(), sink);
+        let answer = Reply { authoritative: true, ..Reply::default() };
+        let sent = Sent { reply: Some(&answer), size: 68, elapsed: ELAPSED, ..Sent::default() };
+        log.sent(&query("Example.ORG.", RecordType::A), &sent);
+        let mut question = query("example.com.", RecordType::A);
+        question.client = "[::1]:99".parse().unwrap();
+        log.sent(&question, &Sent { elapsed: ELAPSED, ..Sent::default() });
+        assert_eq!(
+            *fields.lock().unwrap(),
+            [
+                "Info query remote=Text(\"10.240.0.1\") port=Number(40212) id=Number(29008) \
+                 type=Text(\"A\") class=Text(\"IN\") name=Text(\"example.org.\") \
+                 proto=Text(\"udp\") size=Number(41) do=Truth(false) bufsize=Number(512) \
+                 rcode=Text(\"NOERROR\") flags=Words([\"qr\", \"aa\", \"rd\"]) rsize=Number(68) \
+                 duration=Seconds(5.1965e-5)",
+                "Info query remote=Text(\"::1\") port=Number(99) id=Number(29008) \
+                 type=Text(\"A\") class=Text(\"IN\") name=Text(\"example.com.\") \
+                 proto=Text(\"udp\") size=Number(41) do=Truth(false) bufsize=Number(512) \
+                 rcode=Absent flags=Absent rsize=Number(0) duration=Seconds(5.1965e-5) \
+                 text=Text(\"example.com. \\\\n -\")",
+            ]
+        );
+        assert!(written.take().is_empty());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::acl::AclMetrics;
 use super::hosts::HostsMetrics;
 use super::local::LocalMetrics;
+use super::ratelimit::RatelimitMetrics;
 use prometheus::core::Collector;
-use prometheus::{Error, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Error, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::cache::CacheFamilies;
 use super::template::TemplateMetrics;
@@ -21,11 +22,15 @@ pub struct PluginMetrics {
     pub(crate) dns64_translated: IntCounterVec,
     /// `portolan_dnstap_dropped_total`, by server and endpoint.
     pub(crate) dnstap_dropped: IntCounterVec,
+    /// `portolan_errors_dropped_total`.
+    pub errors_dropped: IntCounter,
     pub(crate) template: TemplateMetrics,
     /// `hosts`.
     pub hosts: HostsMetrics,
     /// `local`.
     pub local: LocalMetrics,
+    /// `ratelimit`.
+    pub ratelimit: RatelimitMetrics,
 }
 
 /// Makes families that a registry knows.
@@ -58,8 +63,13 @@ impl PluginMetrics {
                 "Counter of dnstap messages that a receiver did not get.",
                 &["server", "endpoint"],
             )?,
+            errors_dropped: families.register(IntCounter::new(
+                "portolan_errors_dropped_total",
+                "Lines of the errors plugin that were too many in one second.",
+            )?)?,
             hosts: HostsMetrics::register(families)?,
             local: LocalMetrics::register(families)?,
+            ratelimit: RatelimitMetrics::register(families)?,
         })
     }
 }

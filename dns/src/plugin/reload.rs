@@ -69,7 +69,11 @@ impl ReloadConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::{Config, Surroundings};
+    use crate::corefile::{DiskFiles, parse};
     use crate::plugin::testing::{assert_refused, configure};
 
     fn times(text: &str) -> (u64, u64) {
@@ -103,5 +107,24 @@ mod tests {
         let pause = |random| config.pause(random).unwrap().as_secs();
         assert_eq!((pause(0.0), pause(0.5), pause(1.0), pause(7.0)), (6, 10, 14, 14));
         assert_eq!(configure("reload 0s", ReloadConfig::parse).unwrap().pause(0.5), None);
+    }
+
+    #[test]
+    fn the_last_line_of_a_corefile_sets_the_pauses() {
+        let pauses = |lines: [&str; 2]| {
+            let [first, second] = lines;
+            let text = format!("a {{\n{first}\nwhoami\n}}\nb {{\n{second}\nwhoami\n}}\n");
+            let corefile = parse(Path::new("Corefile"), text.as_bytes(), &DiskFiles, &|_| None);
+            let around = Surroundings { files: &DiskFiles, interfaces: &[], default_port: 53 };
+            let config = Config::of(&corefile.unwrap(), around).unwrap();
+            [0.0, 1.0].map(|random| {
+                config.reload().and_then(|reload| reload.pause(random)).map(|pause| pause.as_secs())
+            })
+        };
+        assert_eq!(pauses(["", ""]), [None, None]);
+        assert_eq!(pauses(["reload", ""]), [Some(15), Some(45)]);
+        assert_eq!(pauses(["reload", "reload 20s 1s"]), [Some(19), Some(21)]);
+        assert_eq!(pauses(["reload", "reload 20s 5s"]), [Some(15), Some(25)]);
+        assert_eq!(pauses(["reload 20s", "reload 0s"]), [None, None]);
     }
 }

@@ -22,15 +22,14 @@ use self::data::{Match, data_of};
 use self::go::Data;
 use self::metrics::Counters;
 pub(crate) use self::metrics::TemplateMetrics;
+use super::mnemonic;
 use super::name_text::NameText;
 use super::{Handling, Plugin, Setup, SetupError, Site};
 use crate::corefile::{CorefileError, Directive};
 use crate::engine::Context;
-use crate::reply::ExtendedErrorCode;
+use crate::reply::{ExtendedError, ExtendedErrorCode};
+use crate::wire::OPTION_EXTENDED_ERROR;
 use crate::{Query, Reply};
-
-/// The option code of Extended DNS Errors (RFC 8914 §2).
-const OPTION_EXTENDED_ERROR: u16 = 15;
 
 /// The `template` directives of a server block.
 #[derive(Clone, Debug)]
@@ -112,8 +111,11 @@ impl Template {
     ) -> Option<Result<(&'a TemplateRule, Data<'a>), String>> {
         let mut text = None;
         for rule in &self.rules {
-            let Some(zone) = rule.zone_for(query) else { continue };
             let place = &rule.position;
+            let Some(zone) = rule.zone_for(query) else {
+                context.note("template", || format!("{place} {}", rule.why_not(query)));
+                continue;
+            };
             let why_not = match rule.pattern_for(query, &mut text) {
                 None => "no regular expression of the template matches",
                 Some(pattern) => {
@@ -141,12 +143,18 @@ impl Template {
         if let Some(counters) = &self.counters {
             counters.count_match(data);
         }
-        context.note("template", || format!("answers by {}: {:?}", rule.position, rule.rcode));
+        context.note("template", || {
+            format!("answers by {}: {}", rule.position, mnemonic::response_code(rule.rcode))
+        });
         let mut reply = Reply { authoritative: true, ..Reply::new(rule.rcode) };
         if let Some((code, text)) = &rule.extended_error {
             let mut option = code.to_be_bytes().to_vec();
             option.extend_from_slice(text.as_bytes());
             reply.options.push((OPTION_EXTENDED_ERROR, option));
+        }
+        if rule.extended_error.is_none() && reply.is_failure() {
+            let text = "a template of this server answers with this error".into();
+            reply.extended_error = Some(ExtendedError { code: ExtendedErrorCode::Other, text });
         }
         if rule.rcode == ResponseCode::ServFail {
             reply.authoritative = false;
@@ -207,14 +215,31 @@ impl TemplateRule {
         self.patterns.iter().find(|pattern| pattern.is_match(text.as_str())).map(Some)
     }
 
+    fn is_of_class(&self, query: &Query) -> bool {
+        [self.class, query.qclass].contains(&DNSClass::ANY) || self.class == query.qclass
+    }
+
+    fn is_of_type(&self, query: &Query) -> bool {
+        [self.record_type, query.qtype].contains(&RecordType::ANY)
+            || self.record_type == query.qtype
+    }
+
+    /// Returns why the template is not for a query for which [`Self::zone_for`] has no zone.
+    fn why_not(&self, query: &Query) -> String {
+        if !self.is_of_class(query) {
+            return format!("is for the class {}", mnemonic::class(self.class));
+        }
+        if !self.is_of_type(query) {
+            return format!("is for the type {}", mnemonic::record_type(self.record_type));
+        }
+        let zones: Vec<String> = self.zones.iter().map(ToString::to_string).collect();
+        format!("is for names in {}", zones.join(" and "))
+    }
+
     /// Returns the longest zone of the template that the name is in; none when zone, class or type are not
     /// those of the query.
     fn zone_for(&self, query: &Query) -> Option<&LowerName> {
-        let of_class =
-            [self.class, query.qclass].contains(&DNSClass::ANY) || self.class == query.qclass;
-        let of_type = [self.record_type, query.qtype].contains(&RecordType::ANY)
-            || self.record_type == query.qtype;
-        if !of_class || !of_type {
+        if !self.is_of_class(query) || !self.is_of_type(query) {
             return None;
         }
         let zones = self.zones.iter().filter(|zone| zone.zone_of(&query.lower));

@@ -74,6 +74,7 @@ pub(crate) fn query(name: &str, qtype: RecordType) -> Query {
         checking_disabled: false,
         authentic_data: false,
         edns: None,
+        cookie: None,
         client: "10.240.0.1:40212".parse().unwrap(),
         local: "10.96.0.10:53".parse().unwrap(),
         protocol: Protocol::Udp,
@@ -93,7 +94,12 @@ pub(crate) fn record(name: &str, data: &str) -> Record {
 
 /// Runs a test with a place for plugins: `dns://:53`, all names.
 pub(crate) fn with_site<T>(test: impl FnOnce(&Site<'_>) -> T) -> T {
-    let metrics = PluginMetrics::register(&Registry::new()).unwrap();
+    with_registry(&Registry::new(), test)
+}
+
+/// Like [`with_site`], with the metrics of a plugin in this registry.
+pub(crate) fn with_registry<T>(registry: &Registry, test: impl FnOnce(&Site<'_>) -> T) -> T {
+    let metrics = PluginMetrics::register(registry).unwrap();
     let (zones, stores) = ([Name::root().into()], Stores::default());
     let site = Site {
         server: "dns://:53",

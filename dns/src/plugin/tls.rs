@@ -1,10 +1,18 @@
 //! `tls`: the certificate of encrypted listeners, and which certificates of clients they take.
 
+pub mod acme;
+pub mod challenge;
+pub mod domain;
+pub mod renewal;
+
 use std::path::PathBuf;
+
+use self::acme::AcmeConfig;
 
 use crate::corefile::{CorefileError, Directive, Token};
 use crate::plugin::arguments;
 use crate::plugin::directive::{only, unknown_option};
+use crate::plugin::root::Root;
 
 /// The `tls` directive of a server block. Files are PEM.
 ///
@@ -14,18 +22,32 @@ use crate::plugin::directive::{only, unknown_option};
 ///     keylog FILE
 /// }
 /// ```
+///
+/// Without arguments the block is that of [`AcmeConfig`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlsConfig {
-    /// The certificate, and those that lead to its authority.
-    pub certificate: PathBuf,
-    /// The private key of the certificate.
-    pub key: PathBuf,
+    /// Where the certificate comes from.
+    pub source: CertificateSource,
     /// The authorities of certificates of clients.
     pub authorities: Option<PathBuf>,
     /// Which certificates of clients are taken.
     pub client_auth: ClientAuth,
     /// Where the secrets of connections are written to, so that others can read along.
     pub keylog: Option<PathBuf>,
+}
+
+/// Where the certificate of a listener comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CertificateSource {
+    /// From files.
+    Files {
+        /// The certificate, and those that lead to its authority.
+        certificate: PathBuf,
+        /// The private key of the certificate.
+        key: PathBuf,
+    },
+    /// From an authority that is asked by ACME.
+    Acme(Box<AcmeConfig>),
 }
 
 /// Which certificates of clients are taken, as Go's `ClientAuthType`.
@@ -54,6 +76,7 @@ impl TlsConfig {
         let (certificate, key, authorities) = match directive.args.as_slice() {
             [certificate, key] => (certificate, key, None),
             [certificate, key, authorities] => (certificate, key, Some(authorities)),
+            [] => return Ok(Some(Self::of_acme(AcmeConfig::parse(directive)?))),
             _ => {
                 return Err(directive.error(
                     "tls takes two or three arguments; write 'tls CERT KEY' or 'tls CERT KEY CA'",
@@ -62,8 +85,7 @@ impl TlsConfig {
         };
         let path = |token: &Token| PathBuf::from(token.text.as_str());
         let mut config = Self {
-            certificate: path(certificate),
-            key: path(key),
+            source: CertificateSource::Files { certificate: path(certificate), key: path(key) },
             authorities: authorities.map(path),
             client_auth: ClientAuth::default(),
             keylog: None,
@@ -85,6 +107,38 @@ impl TlsConfig {
             }
         }
         Ok(Some(config))
+    }
+
+    /// Returns the same with relative paths below the root.
+    #[must_use]
+    pub fn in_root(self, root: &Root) -> Self {
+        let source = match self.source {
+            CertificateSource::Files { certificate, key } => CertificateSource::Files {
+                certificate: root.join(certificate),
+                key: root.join(key),
+            },
+            CertificateSource::Acme(acme) => CertificateSource::Acme(Box::new(acme.in_root(root))),
+        };
+        Self {
+            source,
+            authorities: self.authorities.map(|path| root.join(path)),
+            client_auth: self.client_auth,
+            keylog: self.keylog.map(|path| root.join(path)),
+        }
+    }
+
+    /// Returns what is asked of an authority; none with files.
+    pub fn acme(&self) -> Option<&AcmeConfig> {
+        match &self.source {
+            CertificateSource::Files { .. } => None,
+            CertificateSource::Acme(acme) => Some(acme),
+        }
+    }
+
+    fn of_acme(acme: AcmeConfig) -> Self {
+        let client_auth = ClientAuth::default();
+        let source = CertificateSource::Acme(Box::new(acme));
+        Self { source, authorities: None, client_auth, keylog: None }
     }
 }
 
@@ -119,8 +173,10 @@ mod tests {
     fn files_and_options() {
         let plain = configure("tls cert.pem key.pem", TlsConfig::parse).unwrap().unwrap();
         let expected = TlsConfig {
-            certificate: "cert.pem".into(),
-            key: "key.pem".into(),
+            source: CertificateSource::Files {
+                certificate: "cert.pem".into(),
+                key: "key.pem".into(),
+            },
             authorities: None,
             client_auth: ClientAuth::NoCertificate,
             keylog: None,
@@ -146,11 +202,28 @@ mod tests {
     }
 
     #[test]
+    fn relative_paths_start_at_the_root() {
+        let text = "tls cert.pem /etc/key.pem ca.pem {\nkeylog k\n}";
+        let config = configure(text, TlsConfig::parse).unwrap().unwrap();
+        let root = configure("root /srv", Root::parse).unwrap();
+        let expected = TlsConfig {
+            source: CertificateSource::Files {
+                certificate: "/srv/cert.pem".into(),
+                key: "/etc/key.pem".into(),
+            },
+            authorities: Some("/srv/ca.pem".into()),
+            client_auth: ClientAuth::NoCertificate,
+            keylog: Some("/srv/k".into()),
+        };
+        assert_eq!(config.in_root(&root), expected);
+    }
+
+    #[test]
     fn what_is_refused() {
         assert_refused(
             TlsConfig::parse,
             &[
-                ("tls", "tls takes two or three arguments"),
+                ("tls", "tls needs a certificate"),
                 ("tls cert.pem", "tls takes two or three arguments"),
                 ("tls a b c d", "tls takes two or three arguments"),
                 ("tls a b\ntls a b", "can only be used once per Server Block"),

@@ -4,9 +4,10 @@ use hickory_proto::rr::{Name, RData, Record};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::names::{Compression, write_uncompressed};
-use super::parse::Rejection;
-use super::{HEADER, TYPE_OPT, flags};
-use crate::{ExtendedError, MIN_PAYLOAD, Protocol, Query, Reply};
+use super::rejection::{BareReply, Rejection};
+use super::{HEADER, TYPE_OPT, flags, padding};
+use crate::cookie::{Cookie, OPTION_COOKIE};
+use crate::{ExtendedErrorCode, MIN_PAYLOAD, Protocol, Query, Reply};
 
 /// A reply as it goes out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,13 +19,13 @@ pub struct Encoded {
 }
 
 /// The option code of Extended DNS Errors (RFC 8914 §2).
-const OPTION_EXTENDED_ERROR: u16 = 15;
+pub(crate) const OPTION_EXTENDED_ERROR: u16 = 15;
 
 /// The longest EXTRA-TEXT that is sent, in octets.
-const MAX_EXTRA_TEXT: usize = 128;
+pub(crate) const MAX_EXTRA_TEXT: usize = 128;
 
 /// The most octets of options in a reply, so that the question always fits beside them.
-const MAX_OPTIONS: usize = 192;
+const MAX_OPTIONS: usize = 220;
 
 /// Octets of an option before its data.
 const OPTION_HEADER: usize = 4;
@@ -41,7 +42,7 @@ const EMPTY_OPT: usize = 11;
 /// is left out whole with the rest, and TC is not set for it (RFC 2181 §9). Without an answer it is the reply, as
 /// the glue of a referral is (RFC 9471 §3.1). CoreDNS sets TC for whatever is left out.
 pub fn encode(query: &Query, reply: &Reply) -> Encoded {
-    let opt = opt_record(query, reply);
+    let opt = opt_of(query, reply);
     let limit = usize::from(limit_of(query, reply)).saturating_sub(opt.len());
     let mut writer =
         Writer { message: vec![0; HEADER], compression: Compression::default(), limit };
@@ -59,18 +60,33 @@ pub fn encode(query: &Query, reply: &Reply) -> Encoded {
     }
     let mut message = writer.message;
     counts[2] += u16::from(!opt.is_empty());
+    let start_of_opt = message.len();
     message.extend(opt);
+    if padding::is_wanted(query) {
+        padding::pad(&mut message, start_of_opt, usize::from(limit_of(query, reply)));
+    }
     let truncated = reply.truncated || !complete;
     write_header(&mut message, query.id, flags_of(query, reply, truncated), 1, counts);
     Encoded { message, truncated }
 }
 
-/// Encodes the answer to a message that is no query: a header alone; none when nothing is to be sent.
-pub fn encode_rejection(rejection: Rejection) -> Option<Vec<u8>> {
-    let Rejection::Answered { id, flags, rcode } = rejection else { return None };
+/// Encodes the answer to a message that is no query: a header, and OPT if the message had it; none when nothing is
+/// to be sent.
+pub fn encode_rejection(rejection: &Rejection) -> Option<Vec<u8>> {
+    let Rejection::Answered(reply) = rejection else { return None };
+    let BareReply { id, flags, rcode, opt, error } = *reply;
     let mut message = vec![0; HEADER];
+    if let Some(opt) = opt {
+        let mut options = Vec::new();
+        push_cookie(&mut options, opt.cookie);
+        if let Some((code, text)) = error {
+            push_extended_error(&mut options, code, text);
+        }
+        message.extend(opt_record(opt.payload, rcode.high(), false, &options));
+    }
     let echoed = flags & (flags::OPCODE | flags::RECURSION_DESIRED);
-    write_header(&mut message, id, flags::RESPONSE | echoed | u16::from(rcode), 0, [0; 3]);
+    let flags = flags::RESPONSE | echoed | u16::from(rcode.low());
+    write_header(&mut message, id, flags, 0, [0, 0, opt.is_some().into()]);
     Some(message)
 }
 
@@ -97,25 +113,39 @@ fn flags_of(query: &Query, reply: &Reply, truncated: bool) -> u16 {
 }
 
 /// Returns the OPT record of a reply; empty for clients without EDNS.
-fn opt_record(query: &Query, reply: &Reply) -> Vec<u8> {
+fn opt_of(query: &Query, reply: &Reply) -> Vec<u8> {
     let Some(edns) = &query.edns else { return Vec::new() };
     let mut options = Vec::new();
+    push_cookie(&mut options, query.cookie);
     for (code, data) in &reply.options {
         push_option(&mut options, *code, data);
     }
     if let Some(error) = &reply.extended_error {
-        push_extended_error(&mut options, error);
+        push_extended_error(&mut options, error.code, &error.text);
     }
+    let payload = edns.max_payload().min(reply.size_limit.unwrap_or(u16::MAX));
+    opt_record(payload, reply.rcode.high(), query.dnssec_ok(), &options)
+}
+
+/// Returns an OPT record (RFC 6891 §6.1.2).
+fn opt_record(payload: u16, rcode_high: u8, dnssec_ok: bool, options: &[u8]) -> Vec<u8> {
     let mut opt = Vec::with_capacity(EMPTY_OPT + options.len());
     opt.push(0);
     opt.extend(TYPE_OPT.to_be_bytes());
-    let payload = edns.max_payload().min(reply.size_limit.unwrap_or(u16::MAX));
     opt.extend(payload.max(MIN_PAYLOAD).to_be_bytes());
-    let dnssec_ok = if query.dnssec_ok() { 0x80 } else { 0 };
-    opt.extend([reply.rcode.high(), 0, dnssec_ok, 0]);
+    opt.extend([rcode_high, 0, if dnssec_ok { 0x80 } else { 0 }, 0]);
     opt.extend(u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
-    opt.extend(options);
+    opt.extend_from_slice(options);
     opt
+}
+
+/// Appends the client's cookie and the server's, for clients that sent one.
+fn push_cookie(options: &mut Vec<u8>, cookie: Option<Cookie>) {
+    let Some(Cookie { client, checked: Some(checked), .. }) = cookie else { return };
+    let mut data = [0; 24];
+    data[..8].copy_from_slice(&client);
+    data[8..].copy_from_slice(&checked.reply);
+    push_option(options, OPTION_COOKIE, &data);
 }
 
 /// Appends an option; one that leaves no room for a question and an answer is left out.
@@ -130,14 +160,14 @@ fn push_option(options: &mut Vec<u8>, code: u16, data: &[u8]) {
 }
 
 /// Appends an Extended DNS Error (RFC 8914 §2), its text cut to the room that is left.
-fn push_extended_error(options: &mut Vec<u8>, error: &ExtendedError) {
+fn push_extended_error(options: &mut Vec<u8>, code: ExtendedErrorCode, text: &str) {
     let room = MAX_OPTIONS.saturating_sub(options.len() + OPTION_HEADER + 2);
-    let mut end = error.text.len().min(MAX_EXTRA_TEXT).min(room);
-    while !error.text.is_char_boundary(end) {
+    let mut end = text.len().min(MAX_EXTRA_TEXT).min(room);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let mut data = (error.code as u16).to_be_bytes().to_vec();
-    data.extend_from_slice(&error.text.as_bytes()[..end]);
+    let mut data = (code as u16).to_be_bytes().to_vec();
+    data.extend_from_slice(&text.as_bytes()[..end]);
     push_option(options, OPTION_EXTENDED_ERROR, &data);
 }
 

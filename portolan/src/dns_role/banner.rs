@@ -1,19 +1,29 @@
 //! What `portolan dns` prints at its start, in CoreDNS's shape.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 
 use dns::config::{Config, PLUGINS, Support};
 use dns::corefile::Transport;
+use dns::plugin::Level;
 
 use crate::cli::DnsArguments;
+use crate::logging::LineForm;
+use crate::output::Output;
+
+/// The name and the version, as CoreDNS puts them.
+const VERSION: &str = concat!("Portolan-", env!("CARGO_PKG_VERSION"));
+
+/// The commit; who builds an image sets it.
+pub(super) const REVISION: &str = match option_env!("PORTOLAN_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
 
 /// Answers `-version` or `-plugins`.
 #[expect(clippy::print_stdout, reason = "these flags ask for text")]
 pub(crate) fn print_facts(arguments: &DnsArguments) {
     if arguments.version {
-        println!("Portolan-{}", env!("CARGO_PKG_VERSION"));
-        println!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+        println!("{VERSION}\n{}", platform());
         return;
     }
     println!("Server types:\n  dns\n\nOther plugins:");
@@ -28,21 +38,65 @@ pub(crate) fn print_facts(arguments: &DnsArguments) {
     }
 }
 
-/// Returns each zone with its port, and the version. One text, so that no log line comes in between.
-pub(crate) fn zones(config: &Config, addresses: &[SocketAddr]) -> String {
-    let mut text = String::new();
-    for (listener, address) in config.listeners.iter().zip(addresses) {
-        for (zone, _) in &listener.zones {
+/// Returns the operating system with the architecture, the compiler and the commit. Architectures have Go's names, as
+/// in CoreDNS's line and in those of images.
+fn platform() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    format!("{}/{architecture}, rust{rust}, {REVISION}", std::env::consts::OS)
+}
+
+/// What is served, and by which version.
+#[derive(Debug)]
+pub(crate) struct Banner {
+    /// The zone and where it is served.
+    zones: Vec<(String, SocketAddr)>,
+    /// As CoreDNS prints them.
+    lines: Vec<String>,
+}
+
+impl Banner {
+    /// Returns the zones of listeners with their addresses.
+    pub(crate) fn of(config: &Config, addresses: &[SocketAddr]) -> Self {
+        let mut banner = Self { zones: Vec::new(), lines: Vec::new() };
+        for (listener, address) in config.listeners.iter().zip(addresses) {
             let scheme = match listener.transport {
                 Transport::Dns => String::new(),
                 other => format!("{}://", other.scheme()),
             };
-            // Writing to a String cannot fail.
-            let _ = match listener.host {
-                None => writeln!(text, "{scheme}{zone}:{}", address.port()),
-                Some(_) => writeln!(text, "{scheme}{zone}:{} on {}", address.port(), address.ip()),
-            };
+            let (ip, port) = (address.ip(), address.port());
+            for (zone, _) in &listener.zones {
+                banner.lines.push(match listener.host {
+                    None => format!("{scheme}{zone}:{port}"),
+                    Some(_) => format!("{scheme}{zone}:{port} on {ip}"),
+                });
+                banner.zones.push((format!("{scheme}{zone}"), *address));
+            }
+        }
+        banner
+    }
+
+    /// Prints each zone and the version.
+    pub(crate) fn print(&self, output: &Output) {
+        match output.form() {
+            LineForm::Text => {
+                // One text, so that no log line comes in between.
+                let lines = self.lines.iter().map(|line| format!("{line}\n"));
+                let text = lines.collect::<String>() + VERSION + "\n" + &platform() + "\n";
+                output.write(text.into_bytes());
+            }
+            LineForm::Json => {
+                for (zone, address) in &self.zones {
+                    let fields = [("zone", zone.as_str()), ("address", &address.to_string())];
+                    output.say_of(Level::Info, "serving", &fields);
+                }
+                let version = [("version", VERSION), ("platform", &platform())];
+                output.say_of(Level::Info, "started", &version);
+            }
         }
     }
-    text + "Portolan-" + env!("CARGO_PKG_VERSION") + "\n"
 }

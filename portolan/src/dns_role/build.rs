@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use cluster::Cluster;
 use cluster_source::Source;
 use dns::config::{BlockConfig, Config, PluginConfig};
+use dns::edge::acme::Acme;
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
 use dns::edge::server::{Responder, ServerMetrics};
@@ -92,6 +93,7 @@ struct Shared {
     forward_metrics: ForwardMetrics,
     plugin_metrics: PluginMetrics,
     stores: Stores,
+    acme: Acme,
     output: Output,
 }
 
@@ -112,9 +114,10 @@ struct Workshop<'a> {
 pub(crate) async fn build(
     config: &Config,
     listeners: &[ListenerId],
+    acme: Acme,
     output: &Output,
 ) -> Result<Arc<Built>> {
-    let shared = Shared::new(output)?;
+    let shared = Shared::new(acme, output)?;
     let assembly = shared.assemble(config, listeners, &Sources::default()).await?;
     let Shared { registry, dns_metrics, .. } = &shared;
     let metrics = ServerMetrics::register(registry, dns_metrics.panics().clone())?;
@@ -149,13 +152,14 @@ impl Shared {
         }
     }
 
-    fn new(output: &Output) -> Result<Self> {
+    fn new(acme: Acme, output: &Output) -> Result<Self> {
         let registry = Registry::new();
+        acme.register(&registry)?;
         registry.register(Box::new(output.dropped().clone()))?;
         let dns_metrics = DnsMetrics::register(&registry)?;
         dns_metrics.set_build_info(BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
-            revision: "",
+            revision: super::banner::REVISION,
             compiler: "",
         });
         registry.register(Box::new(dns::edge::process_metrics::ProcessCollector::new()?))?;
@@ -163,6 +167,7 @@ impl Shared {
             forward_metrics: ForwardMetrics::register(&registry)?,
             plugin_metrics: PluginMetrics::register(&registry)?,
             stores: Stores::default(),
+            acme,
             registry,
             dns_metrics,
             output: output.clone(),
@@ -180,7 +185,11 @@ impl Shared {
         let mut blocks = Vec::new();
         for (index, block) in config.blocks.iter().enumerate() {
             let label = label_of(config, index);
-            blocks.push(workshop.block(block, &label).await?);
+            let mut block = workshop.block(block, &label).await?;
+            if config.uses_acme() {
+                self.acme.challenges().add_to(&mut block.plugins);
+            }
+            blocks.push(block);
         }
         let routers = config.listeners.iter().zip(listeners).map(|(listener, id)| {
             let mut router = Router::default();
@@ -226,8 +235,8 @@ impl<'a> Workshop<'a> {
             });
         }
         let view = config.view.clone();
-        let metadata = config.metadata.clone();
-        Ok(Block { view, metadata, ..Block::new(config.position.to_string(), plugins) })
+        let (metadata, cookie) = (config.metadata.clone(), config.cookie.clone());
+        Ok(Block { view, metadata, cookie, ..Block::new(config.position.to_string(), plugins) })
     }
 
     async fn plugin(
@@ -250,7 +259,9 @@ impl<'a> Workshop<'a> {
                 ))
             }
             PluginConfig::Errors(config) => {
-                let errors = Errors::new(config.clone(), logging::sink(&self.shared.output));
+                let (sink, metrics) =
+                    (logging::sink(&self.shared.output), &self.shared.plugin_metrics);
+                let errors = Errors::counting(config.clone(), sink, metrics.errors_dropped.clone());
                 tokio::spawn(flush_errors(Arc::downgrade(errors.journal()), FLUSH_INTERVAL));
                 Box::new(errors)
             }
@@ -396,6 +407,11 @@ impl Built {
     /// begins.
     pub(crate) fn begin(&self) {
         self.served().serving.send_replace(true);
+    }
+
+    /// Returns what the process does by ACME.
+    pub(crate) fn acme(&self) -> &Acme {
+        &self.shared.acme
     }
 
     /// Returns what is not ready, by the plugin's name and then in detail; empty when everything is.

@@ -10,7 +10,7 @@ use dns::config::{Config, PluginConfig};
 use dns::corefile::Token;
 use dns::edge::health_probe::probe_health;
 use dns::edge::http::{
-    Handler, HttpListener, HttpMetrics, HttpReply, Routes, WebFile, health, metrics,
+    Handler, HttpBindError, HttpListener, HttpMetrics, HttpReply, Routes, WebFile, health, metrics,
     only_own_hosts, ready,
 };
 use dns::plugin::ready::{Monitor, Readiness};
@@ -68,6 +68,15 @@ pub(crate) enum Insistence {
     Optional,
 }
 
+/// Whether the addresses may be another server's, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Neighbour {
+    /// A taken address is a mistake.
+    Refused,
+    /// Another process of this user has them, which is to end.
+    Expected,
+}
+
 /// What an address is wanted for.
 #[derive(Clone, Debug)]
 struct Wanted {
@@ -116,15 +125,16 @@ type Current = watch::Receiver<Option<Arc<Built>>>;
 pub(crate) async fn bind(
     config: &Config,
     insistence: Insistence,
+    neighbour: Neighbour,
     admin: Option<&str>,
 ) -> Result<Endpoints> {
     let metrics = HttpMetrics::new()?;
     let mut bound = Vec::new();
     for (text, wanted) in wanted(config)? {
-        bound.extend(bind_one(text, wanted, insistence, &metrics).await?);
+        bound.extend(bind_one(text, wanted, insistence, neighbour, &metrics).await?);
     }
     let mut admin_name = None;
-    if let Some((address, listener)) = bind_admin(admin).await? {
+    if let Some((address, listener)) = bind_admin(admin, neighbour).await? {
         if let ListenHost::Name(name) = &address.host {
             admin_name = Some(name.clone());
         }
@@ -139,10 +149,11 @@ async fn bind_one(
     text: String,
     wanted: Wanted,
     insistence: Insistence,
+    neighbour: Neighbour,
     metrics: &HttpMetrics,
 ) -> Result<Option<Bound>> {
     let Wanted { address, pages, tls } = wanted;
-    let listener = match HttpListener::bind(&address).await {
+    let listener = match neighbour.bind(&address).await {
         Ok(listener) => listener.with_metrics(metrics.clone()),
         Err(error) if insistence == Insistence::Optional => {
             let pages: Vec<&str> = pages.iter().map(|page| page.name()).collect();
@@ -206,7 +217,10 @@ fn wanted(config: &Config) -> Result<BTreeMap<String, Wanted>> {
 
 /// Binds the admin address. CoreDNS has none, so that a taken default must not keep a drop-in from
 /// starting.
-async fn bind_admin(admin: Option<&str>) -> Result<Option<(ListenAddress, HttpListener)>> {
+async fn bind_admin(
+    admin: Option<&str>,
+    neighbour: Neighbour,
+) -> Result<Option<(ListenAddress, HttpListener)>> {
     let text = match admin {
         Some("off") => return Ok(None),
         other => other.unwrap_or(DEFAULT_ADMIN),
@@ -214,7 +228,7 @@ async fn bind_admin(admin: Option<&str>) -> Result<Option<(ListenAddress, HttpLi
     let Ok(address) = text.parse::<ListenAddress>() else {
         bail!("--admin {text}: write an address such as {DEFAULT_ADMIN}, or off");
     };
-    match HttpListener::bind(&address).await {
+    match neighbour.bind(&address).await {
         Ok(listener) => Ok(Some((address, listener))),
         Err(error) if admin.is_none() => {
             tracing::warn!(
@@ -223,6 +237,15 @@ async fn bind_admin(admin: Option<&str>) -> Result<Option<(ListenAddress, HttpLi
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+impl Neighbour {
+    async fn bind(self, address: &ListenAddress) -> Result<HttpListener, HttpBindError> {
+        match self {
+            Self::Refused => HttpListener::bind(address).await,
+            Self::Expected => HttpListener::bind_shared(address).await,
+        }
     }
 }
 
@@ -381,7 +404,8 @@ impl Serving {
                 }
                 continue;
             }
-            let new = bind_one(text.clone(), wanted.clone(), self.insistence, &self.metrics);
+            let (text, wanted) = (text.clone(), wanted.clone());
+            let new = bind_one(text, wanted, self.insistence, Neighbour::Refused, &self.metrics);
             bound.extend(new.await?);
         }
         Ok(EndpointChanges { wanted, bound })

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Built;
+use super::notify::{State, notify};
 use super::reload::Reloader;
 use crate::output::Output;
 
@@ -136,6 +137,7 @@ pub(crate) async fn live(mut reloader: Reloader, mut signals: Signals) {
     };
     let lameduck = reloader.lameduck();
     tracing::info!(signal = name, lameduck_s = lameduck.as_secs_f64(), "shutting down");
+    notify(State::Stopping);
     tokio::select! {
         () = stop(reloader, lameduck) => {}
         name = signals.stop() => {

@@ -17,7 +17,7 @@ use anyhow::Result;
 use dns::config::{ListenerChanges, ListenerConfig, ListenerIds};
 use dns::corefile::Corefile;
 use dns::edge::server::{BoundListener, Server, Settings};
-use dns::plugin::reload::ReloadConfig;
+use dns::plugin::Level;
 use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
 use sha2::{Digest, Sha512};
 
@@ -133,11 +133,9 @@ impl Reloader {
 
     /// Waits until it is time to look at the Corefile again.
     pub(crate) async fn pause(&self) {
-        let blocks = &self.loaded.config.blocks;
-        let config = blocks.iter().filter_map(|block| block.reload).next_back();
         // The standard input has been read and is gone.
-        let config = config.filter(|_| self.choice.can_be_read_again());
-        let pause = config.and_then(|config: ReloadConfig| config.pause(rand::random()));
+        let config = self.loaded.config.reload().filter(|_| self.choice.can_be_read_again());
+        let pause = config.and_then(|config| config.pause(rand::random()));
         tokio::time::sleep(pause.unwrap_or(NEVER)).await;
     }
 
@@ -161,7 +159,7 @@ impl Reloader {
         if text == self.loaded.text || self.refused.as_ref() == Some(&text) {
             return None;
         }
-        self.output.write(b"[INFO] Reloading\n".to_vec());
+        self.output.say(Level::Info, "Reloading");
         match self.prepare(&parsed).await {
             Ok(prepared) => Some(prepared),
             Err(error) => {
@@ -188,9 +186,10 @@ impl Reloader {
         let loaded = corefile::check(&self.choice, parsed)?;
         let changes =
             ListenerChanges::between(&self.loaded.config.listeners, &loaded.config.listeners);
-        let bound = self.server.bind(&changes.open)?;
+        let bound = self.server.bind(&changes.open, self.built.acme())?;
         let settings =
-            changes.keep.iter().map(Settings::of).collect::<std::result::Result<Vec<_>, _>>()?;
+            changes.keep.iter().map(|listener| Settings::of(listener, self.built.acme()));
+        let settings = settings.collect::<std::result::Result<Vec<_>, _>>()?;
         let endpoints = self.http.prepare(&loaded.config).await?;
         let ids = self.listener_ids.of(&loaded.config.listeners);
         let assembly = self.built.assemble(&loaded.config, &ids).await?;
@@ -222,7 +221,7 @@ impl Reloader {
         self.refused = None;
         self.metrics.set_version(&loaded.text);
         self.loaded = Arc::new(loaded);
-        self.output.write(b"[INFO] Reloading complete\n".to_vec());
+        self.output.say(Level::Info, "Reloading complete");
     }
 
     async fn stop(&mut self, listeners: &[ListenerConfig]) {

@@ -70,6 +70,7 @@ impl Question {
             checking_disabled: false,
             authentic_data: false,
             edns: None,
+            cookie: None,
             client: SocketAddr::new(self.client, 0),
             local: localhost,
             protocol: Protocol::Udp,

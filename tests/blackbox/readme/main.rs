@@ -12,6 +12,7 @@ mod markdown;
 mod metrics;
 mod options;
 mod plugins;
+mod security;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,26 +12,39 @@ use super::markdown::{Table, tables};
 use super::{page, root};
 
 /// The lines of a Corefile that each word gets.
-const LINES_OF_A_BLOCK: usize = 6;
+const LINES_OF_A_BLOCK: usize = 7;
 
 /// The property that no plugin has.
 const UNKNOWN: &str = "no-such-property";
 
-fn available() -> Vec<&'static str> {
-    let plugins = PLUGINS.iter().filter(|(_, support)| *support == Support::Available);
-    plugins.map(|(name, _)| *name).collect()
+/// A plugin, in one of the ways in which its directive is written. Each has a table of its own, in this order.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    plugin: &'static str,
+    /// What is inside the block beside the property; makes the form.
+    inside: &'static str,
 }
 
-/// Returns the table of options of each available plugin, which has one.
-fn option_tables() -> Vec<(&'static str, Table)> {
+fn available() -> Vec<Form> {
+    let plugins = PLUGINS.iter().filter(|(_, support)| *support == Support::Available);
+    let forms = plugins.flat_map(|(plugin, _)| {
+        let first = Form { plugin, inside: "" };
+        let acme = (*plugin == "tls").then_some(Form { plugin, inside: "acme a.example" });
+        std::iter::once(first).chain(acme)
+    });
+    forms.collect()
+}
+
+/// Returns the table of options of each available plugin, which has one for each form.
+fn option_tables() -> Vec<(Form, Table)> {
     let mut tables = tables(&page("docs/plugins.md"));
     tables.retain(|table| table.columns[0] == "option");
     let mut found = Vec::new();
-    for plugin in available() {
-        let at = tables.iter().position(|table| table.heading == plugin);
+    for form in available() {
+        let at = tables.iter().position(|table| table.heading == form.plugin);
         let at =
-            at.unwrap_or_else(|| panic!("docs/plugins.md has no table of options of {plugin}"));
-        found.push((plugin, tables.remove(at)));
+            at.unwrap_or_else(|| panic!("docs/plugins.md has no table of options of {form:?}"));
+        found.push((form, tables.remove(at)));
     }
     let more: Vec<&str> = tables.iter().map(|table| table.heading.as_str()).collect();
     assert_eq!(more, [""; 0], "tables of options of no plugin");
@@ -39,14 +52,14 @@ fn option_tables() -> Vec<(&'static str, Table)> {
 }
 
 /// Returns the words between backticks.
-fn codes(cell: &str) -> Vec<&str> {
+pub(super) fn codes(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
 #[test]
 fn every_option_names_tests_that_exist() {
     let mut wrong = Vec::new();
-    for (plugin, table) in option_tables() {
+    for (Form { plugin, .. }, table) in option_tables() {
         assert_eq!(table.columns, ["option", "default", "meaning", "test"], "{plugin}");
         for row in &table.rows {
             let option = &row[0];
@@ -64,7 +77,7 @@ fn every_option_names_tests_that_exist() {
 }
 
 /// Says whether a path such as `cache::tests::ttls_have_bounds` is that of a test.
-fn is_test(path: &str) -> bool {
+pub(super) fn is_test(path: &str) -> bool {
     let Some((module, function)) = path.rsplit_once("::") else { return false };
     let (directory, module) = match module.split_once("::") {
         _ if module.starts_with("blackbox/") => ("tests", module),
@@ -104,8 +117,8 @@ fn has_test(source: &str, function: &str) -> bool {
 }
 
 /// Returns what has to stand behind the name of a plugin so that its block is read.
-fn arguments(plugin: &str, directory: &Path) -> String {
-    match plugin {
+fn arguments(form: Form, directory: &Path) -> String {
+    match form.plugin {
         "autopath" => directory.join("resolv.conf").display().to_string(),
         "bind" => "127.0.0.1".to_owned(),
         "dnstap" => "tcp://127.0.0.1:1".to_owned(),
@@ -114,7 +127,7 @@ fn arguments(plugin: &str, directory: &Path) -> String {
         "loadbalance" => "weighted weights".to_owned(),
         "root" => "/".to_owned(),
         "template" => "IN A".to_owned(),
-        "tls" => "cert.pem key.pem".to_owned(),
+        "tls" if form.inside.is_empty() => "cert.pem key.pem".to_owned(),
         "view" => "v".to_owned(),
         _ => String::new(),
     }
@@ -122,14 +135,16 @@ fn arguments(plugin: &str, directory: &Path) -> String {
 
 /// Returns what the real server says to each of these words as a property of a plugin; nothing if it is taken.
 /// The first word is one that is refused, so that the server does not start.
-fn answers(plugin: &str, words: &[&str]) -> Vec<Vec<String>> {
+fn answers(form: Form, words: &[&str]) -> Vec<Vec<String>> {
     let directory = tempfile::tempdir().unwrap();
     write(&directory.path().join("resolv.conf"), "search example.org\n");
-    let arguments = arguments(plugin, directory.path());
+    let (arguments, Form { plugin, inside }) = (arguments(form, directory.path()), form);
     // One plugin needs another.
     let beside = if plugin == "k8s_external" { "kubernetes" } else { "" };
     let blocks = words.iter().enumerate().map(|(at, word)| {
-        format!("w{at}.example:0 {{\n{beside}\n{plugin} {arguments} {{\n{word} x\n}}\n}}\n")
+        format!(
+            "w{at}.example:0 {{\n{beside}\n{plugin} {arguments} {{\n{inside}\n{word} x\n}}\n}}\n"
+        )
     });
     let corefile = directory.path().join("Corefile");
     write(&corefile, &blocks.collect::<String>());
@@ -169,8 +184,8 @@ fn written(table: &Table) -> BTreeSet<String> {
 
 #[test]
 fn the_options_of_the_page_are_those_of_the_code() {
-    for (plugin, table) in option_tables() {
-        let said = answers(plugin, &[UNKNOWN]);
+    for (form, table) in option_tables() {
+        let (plugin, said) = (form.plugin, answers(form, &[UNKNOWN]));
         let [refusal] = said[0].as_slice() else { panic!("{plugin}: not one mistake: {said:#?}") };
         let mut written = written(&table);
         let known = listed(plugin, refusal).unwrap_or_else(|| {
@@ -205,8 +220,9 @@ fn literals(path: &Path, words: &mut BTreeSet<String>) {
 fn no_plugin_takes_a_word_that_the_page_does_not_have() {
     let text = page("docs/plugins.md");
     let mut wrong = Vec::new();
-    for plugin in available() {
-        let refused = answers(plugin, &[UNKNOWN]).remove(0).remove(0);
+    for form in available() {
+        let plugin = form.plugin;
+        let refused = answers(form, &[UNKNOWN]).remove(0).remove(0);
         if listed(plugin, &refused).is_none() {
             continue;
         }
@@ -224,7 +240,7 @@ fn no_plugin_takes_a_word_that_the_page_does_not_have() {
                 code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
             })
             .collect();
-        for (word, said) in words.iter().zip(answers(plugin, &words)) {
+        for (word, said) in words.iter().zip(answers(form, &words)) {
             // Words of old Corefiles are refused with what to do instead.
             let refusals = [&format!("'{word}'; there is "), "was removed", "take the line out"];
             let is_refused =

@@ -28,6 +28,5 @@ fn the_plugins_page_names_every_plugin() {
         names.sort_unstable();
         names
     };
-    assert_eq!(names("Planned"), with(|support| matches!(support, Support::Planned)));
     assert_eq!(names("Not part of Portolan"), with(|s| matches!(s, Support::Unsupported(_))));
 }

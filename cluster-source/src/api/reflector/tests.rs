@@ -245,3 +245,26 @@ proptest! {
         }
     }
 }
+
+/// Time is what the delays sum up to.
+#[test]
+fn ten_minutes_without_a_server_change_nothing_and_end_with_one_list() {
+    let mut reflector = following("7");
+    let (mut waited, mut attempts) = (Duration::ZERO, 0);
+    while waited < Duration::from_secs(600) {
+        let step = reflector.step(over(End::Failed, 0));
+        assert_eq!((step.mark, step.health), (None, Health::Lost), "after {waited:?}");
+        assert_eq!(reflector.request(), watch("7"), "after {waited:?}");
+        waited += delay(&step);
+        attempts += 1;
+    }
+    assert!((20..40).contains(&attempts), "{attempts} attempts");
+    // The history is lost meanwhile: the list comes at once, once.
+    let (marks, step) = run(&mut reflector, [refused(410)]);
+    assert_eq!((marks, delay(&step)), (Vec::new(), Duration::ZERO));
+    assert_eq!(reflector.request(), Request::Stream);
+    let (marks, step) = run(&mut reflector, [Input::Opened, change("8"), bookmark("9", true)]);
+    assert_eq!((marks, step.health), (vec![Mark::ListStart, Mark::ListEnd], Health::Live));
+    // The next failure is the first again.
+    assert_eq!(delay(&reflector.step(over(End::Ended, 60_000))), Duration::ZERO);
+}

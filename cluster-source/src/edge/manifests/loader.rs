@@ -217,7 +217,7 @@ fn not_readable(path: &Path, reason: &str) {
 }
 
 /// Reads a file, which may have grown since its size was taken.
-fn read(path: &Path) -> io::Result<String> {
+pub(super) fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let mut file = fs::File::open(path)?.take(MOST_BYTES_A_FILE + 1);
     file.read_to_string(&mut text)?;

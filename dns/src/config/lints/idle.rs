@@ -1,15 +1,17 @@
 //! What is done in vain: a server block that answers nothing, metadata that nobody reads, a certificate that no
-//! client sees.
+//! client sees, limits of a transport that no key has; and HTTPS without a certificate.
 
 use super::claim::claims;
 use super::{Linted, listed, warning};
 use crate::corefile::{Directive, Transport, Warning};
+use crate::plugin::stream_limits::StreamLimits;
 
 /// The plugins that answer some queries without owning a zone.
 const OTHER_ANSWERS: [&str; 4] = ["acl", "any", "chaos", "local"];
 
 pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
-    mute(linted).into_iter().chain(unread(linted)).chain(unseen(linted)).collect()
+    let found = mute(linted).into_iter().chain(unread(linted)).chain(unseen(linted));
+    found.chain(unlimited(linted)).chain(plain(linted)).collect()
 }
 
 /// A server block without a plugin that answers.
@@ -43,10 +45,38 @@ fn unseen(linted: Linted<'_>) -> Option<Warning> {
     if linted.block.keys.iter().any(|key| key.transport != Transport::Dns) {
         return None;
     }
-    let text = "no key of this server block begins with tls://, so that its clients are answered without \
+    let text = "no key of this server block begins with tls://, https://, https3:// or quic://, so that its clients are answered without \
                 encryption and this certificate is not used; write for example 'tls://.' as the key, or remove \
                 this line";
     Some(warning(&directive.name, text.into()))
+}
+
+/// `https`, `https3` or `quic` in a server block whose clients do not come by that.
+fn unlimited(linted: Linted<'_>) -> Option<Warning> {
+    let transports = [Transport::Https, Transport::Https3, Transport::Quic];
+    transports.into_iter().find_map(|transport| {
+        let plugin = StreamLimits::plugin_of(transport)?;
+        let directive = linted.directives(plugin).into_iter().next()?;
+        if linted.block.keys.iter().any(|key| key.transport == transport) {
+            return None;
+        }
+        let text = format!(
+            "no key of this server block begins with {plugin}://, so that these limits hold for nobody; write for \
+             example '{plugin}://.' as the key, or remove this line"
+        );
+        Some(warning(&directive.name, text))
+    })
+}
+
+/// A key with `https://` in a server block without `tls`.
+fn plain(linted: Linted<'_>) -> Option<Warning> {
+    let is_https = linted.block.keys.iter().any(|key| key.transport == Transport::Https);
+    if !is_https || linted.block.tls.is_some() {
+        return None;
+    }
+    let text = "https:// without 'tls' is plain HTTP, which everybody on the way can read: it is for a proxy on \
+                this host that speaks TLS; add 'tls CERT KEY' unless there is one";
+    Some(warning(linted.text.keys.first()?, text.into()))
 }
 
 /// Says whether a line names metadata: `{/label}`, or a function of templates and expressions.
@@ -68,7 +98,7 @@ mod tests {
 
     /// The plugins that leave the answer to others.
     const PASS: &str = "root metadata cancel quic https https3 timeouts multisocket reload nsid bufsize bind debug \
-                        ready health prometheus errors log dnstap dns64 loadbalance rewrite autopath cache header \
+                        ready health cookie ratelimit prometheus errors log dnstap dns64 loadbalance rewrite autopath cache header \
                         tls minimal loop view";
 
     #[test]
@@ -112,5 +142,18 @@ mod tests {
         );
         assert_miss("tls://. {\ntls cert.pem key.pem\nwhoami\n}\n");
         assert_miss(". tls://. {\ntls cert.pem key.pem\nwhoami\n}\n");
+    }
+
+    #[test]
+    fn https_without_a_certificate_is_plain() {
+        assert_hit("https://. {\nwhoami\n}\n", 1, &["is plain HTTP"]);
+        assert_miss("https://. {\ntls c k\nwhoami\n}\n");
+    }
+
+    #[test]
+    fn limits_have_to_hold_for_somebody() {
+        assert_hit(". {\nquic\nwhoami\n}\n", 2, &["begins with quic://", "'quic://.'"]);
+        assert_hit("https3://. {\ntls c k\nhttps\nwhoami\n}\n", 3, &["begins with https://"]);
+        assert_miss("https3://. quic://. {\ntls c k\nhttps3\nquic\nwhoami\n}\n");
     }
 }

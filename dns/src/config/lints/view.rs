@@ -4,7 +4,27 @@ use super::{Linted, listed, warning};
 use crate::corefile::{ServerBlock, Warning};
 
 pub(super) fn warnings(linted: Linted<'_>) -> Vec<Warning> {
-    told(linted).into_iter().collect()
+    told(linted).into_iter().chain(namesake(linted)).collect()
+}
+
+/// A view with the name of another one on the same listener: CoreDNS takes both, and their metrics, logs and
+/// metadata are those of one.
+fn namesake(linted: Linted<'_>) -> Option<Warning> {
+    let name = linted.block.view.as_ref()?.name();
+    let listeners = linted.config.listeners.iter();
+    let own = listeners.filter(|listener| listener.zones.iter().any(|(_, at)| *at == linted.index));
+    let mut others = own.flat_map(|listener| &listener.zones).map(|(_, at)| *at);
+    let has_name = |at: &usize| {
+        let view = linted.config.blocks.get(*at).and_then(|block| block.view.as_ref());
+        *at < linted.index && view.is_some_and(|view| view.name() == name)
+    };
+    let other = linted.texts.get(others.find(has_name)?)?;
+    let text = format!(
+        "the view of the block at {} is named '{name}', too: metrics, logs and metadata cannot tell them apart; \
+         rename one",
+        other.position
+    );
+    Some(warning(&linted.directives("view").first()?.name, text))
 }
 
 fn told(linted: Linted<'_>) -> Option<Warning> {
@@ -62,6 +82,14 @@ mod tests {
             &["never chosen: the view 'one' of the block at Corefile:1", "for a.;"],
         );
         assert_hit(&COREFILE.replacen("expr type() == 'A'\n", "", 1), 6, &["never chosen"]);
+    }
+
+    #[test]
+    fn names_of_views_tell_them_apart() {
+        let text = COREFILE.replacen("'A'", "'MX'", 1).replace("two", "one");
+        assert_hit(&text, 8, &["the block at Corefile:1 is named 'one', too", "rename one"]);
+        assert_hit(&text.replacen("a {", "b {", 1), 8, &["rename one"]);
+        assert_miss(&text.replacen("a {", "a:1053 {", 1));
     }
 
     #[test]

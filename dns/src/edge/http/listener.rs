@@ -61,6 +61,23 @@ impl HttpListener {
     ///
     /// When the name does not resolve, or the address is not the host's or taken.
     pub async fn bind(address: &ListenAddress) -> Result<Self, HttpBindError> {
+        Self::bind_by(address, listen_alone).await
+    }
+
+    /// As [`bind`](Self::bind), beside another process of this user that has the address: each gets a part of the
+    /// connections, until one closes its socket.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`bind`](Self::bind); the address is taken when the other process shares it with nobody.
+    pub async fn bind_shared(address: &ListenAddress) -> Result<Self, HttpBindError> {
+        Self::bind_by(address, listen).await
+    }
+
+    async fn bind_by(
+        address: &ListenAddress,
+        listen: fn(SocketAddr) -> io::Result<Self>,
+    ) -> Result<Self, HttpBindError> {
         let bound = match resolve(address).await {
             Ok(socket) => listen(socket).or_else(|error| match address.host {
                 ListenHost::Any if has_no_ipv6(&error) => {
@@ -182,7 +199,25 @@ async fn resolve(address: &ListenAddress) -> io::Result<SocketAddr> {
     Ok(SocketAddr::new(host, address.port))
 }
 
+/// Listens where no other socket does.
+fn listen_alone(address: SocketAddr) -> io::Result<HttpListener> {
+    // Finds a socket that would share the address.
+    socket(address)?.bind(&address.into())?;
+    listen(address)
+}
+
 fn listen(address: SocketAddr) -> io::Result<HttpListener> {
+    let socket = socket(address)?;
+    // For the process that takes this address over.
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = listener.local_addr()?;
+    Ok(HttpListener { listener, address, web: None, metrics: None })
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // Whatever net.ipv6.bindv6only says.
@@ -191,11 +226,7 @@ fn listen(address: SocketAddr) -> io::Result<HttpListener> {
     // A restart must not wait for connections of the last process to time out.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let address = listener.local_addr()?;
-    Ok(HttpListener { listener, address, web: None, metrics: None })
+    Ok(socket)
 }
 
 fn has_no_ipv6(error: &io::Error) -> bool {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::connections::Place;
@@ -38,6 +39,8 @@ pub(super) enum Closing {
     Queries,
     /// The TLS handshake failed.
     Handshake,
+    /// The client broke the protocol.
+    Protocol,
 }
 
 impl Closing {
@@ -50,6 +53,7 @@ impl Closing {
             Self::Evicted => "evicted",
             Self::Queries => "queries",
             Self::Handshake => "handshake",
+            Self::Protocol => "protocol",
         }
     }
 }
@@ -69,8 +73,10 @@ struct Connection<'a, S> {
     waiting: FuturesUnordered<Answering>,
     /// How many questions it may still ask.
     left: u64,
-    /// Nothing more is read: the client has closed its side, or the server stops.
+    /// Nothing more is read: the client has closed its side, or the server has stopped.
     is_over: bool,
+    /// Since when the server stops.
+    stopping: Option<Instant>,
     /// Since when the connection waits for what it waits for.
     since: Instant,
     /// Held back by a limit, to be counted once.
@@ -111,6 +117,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         waiting: FuturesUnordered::new(),
         left: service.settings().max_queries.unwrap_or(u64::MAX),
         is_over: false,
+        stopping: None,
         since: Instant::now(),
         held: None,
     };
@@ -132,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 self.give(reply);
             }
             if self.may_take() && self.input.has_message() {
-                let turn = self.service.shared.turns.acquire().await;
+                let turn = turn(self.service).await;
                 self.take_next();
                 drop(turn);
                 if !self.input.has_message() || self.output.octets() >= WRITE_AT {
@@ -153,7 +160,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
             }
             expecting = self.expect(expecting);
             match self.wait(expecting, reading.as_mut()).await? {
-                Event::Stop => self.look_once_more().await,
+                Event::Stop => self.stopping = Some(Instant::now()),
+                Event::LastCall => self.look_once_more().await,
                 Event::Over(closing) => return Ok(Some(closing)),
                 Event::Progress => {}
             }
@@ -295,12 +303,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
     ) -> io::Result<Event> {
         let limit = self.time_limit(expecting);
         let deadline = limit.map(|(limit, closing)| (self.since + limit, closing));
-        let (wants_input, is_over) = (self.wants_input(), self.is_over);
+        let wants_input = self.wants_input();
         let has_written = self.has_written();
+        let may_stop = !self.is_over && self.stopping.is_none();
+        let last_call = self.last_call(expecting);
         let Self { reader, writer, input, output, waiting, place, .. } = self;
         tokio::select! {
             biased;
-            () = stop(reading), if !is_over => Ok(Event::Stop),
+            () = stop(reading), if may_stop => Ok(Event::Stop),
             () = place.evicted() => Ok(Event::Over(Closing::Evicted)),
             written = write_or_flush(writer, output), if !has_written => {
                 match written? {
@@ -317,8 +327,20 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 self.is_over |= read? == 0;
                 Ok(Event::Progress)
             }
+            () = sleep_until(last_call), if last_call.is_some() => Ok(Event::LastCall),
             closing = expire(deadline) => Ok(Event::Over(closing)),
         }
+    }
+
+    /// Returns until when a client may ask while the server stops: a client that has just connected, or read a reply,
+    /// may be about to.
+    fn last_call(&self, expecting: Expecting) -> Option<Instant> {
+        let stopping = self.stopping.filter(|_| !self.is_over)?;
+        let quiet = match expecting {
+            Expecting::Question | Expecting::Rest => self.since.max(stopping) + LAST_PAUSE,
+            Expecting::Reading | Expecting::Nothing => stopping + LAST_QUESTIONS,
+        };
+        Some(quiet.min(stopping + LAST_QUESTIONS))
     }
 
     /// Reads what the client has sent already, and then no more.
@@ -334,15 +356,38 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
 
 enum Event {
     Stop,
+    LastCall,
     Over(Closing),
     Progress,
+}
+
+/// Waits until a connection may be answered from memory, and counts it when others are in front.
+async fn turn(service: &Service) -> Result<SemaphorePermit<'_>, AcquireError> {
+    let turns = &service.shared.turns;
+    if let Ok(turn) = turns.try_acquire() {
+        return Ok(turn);
+    }
+    service.responder.metrics().held.with_label_values(&["tcp_turns"]).inc();
+    turns.acquire().await
 }
 
 /// How many octets of replies are gathered before they are written.
 const WRITE_AT: usize = 16 << 10;
 
-/// How often a connection is read after the server was told to stop.
+/// How often a connection is read after it may ask no more.
 const LAST_READS: usize = 16;
+
+/// How long a client may be silent before its connection is closed because the server stops.
+const LAST_PAUSE: Duration = Duration::from_millis(300);
+
+/// How long a client may go on asking while the server stops.
+const LAST_QUESTIONS: Duration = Duration::from_millis(900);
+
+/// Waits until the server has been stopping for so long that nobody may ask any more.
+pub(super) async fn stopped_for_long(reading: &mut Reading) {
+    reading.stopped().await;
+    tokio::time::sleep(LAST_QUESTIONS).await;
+}
 
 async fn stop(reading: Option<&mut Reading>) {
     match reading {
@@ -362,6 +407,13 @@ async fn write_or_flush<S: AsyncWrite>(
     }
     let slices = output.slices();
     writer.write_vectored(&slices).await.map(Some)
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn expire(deadline: Option<(Instant, Closing)>) -> Closing {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 /// of all places, so that one alone cannot send the others away; it gives up its own.
 #[derive(Debug)]
 pub(super) struct Connections {
-    limit: usize,
-    per_client: usize,
+    limit: AtomicUsize,
+    per_client: AtomicUsize,
     start: Instant,
     table: Mutex<Table>,
 }
@@ -37,6 +37,9 @@ struct Slot {
 }
 
 const IN_USE: u64 = u64::MAX;
+
+/// As many places are enough, where there is no limit.
+const MANY: usize = 1024;
 
 /// The limit that keeps a connection out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +62,14 @@ impl Connections {
     /// Returns no connections, of which there may be as many, and as many from one client.
     pub(super) fn new(limit: usize, per_client: usize) -> Arc<Self> {
         let (start, table) = (Instant::now(), Mutex::default());
+        let (limit, per_client) = (AtomicUsize::new(limit), AtomicUsize::new(per_client));
         Arc::new(Self { limit, per_client, start, table })
+    }
+
+    /// Sets how many there may be; those that are open stay.
+    pub(super) fn limit(&self, limit: usize, per_client: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.per_client.store(per_client, Ordering::Relaxed);
     }
 
     /// Gives a connection a place, another one's if need be; says whether another one went.
@@ -74,9 +84,9 @@ impl Connections {
         let is_own = client.is_loopback() || client == local;
         let mut table = self.table();
         let of_client = table.by_client.get(&client).copied().unwrap_or_default();
-        let (victim, full) = if !is_own && of_client >= self.per_client {
+        let (victim, full) = if !is_own && of_client >= self.per_client.load(Ordering::Relaxed) {
             (table.idle_longest(|slot| slot.client == client), Full::Client)
-        } else if table.open.len() >= self.limit {
+        } else if table.open.len() >= self.limit.load(Ordering::Relaxed) {
             (table.idle_longest(|_| true), Full::Listener)
         } else {
             return Ok((self.place(&mut table, client, now), false));
@@ -86,6 +96,14 @@ impl Connections {
             slot.evicted.notify_one();
         }
         Ok((self.place(&mut table, client, now), true))
+    }
+
+    /// Says whether half of all places, or of those of a client, are taken.
+    pub(super) fn are_scarce(&self, client: IpAddr) -> bool {
+        let half = |limit: &AtomicUsize| limit.load(Ordering::Relaxed).min(MANY).div_ceil(2);
+        let table = self.table();
+        let of_client = table.by_client.get(&client).copied().unwrap_or_default();
+        table.open.len() >= half(&self.limit) || of_client >= half(&self.per_client)
     }
 
     fn place(self: &Arc<Self>, table: &mut Table, client: IpAddr, now: Instant) -> Place {

@@ -85,11 +85,13 @@ impl Unread {
         usize::try_from(self.0.get()).unwrap_or_default()
     }
 
-    fn add(&self, octets: usize) {
+    /// Counts more of them.
+    pub(super) fn add(&self, octets: usize) {
         self.0.add(i64::try_from(octets).unwrap_or(i64::MAX));
     }
 
-    fn subtract(&self, octets: usize) {
+    /// Counts fewer of them.
+    pub(super) fn subtract(&self, octets: usize) {
         self.0.sub(i64::try_from(octets).unwrap_or(i64::MAX));
     }
 }

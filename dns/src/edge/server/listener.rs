@@ -1,7 +1,7 @@
 //! Binds sockets before anything is served.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use thiserror::Error;
@@ -12,6 +12,7 @@ use super::service::Settings;
 use super::tls::TlsError;
 use crate::config::ListenerConfig;
 use crate::corefile::Transport;
+use crate::edge::acme::Acme;
 
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -19,13 +20,15 @@ const BACKLOG: i32 = 1024;
 /// Room for datagrams that arrive while the server is busy; the kernel may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// The sockets of one listen address: UDP and TCP on the same port, TCP alone where TLS is spoken.
+/// The sockets of one listen address: UDP and TCP on the same port, TCP alone where TLS or HTTPS is spoken, UDP alone
+/// where QUIC is.
 #[derive(Debug)]
 pub struct BoundListener {
     /// The address, with the port that was given when 0 was asked for.
     pub address: SocketAddr,
     pub(super) udp: Vec<DatagramSocket>,
     pub(super) tcp: Vec<TcpListener>,
+    pub(super) quic: Vec<UdpSocket>,
     pub(super) settings: Settings,
 }
 
@@ -35,7 +38,7 @@ pub enum BindError {
     /// Another socket has it.
     #[error(
         "cannot listen on {address} ({protocol}): the address is in use; stop the other server \
-         (`ss -lunpt` shows it) or choose another port"
+         (`ss -lunpt` shows it), choose another port, or take over with --takeover"
     )]
     InUse {
         /// The address.
@@ -55,9 +58,9 @@ pub enum BindError {
         protocol: &'static str,
     },
     /// The certificate of an encrypted listener cannot be used.
-    #[error("the listener {listener}: {source}")]
+    #[error("{listener}: {source}")]
     Tls {
-        /// The listener, such as `tls://:853`.
+        /// The listener, and where the Corefile names the certificate: `Corefile:2 - the listener tls://:853`.
         listener: String,
         /// Why.
         source: TlsError,
@@ -79,30 +82,46 @@ pub enum BindError {
 ///
 /// # Errors
 /// An address cannot be had; the error says what to do.
-pub fn bind(listeners: &[ListenerConfig]) -> Result<Vec<BoundListener>, BindError> {
-    bind_beside(listeners, &[])
+pub fn bind(listeners: &[ListenerConfig], acme: &Acme) -> Result<Vec<BoundListener>, BindError> {
+    bind_beside(listeners, acme, &[])
+}
+
+/// As [`bind`], beside the sockets of another process of this user that has the addresses: each of them gets a part of
+/// what comes in, until one closes its sockets.
+///
+/// # Errors
+/// As those of [`bind`]; the address is in use when the other process is another user's, or shares its address with
+/// nobody.
+pub fn bind_shared(
+    listeners: &[ListenerConfig],
+    acme: &Acme,
+) -> Result<Vec<BoundListener>, BindError> {
+    listeners.iter().map(|listener| bind_one(listener, acme)).collect()
 }
 
 /// Binds the sockets of listeners; on the ports of `held` this process listens already.
 pub(super) fn bind_beside(
     listeners: &[ListenerConfig],
+    acme: &Acme,
     held: &[u16],
 ) -> Result<Vec<BoundListener>, BindError> {
-    for address in listeners.iter().map(ListenerConfig::address) {
+    for listener in listeners {
+        let address = listener.address();
         if !held.contains(&address.port()) {
-            with_either_family(address, look_for_others)?;
+            with_either_family(address, |address| look_for_others(address, listener.transport))?;
         }
     }
-    listeners.iter().map(bind_one).collect()
+    listeners.iter().map(|listener| bind_one(listener, acme)).collect()
 }
 
-fn bind_one(listener: &ListenerConfig) -> Result<BoundListener, BindError> {
-    let settings = Settings::of(listener)?;
+fn bind_one(listener: &ListenerConfig, acme: &Acme) -> Result<BoundListener, BindError> {
+    let settings = Settings::of(listener, acme)?;
     let mut bound = with_either_family(listener.address(), |address| bind_to(address, listener))?;
     for _ in 1..listener.sockets.number() {
         let more = bind_to(bound.address, listener)?;
         bound.udp.extend(more.udp);
         bound.tcp.extend(more.tcp);
+        bound.quic.extend(more.quic);
     }
     Ok(BoundListener { settings, ..bound })
 }
@@ -122,9 +141,15 @@ fn with_either_family<T>(
 }
 
 /// Finds another server on the port, which sockets that share their address would not.
-fn look_for_others(address: SocketAddr) -> Result<(), BindError> {
-    let other = socket(address, Type::STREAM).and_then(|socket| bind_socket(&socket, address));
-    other.map_err(|error| BindError::new(address, "tcp", error))
+fn look_for_others(address: SocketAddr, transport: Transport) -> Result<(), BindError> {
+    let (kind, name) =
+        if is_quic(transport) { (Type::DGRAM, "udp") } else { (Type::STREAM, "tcp") };
+    let other = socket(address, kind).and_then(|socket| bind_socket(&socket, address));
+    other.map_err(|error| BindError::new(address, name, error))
+}
+
+fn is_quic(transport: Transport) -> bool {
+    matches!(transport, Transport::Quic | Transport::Https3)
 }
 
 /// How often another free port is tried when the one that TCP got is taken for UDP.
@@ -132,18 +157,29 @@ const FREE_PORT_ATTEMPTS: usize = 16;
 
 fn bind_to(address: SocketAddr, listener: &ListenerConfig) -> Result<BoundListener, BindError> {
     let settings = Settings::default();
+    if is_quic(listener.transport) {
+        let bind = || {
+            let socket: UdpSocket = datagram_socket(address)?.into();
+            socket.local_addr().map(|local| (socket, local))
+        };
+        let (socket, address) = bind().map_err(|e| BindError::new(address, "udp", e))?;
+        let (udp, tcp, quic) = (Vec::new(), Vec::new(), vec![socket]);
+        return Ok(BoundListener { address, udp, tcp, quic, settings });
+    }
     let mut attempts = FREE_PORT_ATTEMPTS;
     loop {
         let tcp = tcp_listener(address).map_err(|e| BindError::new(address, "tcp", e))?;
         let local = tcp.local_addr().map_err(|e| BindError::new(address, "tcp", e))?;
         let tcp = vec![tcp];
         if listener.transport != Transport::Dns {
-            return Ok(BoundListener { address: local, udp: Vec::new(), tcp, settings });
+            let (udp, quic) = (Vec::new(), Vec::new());
+            return Ok(BoundListener { address: local, udp, tcp, quic, settings });
         }
         attempts -= 1;
         match udp_socket(local) {
             Ok(udp) => {
-                return Ok(BoundListener { address: local, udp: vec![udp], tcp, settings });
+                let (udp, quic) = (vec![udp], Vec::new());
+                return Ok(BoundListener { address: local, udp, tcp, quic, settings });
             }
             Err(error) if attempts > 0 && address.port() == 0 && is_in_use(&error) => {}
             Err(error) => return Err(BindError::new(address, "udp", error)),
@@ -158,10 +194,14 @@ fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn udp_socket(address: SocketAddr) -> io::Result<DatagramSocket> {
+    datagram_socket(address).and_then(DatagramSocket::new)
+}
+
+fn datagram_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = shared_socket(address, Type::DGRAM)?;
     // Less than asked for is still more than the default.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    DatagramSocket::new(socket)
+    Ok(socket)
 }
 
 /// Returns a socket that others of this user may share its address with.

@@ -10,12 +10,17 @@ use futures_util::FutureExt;
 use hickory_proto::op::ResponseCode;
 
 use super::ServerMetrics;
+use super::cookies::Cookies;
 use super::waiting::Whose;
+use crate::cookie::{Cookie, ServerCookie};
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
+use crate::plugin::cookie::CookieSecrets;
 use crate::repeat::{Key, Layout, Lesson, Repeated, Table};
-use crate::wire::{self, Arrival, Encoded, Rejection};
-use crate::{Engine, ExtendedErrorCode, Query, Repetition, Reply};
+use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
+use crate::{
+    Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply, minimal_any,
+};
 
 /// Learns of replies that no server block has seen.
 pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
@@ -26,6 +31,7 @@ pub struct Responder {
     metrics: ServerMetrics,
     unserved: UnservedHook,
     kept: Table,
+    cookies: Cookies,
 }
 
 /// A message that has been read.
@@ -56,13 +62,19 @@ struct Keep {
     age: u32,
 }
 
-/// The response code that a defect of the server shows as.
-const SERVER_FAILURE: u8 = 2;
+impl Question {
+    /// Returns what is asked.
+    pub(super) fn query(&self) -> &Query {
+        &self.query
+    }
+}
 
 impl Responder {
     /// Returns a responder; `unserved` learns of queries for names that no block serves.
     pub fn new(engine: Engine, metrics: ServerMetrics, unserved: UnservedHook) -> Self {
-        Self { engine: ArcSwap::from_pointee(engine), metrics, unserved, kept: Table::default() }
+        engine.count_cuts_with(&metrics.cut);
+        let engine = ArcSwap::from_pointee(engine);
+        Self { engine, metrics, unserved, kept: Table::default(), cookies: Cookies::new() }
     }
 
     /// Returns the engine.
@@ -73,6 +85,7 @@ impl Responder {
     /// Answers questions that come from here on with another engine, and returns the one before, which those
     /// under way keep until they are answered.
     pub fn replace(&self, engine: Engine) -> Arc<Engine> {
+        engine.count_cuts_with(&self.metrics.cut);
         let before = self.engine.swap(Arc::new(engine));
         // Afterwards: what is kept from here on is of the engine from here on.
         self.kept.forget();
@@ -107,7 +120,7 @@ impl Responder {
         });
         std::panic::catch_unwind(received).unwrap_or_else(|_| {
             let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
-            Received::Reply(self.panicked(id, arrival.client))
+            Received::Reply(self.panicked(id, None, arrival.client))
         })
     }
 
@@ -117,18 +130,20 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let (id, client) = (question.query.id, question.query.client);
+        let Query { id, client, cookie, edns, .. } = &question.query;
+        let (id, client, cookie) = (*id, *client, *cookie);
+        let opt = edns.as_ref().map(|edns| BareOpt { payload: edns.max_payload(), cookie });
         let answer = AssertUnwindSafe(self.answer_with_engine(listener, question));
         match answer.catch_unwind().await {
             Ok(reply) => reply,
-            Err(_) => self.panicked(id, client),
+            Err(_) => self.panicked(id, opt, client),
         }
     }
 
-    fn panicked(&self, id: u16, client: SocketAddr) -> Option<Vec<u8>> {
+    fn panicked(&self, id: u16, opt: Option<BareOpt>, client: SocketAddr) -> Option<Vec<u8>> {
         self.metrics.panics.inc();
         tracing::error!(%client, "a question made the server panic; please report it");
-        wire::encode_rejection(Rejection::Answered { id, flags: 0, rcode: SERVER_FAILURE })
+        wire::encode_rejection(&Rejection::Answered(BareReply::server_failure(id, opt)))
     }
 
     /// Returns whose question a message holds.
@@ -141,7 +156,8 @@ impl Responder {
 
     /// Returns the reply to a question that a limit keeps from being answered.
     pub(super) fn overloaded(&self, message: &[u8], arrival: Arrival) -> Option<Vec<u8>> {
-        let query = wire::parse(message, arrival).ok()?;
+        let mut query = wire::parse(message, arrival).ok()?;
+        query.cookie = query.cookie.map(|cookie| self.check(cookie, arrival, &self.engine.load()));
         let why = "too many questions wait for an upstream";
         let reply = Reply::server_failure(ExtendedErrorCode::Other, why);
         Some(wire::encode(&query, &reply).message)
@@ -154,26 +170,41 @@ impl Responder {
         start: Instant,
         keep: Option<Keep>,
     ) -> Received {
-        let query = match wire::parse(message, arrival) {
+        let engine = self.engine.load();
+        let mut query = match wire::parse(message, arrival) {
             Ok(query) => query,
-            Err(rejection) => {
-                self.metrics.rejected.with_label_values(&[reason(rejection)]).inc();
-                return Received::Reply(wire::encode_rejection(rejection));
-            }
+            Err(rejection) => return self.reject(rejection, arrival, &engine),
         };
-        if query.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
-            // RFC 6891 §6.1.3.
-            self.metrics.rejected.with_label_values(&["badvers"]).inc();
-            let reply = Reply::new(ResponseCode::BADVERS);
+        if let Some(cookie) = &mut query.cookie {
+            *cookie = self.check(*cookie, arrival, &engine);
+            self.metrics.count_cookie(cookie);
+        }
+        if let Some((reply, reason)) = refusal(&query, &engine) {
+            self.metrics.rejected.with_label_values(&[reason]).inc();
             return Received::Reply(Some(wire::encode(&query, &reply).message));
         }
-        let message =
-            if self.engine.load().reads_messages() { message.to_vec() } else { Vec::new() };
         // Options are of one client or of one moment.
         let has_options =
             query.edns.as_ref().is_some_and(|edns| !edns.options().as_ref().is_empty());
-        let keep = keep.filter(|_| !has_options);
+        let keep = keep.filter(|_| !has_options && query.cookie.is_none());
+        let message = if engine.reads_messages() { message.to_vec() } else { Vec::new() };
         Received::Question(Question { query, message, start, keep })
+    }
+
+    /// Answers a message that is no query.
+    fn reject(&self, mut rejection: Rejection, arrival: Arrival, engine: &Engine) -> Received {
+        if let Rejection::Answered(reply) = &mut rejection {
+            if let Some(cookie) = reply.opt.as_mut().and_then(|opt| opt.cookie.as_mut()) {
+                *cookie = self.check(*cookie, arrival, engine);
+            }
+            answer_cookie_alone(reply, arrival, engine);
+        }
+        self.metrics.rejected.with_label_values(&[reason(&rejection)]).inc();
+        Received::Reply(wire::encode_rejection(&rejection))
+    }
+
+    fn check(&self, cookie: Cookie, arrival: Arrival, engine: &Engine) -> Cookie {
+        self.cookies.check(cookie, arrival.client.ip(), engine.cookie())
     }
 
     async fn answer_with_engine(
@@ -181,18 +212,30 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let Question { query: asked, message, start, keep } = question;
-        let mut query = asked.clone();
+        let Question { mut query, message, start, keep } = question;
         // One engine for the whole life of the question.
         let engine = self.engine.load();
+        // The copy costs more than many an answer.
+        let asked = engine.changes_queries().then(|| query.clone());
+        let before = cfg!(debug_assertions).then(|| query.clone());
         let keep = keep.filter(|_| may_keep(&engine));
-        let answered = match &keep {
+        let mut answered = match &keep {
             Some(_) => engine.answer_to_keep(listener, &mut query).await,
             None => engine.answer(listener, &mut query, None).await,
         };
-        let encoded = self.finish(&asked, &message, &answered, start)?;
+        debug_assert!(
+            asked.is_some() || before.is_none_or(|before| before == query),
+            "a plugin changed the query without saying so in Plugin::changes_queries"
+        );
+        let asked = asked.as_ref().unwrap_or(&query);
+        if let Some(reply) = &mut answered.reply
+            && minimal_any::cut(asked, reply)
+        {
+            self.metrics.any_truncated.inc();
+        }
+        let encoded = self.finish(asked, &message, &answered, start)?;
         if let Some(Keep { key, message, age }) = keep
-            && let Some(lesson) = lesson(&asked, &answered, &encoded)
+            && let Some(lesson) = lesson(asked, &answered, &encoded)
         {
             self.kept.learn(key, &message, &encoded.message, age, lesson);
         }
@@ -253,11 +296,60 @@ fn lesson(asked: &Query, answered: &Answered<'_>, encoded: &Encoded) -> Option<L
     Some(Lesson { lasting, layout, counts: counts.into() })
 }
 
-fn reason(rejection: Rejection) -> &'static str {
+/// Returns the reply to a query that is not given to the engine, and what it counts as.
+fn refusal(query: &Query, engine: &Engine) -> Option<(Reply, &'static str)> {
+    if query.edns.as_ref().is_some_and(|edns| edns.version() != 0) {
+        // RFC 6891 §6.1.3.
+        let error = extended(ExtendedErrorCode::NotSupported, "EDNS version 0 is served");
+        return Some((
+            Reply { extended_error: error, ..Reply::new(ResponseCode::BADVERS) },
+            "badvers",
+        ));
+    }
+    if engine.cookie().is_required && query.cookie.is_some() && !query.has_proven_address() {
+        let error = extended(ExtendedErrorCode::Other, COOKIE_REQUIRED);
+        let reply = Reply { extended_error: error, ..Reply::new(ResponseCode::BADCOOKIE) };
+        return Some((reply, "badcookie"));
+    }
+    None
+}
+
+const COOKIE_REQUIRED: &str = "ask again with the cookie of this reply";
+
+fn extended(code: ExtendedErrorCode, text: &'static str) -> Option<ExtendedError> {
+    Some(ExtendedError { code, text: text.into() })
+}
+
+/// Answers a message without a question: a cookie (RFC 7873 §5.4), or FORMERR where the server has none.
+fn answer_cookie_alone(reply: &mut BareReply, arrival: Arrival, engine: &Engine) {
+    let Some(cookie) = reply.opt.and_then(|opt| opt.cookie) else { return };
+    if reply.rcode != ResponseCode::NoError {
+        return;
+    }
+    let is_valid = cookie.checked.is_some_and(|checked| checked.is_valid);
+    if engine.cookie().secrets == CookieSecrets::Off {
+        reply.rcode = ResponseCode::FormErr;
+        reply.error = Some((ExtendedErrorCode::Other, "a query has one question"));
+    } else if engine.cookie().is_required
+        && arrival.protocol == Protocol::Udp
+        && cookie.server != ServerCookie::Absent
+        && !is_valid
+    {
+        reply.rcode = ResponseCode::BADCOOKIE;
+        reply.error = Some((ExtendedErrorCode::Other, COOKIE_REQUIRED));
+    }
+}
+
+/// Returns what a message that is no query counts as.
+fn reason(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::Silent => "silent",
-        Rejection::Answered { rcode: 4, .. } => "notimp",
-        Rejection::Answered { .. } => "formerr",
+        Rejection::Answered(reply) => match reply.rcode {
+            ResponseCode::NoError => "cookie",
+            ResponseCode::NotImp => "notimp",
+            ResponseCode::BADCOOKIE => "badcookie",
+            _ => "formerr",
+        },
     }
 }
 
@@ -266,3 +358,6 @@ impl std::fmt::Debug for Responder {
         f.debug_struct("Responder").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

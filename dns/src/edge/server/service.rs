@@ -11,9 +11,13 @@ use super::frames::Unread;
 use super::listener::BindError;
 use super::tls::Tls;
 use super::waiting::Waiting;
+use super::workers::Workers;
 use super::{Limits, Responder};
 use crate::config::ListenerConfig;
+use crate::corefile::Transport;
+use crate::edge::acme::Acme;
 use crate::engine::ListenerId;
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::MaxQueries;
 
 /// A listener, as its tasks see it.
@@ -26,6 +30,7 @@ pub(super) struct Service {
     pub(super) shared: Shared,
     pub(super) waiting: Arc<Waiting>,
     settings: ArcSwap<Settings>,
+    workers: ArcSwap<Workers>,
 }
 
 /// What all listeners share.
@@ -41,6 +46,10 @@ pub(super) struct Shared {
 /// What a configuration sets for the connections of a listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// How questions arrive.
+    pub transport: Transport,
+    /// The listener as metrics label it.
+    pub server: Arc<str>,
     /// How long a connection may be idle (RFC 7766 §6.2.3).
     pub idle: Duration,
     /// How long the rest of a message, or of a TLS handshake, may take.
@@ -49,6 +58,8 @@ pub struct Settings {
     pub write: Duration,
     /// How many questions a connection may ask; none for any number.
     pub max_queries: Option<u64>,
+    /// How much clients of HTTPS, QUIC and HTTP/3 may do at once.
+    pub streams: StreamLimits,
     /// The certificate, where TLS is spoken.
     pub tls: Option<Arc<Tls>>,
 }
@@ -58,11 +69,20 @@ impl Settings {
     ///
     /// # Errors
     /// The certificate cannot be used.
-    pub fn of(listener: &ListenerConfig) -> Result<Self, BindError> {
+    pub fn of(listener: &ListenerConfig, acme: &Acme) -> Result<Self, BindError> {
         let (timeouts, default) = (&listener.timeouts, Self::default());
-        let unusable = |source| BindError::Tls { listener: listener.label(), source };
-        let tls = listener.tls.as_ref().map(Tls::load).transpose().map_err(unusable)?;
+        let unusable = |source| {
+            let place = listener.tls_position.as_ref().map(|position| format!("{position} - "));
+            let place = place.unwrap_or_default();
+            BindError::Tls { listener: format!("{place}the listener {}", listener.label()), source }
+        };
+        let transport = listener.transport;
+        let tls = listener.tls.as_ref().map(|tls| Tls::load(tls, transport, acme));
+        let tls = tls.transpose().map_err(unusable)?;
         Ok(Self {
+            transport,
+            server: listener.label().into(),
+            streams: listener.stream_limits,
             idle: timeouts.idle.unwrap_or(default.idle),
             read: timeouts.read.unwrap_or(default.read),
             write: timeouts.write.unwrap_or(default.write),
@@ -78,6 +98,9 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            transport: Transport::Dns,
+            server: "".into(),
+            streams: StreamLimits::default(),
             idle: Duration::from_secs(10),
             read: Duration::from_secs(3),
             write: Duration::from_secs(5),
@@ -96,12 +119,14 @@ impl Service {
         shared: &Shared,
         settings: Settings,
     ) -> Arc<Self> {
+        let (all, per_client) = connections(&settings, limits);
         let waiting = Waiting::new(limits.udp_waiting, responder.metrics().udp_waiting.clone());
         Arc::new(Self {
             id,
             responder: Arc::clone(responder),
             limits,
-            connections: Connections::new(limits.tcp_connections, limits.tcp_per_client),
+            connections: Connections::new(all, per_client),
+            workers: ArcSwap::from_pointee(Workers::new(settings.streams.workers)),
             shared: shared.clone(),
             waiting,
             settings: ArcSwap::from_pointee(settings),
@@ -120,9 +145,29 @@ impl Service {
         self.settings.load_full()
     }
 
+    /// Returns the places for questions of streams.
+    pub(super) fn workers(&self) -> Arc<Workers> {
+        self.workers.load_full()
+    }
+
     /// Sets something else.
     pub(super) fn configure(&self, settings: Settings) {
+        let (all, per_client) = connections(&settings, self.limits);
+        self.connections.limit(all, per_client);
+        if settings.streams.workers != self.workers().number() {
+            // Questions under way keep their places among the others.
+            self.workers.store(Arc::new(Workers::new(settings.streams.workers)));
+        }
         self.settings.store(Arc::new(settings));
         self.follow_files();
+    }
+}
+
+/// Returns how many connections there may be, and how many of one client: half of them, where the Corefile says it.
+fn connections(settings: &Settings, limits: Limits) -> (usize, usize) {
+    match (StreamLimits::plugin_of(settings.transport), settings.streams.connections) {
+        (None, _) => (limits.tcp_connections, limits.tcp_per_client),
+        (Some(_), Some(number)) => (number, number.div_ceil(2)),
+        (Some(_), None) => (usize::MAX, usize::MAX),
     }
 }

@@ -1,21 +1,25 @@
-//! DNS over TCP (RFC 1035 §4.2.2, RFC 7766) and over TLS (RFC 7858): accepts connections and gives each a task.
+//! DNS over TCP (RFC 1035 §4.2.2, RFC 7766), TLS (RFC 7858) and HTTPS (RFC 8484): accepts connections and gives
+//! each a task.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
+use tokio::time::timeout_at;
 use tokio_rustls::Accept;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::{self, Closing};
 use super::connections::{Full, Place};
+use super::https::{self, Version};
+use super::last_connections::begin_no_more;
 use super::service::Service;
 use super::stop::Reading;
 use super::udp::canonical;
 use crate::Protocol;
+use crate::corefile::Transport;
 use crate::wire::Arrival;
 
 /// How long no connection is accepted after accepting failed: usually the process has no file descriptor
@@ -39,9 +43,14 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
             }
         }
     }
-    // What the kernel has accepted may have asked already.
-    while let Some(Ok((stream, _))) = tcp.accept().now_or_never() {
-        open(stream, &service, &reading, &mut connections);
+    // What the kernel has begun to accept may have asked already.
+    let last = tokio::time::Instant::now() + begin_no_more(&tcp);
+    while let Ok(accepted) = timeout_at(last, unconstrained(tcp.accept())).await {
+        match accepted {
+            Ok((stream, _)) => open(stream, &service, &reading, &mut connections),
+            Err(_) if tokio::time::Instant::now() >= last => break,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
     drop((tcp, reading));
     while connections.join_next().await.is_some() {}
@@ -54,7 +63,7 @@ fn open(
     connections: &mut JoinSet<()>,
 ) {
     let metrics = service.responder.metrics();
-    let Ok(arrival) = arrival(&stream) else { return };
+    let Ok(arrival) = arrival(&stream, service) else { return };
     let (client, local) = (arrival.client.ip(), arrival.local.ip());
     let place = match service.connections.admit(client, local, Instant::now()) {
         Ok((place, _)) => place,
@@ -77,27 +86,42 @@ fn open(
     });
 }
 
-fn arrival(stream: &TcpStream) -> io::Result<Arrival> {
+fn arrival(stream: &TcpStream, service: &Service) -> io::Result<Arrival> {
     stream.set_nodelay(true)?;
     Ok(Arrival {
         client: canonical(stream.peer_addr()?),
         local: canonical(stream.local_addr()?),
-        protocol: Protocol::Tcp,
+        protocol: match service.settings().transport {
+            Transport::Tls => Protocol::Tls,
+            Transport::Https => Protocol::Https,
+            _ => Protocol::Tcp,
+        },
     })
 }
 
 async fn serve_connection(
     stream: TcpStream,
     arrival: Arrival,
-    service: &Service,
+    service: &Arc<Service>,
     place: Place,
     reading: Reading,
 ) {
+    let is_http = arrival.protocol == Protocol::Https;
     let ended = match service.settings().tls.as_ref().map(|tls| tls.acceptor()) {
+        None if is_http => {
+            Ok(https::serve(stream, Version::Either, arrival, service, place, reading).await)
+        }
         None => connection::serve(stream, arrival, service, &place, reading).await,
         Some(acceptor) => {
             let accepting = acceptor.accept(stream);
             match handshake(accepting, service, &place, reading.clone()).await {
+                Ok(stream) if is_http => {
+                    let version = match stream.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => Version::Http2,
+                        _ => Version::Http1,
+                    };
+                    Ok(https::serve(stream, version, arrival, service, place, reading).await)
+                }
                 Ok(stream) => connection::serve(stream, arrival, service, &place, reading).await,
                 Err(closing) => Ok(closing),
             }
@@ -110,6 +134,8 @@ async fn serve_connection(
 }
 
 /// Speaks TLS first; an error says why the server closes the connection, none when it stops.
+///
+/// A handshake that has begun when the server stops may end as long as a connection may ask then.
 async fn handshake(
     accepting: Accept<TcpStream>,
     service: &Service,
@@ -119,7 +145,7 @@ async fn handshake(
     let limit = service.settings().read;
     tokio::select! {
         biased;
-        () = reading.stopped() => Err(None),
+        () = connection::stopped_for_long(&mut reading) => Err(None),
         () = place.evicted() => Err(Some(Closing::Evicted)),
         accepted = tokio::time::timeout(limit, accepting) => match accepted {
             Err(_) => Err(Some(Closing::Read)),

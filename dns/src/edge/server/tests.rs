@@ -12,11 +12,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 
+mod repeated;
+mod streams;
+
 use super::connection::Closing;
 use super::*;
 use crate::config::Sockets;
 use crate::corefile::Transport;
 use crate::engine::{Block, Context, Engine, Router};
+use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::{Handling, Outcome, Plugin};
 use crate::{Protocol, Query, Reply, wire};
@@ -74,7 +78,9 @@ fn listener(port: u16) -> ListenerConfig {
         port,
         sockets: Sockets::Number(1),
         timeouts: TimeoutsConfig::default(),
+        stream_limits: StreamLimits::default(),
         tls: None,
+        tls_position: None,
         zones: Vec::new(),
     }
 }
@@ -125,7 +131,7 @@ async fn a_question_keeps_its_engine_and_a_listener_its_socket() {
     let gate = Box::pin(gate.map(|_| ()));
     let responder = responder(engine(ResponseCode::NoError, &ids[..1], gate));
     let mut server = Server::new(&responder, Limits::default());
-    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let bound = server.bind(&[listener(0)], &Acme::default()).unwrap().remove(0);
     let kept = bound.address;
     server.serve(ids[0], bound);
     let client = udp_client(kept).await;
@@ -138,7 +144,7 @@ async fn a_question_keeps_its_engine_and_a_listener_its_socket() {
     assert_eq!(tcp_reply(&mut connection).await, ResponseCode::NoError);
     assert_eq!(udp_ask(&client, "now.").await, ResponseCode::NoError);
 
-    let added = server.bind(&[listener(0)]).unwrap().remove(0);
+    let added = server.bind(&[listener(0)], &Acme::default()).unwrap().remove(0);
     let other = udp_client(added.address).await;
     // Bound and not served: what comes in is answered by the engine that knows the listener.
     other.send(&question("now.")).await.unwrap();
@@ -162,7 +168,7 @@ async fn a_stopped_listener_answers_what_came_in_and_gives_its_port_away() {
     let id = ListenerId(0);
     let responder = responder(engine(ResponseCode::NoError, &[id], gate));
     let mut server = Server::new(&responder, Limits::default());
-    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let bound = server.bind(&[listener(0)], &Acme::default()).unwrap().remove(0);
     let address = bound.address;
     // In the kernel before anything is served, as under load.
     let client = udp_client(address).await;
@@ -177,7 +183,7 @@ async fn a_stopped_listener_answers_what_came_in_and_gives_its_port_away() {
 
     // A socket at the same address gets everything that comes now, though the first still has to reply.
     responder.replace(open(ResponseCode::NXDomain, &[id]));
-    let again = server.bind(&[listener(address.port())]).unwrap().remove(0);
+    let again = server.bind(&[listener(address.port())], &Acme::default()).unwrap().remove(0);
     server.serve(id, again);
     for _ in 0..20 {
         let other = udp_client(address).await;
@@ -196,7 +202,7 @@ async fn connections_in_use_stay_and_the_newest_is_refused() {
     let responder = responder(engine(ResponseCode::NoError, &[id], gate));
     let limits = Limits { tcp_connections: 3, ..Limits::default() };
     let mut server = Server::new(&responder, limits);
-    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let bound = server.bind(&[listener(0)], &Acme::default()).unwrap().remove(0);
     let address = bound.address;
     server.serve(id, bound);
     let mut open = Vec::new();
@@ -223,7 +229,7 @@ async fn a_connection_asks_as_much_as_it_may() {
     let id = ListenerId(0);
     let responder = responder(open(ResponseCode::NoError, &[id]));
     let mut server = Server::new(&responder, Limits::default());
-    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let bound = server.bind(&[listener(0)], &Acme::default()).unwrap().remove(0);
     let address = bound.address;
     server.serve(id, bound);
     server.configure(id, &Settings { max_queries: Some(2), ..Settings::default() });
@@ -289,7 +295,7 @@ async fn a_block_that_waits_leaves_places_to_others() {
     let responder = responder(Engine::of_listeners(vec![block(), block()], vec![(id, router)]));
     let limits = Limits { udp_waiting: 8, ..Limits::default() };
     let mut server = Server::new(&responder, limits);
-    let bound = server.bind(&[listener(0)]).unwrap().remove(0);
+    let bound = server.bind(&[listener(0)], &Acme::default()).unwrap().remove(0);
     let address = bound.address;
     server.serve(id, bound);
     let client = udp_client(address).await;

@@ -1,4 +1,4 @@
-//! The certificate of an encrypted listener, as files say it at the moment (RFC 7858, RFC 8310).
+//! The certificate of an encrypted listener, as files or an authority say it at the moment (RFC 7858, RFC 8310).
 
 use std::fs;
 use std::io;
@@ -8,18 +8,23 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 
+use super::certificate::ServerCertificate;
 use super::key_log::KeyLogFile;
+use crate::corefile::Transport;
+use crate::edge::acme::{Acme, Managed};
 use crate::edge::any_certificate::AnyCertificate;
-use crate::plugin::tls::{ClientAuth, TlsConfig};
+use crate::plugin::tls::{CertificateSource, ClientAuth, TlsConfig};
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -28,7 +33,16 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Tls {
     config: TlsConfig,
+    transport: Transport,
+    shown: Shown,
     current: ArcSwap<ServerConfig>,
+}
+
+/// Where handshakes take their certificate from.
+#[derive(Debug)]
+enum Shown {
+    Files(Arc<ServerCertificate>),
+    Acme(Arc<Managed>),
 }
 
 /// Why a certificate cannot be used.
@@ -68,9 +82,22 @@ impl Tls {
     ///
     /// # Errors
     /// They cannot be used.
-    pub fn load(config: &TlsConfig) -> Result<Arc<Self>, TlsError> {
-        let current = ArcSwap::from_pointee(read(config)?);
-        Ok(Arc::new(Self { config: config.clone(), current }))
+    pub fn load(
+        config: &TlsConfig,
+        transport: Transport,
+        acme: &Acme,
+    ) -> Result<Arc<Self>, TlsError> {
+        let shown = match &config.source {
+            CertificateSource::Files { .. } => Shown::Files(Arc::default()),
+            CertificateSource::Acme(options) => {
+                if let Some(path) = &options.ca_root {
+                    certificates(path)?;
+                }
+                Shown::Acme(acme.manage(options))
+            }
+        };
+        let current = ArcSwap::from_pointee(read(config, transport, &shown)?);
+        Ok(Arc::new(Self { config: config.clone(), transport, shown, current }))
     }
 
     /// Returns what accepts connections with the certificate of the moment.
@@ -78,9 +105,22 @@ impl Tls {
         TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Reads the files again whenever they change; ends when nobody uses them any more.
+    /// Returns what accepts QUIC connections with the certificate of the moment; none if TLS 1.3 lacks what QUIC
+    /// needs (RFC 9001 §5.2), which it never does.
+    pub(super) fn quic(&self) -> Option<Arc<QuicServerConfig>> {
+        QuicServerConfig::try_from(self.current.load_full()).ok().map(Arc::new)
+    }
+
+    /// Reads the files again whenever they change; ends when nobody uses them any more. What comes from an authority
+    /// is managed from here on.
     pub(super) async fn follow(tls: Weak<Self>) {
         let Some(config) = tls.upgrade().map(|tls| tls.config.clone()) else { return };
+        let CertificateSource::Files { certificate, .. } = &config.source else {
+            if let Some(Shown::Acme(managed)) = tls.upgrade().as_deref().map(|tls| &tls.shown) {
+                managed.begin();
+            }
+            return;
+        };
         let mut last = fingerprints(&config);
         let mut ticks = tokio::time::interval(INTERVAL);
         loop {
@@ -91,8 +131,8 @@ impl Tls {
                 continue;
             }
             last = files;
-            let path = config.certificate.display();
-            match read(&config) {
+            let path = certificate.display();
+            match read(&config, tls.transport, &tls.shown) {
                 Ok(current) => {
                     tls.current.store(Arc::new(current));
                     tracing::info!(%path, "certificate read again");
@@ -106,7 +146,11 @@ impl Tls {
 }
 
 fn fingerprints(config: &TlsConfig) -> Vec<Fingerprint> {
-    let files = [Some(&config.certificate), Some(&config.key), config.authorities.as_ref()];
+    let pair = match &config.source {
+        CertificateSource::Files { certificate, key } => [Some(certificate), Some(key)],
+        CertificateSource::Acme(_) => [None, None],
+    };
+    let files = [pair[0], pair[1], config.authorities.as_ref()];
     files.into_iter().flatten().map(|path| fingerprint(path)).collect()
 }
 
@@ -116,25 +160,58 @@ fn fingerprint(path: &Path) -> Fingerprint {
     Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }
 
-fn read(config: &TlsConfig) -> Result<ServerConfig, TlsError> {
+/// Reads everything, and publishes the certificate when all of it can be used.
+fn read(config: &TlsConfig, transport: Transport, shown: &Shown) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let chain = certificates(&config.certificate)?;
-    let key = private_key(&config.key)?;
+    let certified = match &config.source {
+        CertificateSource::Files { certificate, key } => {
+            Some(certified_key(certificate, key, &provider)?)
+        }
+        CertificateSource::Acme(_) => None,
+    };
     let verifier = verifier(config, &provider)?;
-    let unusable = |source| TlsError::Unusable { path: config.certificate.clone(), source };
-    let builder = ServerConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3");
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut server = builder.with_single_cert(chain, key).map_err(unusable)?;
+    let mut server = builder.with_cert_resolver(match shown {
+        Shown::Files(certificate) => Arc::clone(certificate) as _,
+        Shown::Acme(managed) => managed.resolver(),
+    });
+    server.alpn_protocols = protocols(transport);
     if let Some(path) = &config.keylog {
         let keylog = KeyLogFile::open(path);
         let keylog = keylog.map_err(|source| TlsError::Read { path: path.clone(), source })?;
         server.key_log = Arc::new(keylog);
     }
+    if let (Shown::Files(certificate), Some(certified)) = (shown, certified) {
+        certificate.publish(certified);
+    }
     Ok(server)
+}
+
+/// Returns the names that the handshake settles on (RFC 7301): those of HTTP, RFC 9250 §4.1.1, RFC 9114 §3.1.
+fn protocols(transport: Transport) -> Vec<Vec<u8>> {
+    let names: &[&[u8]] = match transport {
+        Transport::Https => &[b"h2", b"http/1.1"],
+        Transport::Quic => &[b"doq"],
+        Transport::Https3 => &[b"h3"],
+        // Any will do, as with CoreDNS.
+        Transport::Dns | Transport::Tls | Transport::Grpc => &[],
+    };
+    names.iter().map(|name| name.to_vec()).collect()
+}
+
+fn certified_key(
+    certificate: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let certified = CertifiedKey::from_der(certificates(certificate)?, private_key(key)?, provider);
+    certified.map_err(|source| TlsError::Unusable { path: certificate.to_owned(), source })
 }
 
 fn verifier(

@@ -25,6 +25,9 @@ const LONG: Duration = Duration::from_micros(200);
 /// How many datagrams are answered that came in before the stop signal, by each receiver.
 const MOST_QUEUED: usize = 16_384;
 
+/// How long a datagram may take inside of the kernel from the choice of its socket to the queue.
+const STRAGGLERS: Duration = Duration::from_millis(50);
+
 type Answering = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
 
 /// Receives on a socket until the stop signal, as one of several, then waits for the questions under way.
@@ -57,13 +60,27 @@ pub(super) async fn serve(
         }
     }
     socket.receive_no_more().await;
-    for _ in 0..MOST_QUEUED {
-        let Ok(datagram) = socket.receive_queued(&mut buffer) else { break };
-        let message = &buffer[..datagram.length];
-        handle(&socket, datagram, message, &service, &mut waiting, &mut repeated).await;
-    }
+    answer_queued(&socket, &service, &mut buffer, &mut waiting).await;
     drop(reading);
+    // The kernel may have chosen this socket for a datagram just before, and queue it just now.
+    tokio::time::sleep(STRAGGLERS).await;
+    answer_queued(&socket, &service, &mut buffer, &mut waiting).await;
     while waiting.join_next().await.is_some() {}
+}
+
+/// Answers the datagrams that are there.
+async fn answer_queued(
+    socket: &Arc<DatagramSocket>,
+    service: &Arc<Service>,
+    buffer: &mut [u8],
+    waiting: &mut JoinSet<()>,
+) {
+    let mut repeated = Vec::new();
+    for _ in 0..MOST_QUEUED {
+        let Ok(datagram) = socket.receive_queued(buffer) else { return };
+        let message = &buffer[..datagram.length];
+        handle(socket, datagram, message, service, waiting, &mut repeated).await;
+    }
 }
 
 /// Answers at once what can be answered from memory; the rest moves to a task of its own.

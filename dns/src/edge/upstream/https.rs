@@ -166,7 +166,7 @@ impl HttpsClient {
         mut sender: SendRequest<Full<Bytes>>,
         request: &Request,
     ) -> Result<Response<Incoming>, Box<dyn Error + Send + Sync>> {
-        let message = request.with_id(ID);
+        let message = request.sending_as_asked(ID).octets().to_vec();
         let builder = hyper::Request::builder().header(ACCEPT, MEDIA_TYPE);
         let request = match self.method {
             DohMethod::Post => builder
@@ -233,7 +233,7 @@ async fn read(response: Response<Incoming>, request: &Request) -> Result<Reply, 
         }
         Err(error) => return Err(failed(&*error)),
     };
-    answer::read(&body, request, ID, Extent::Whole)
+    answer::read(&body, &request.sending_as_asked(ID), Extent::Whole)
         .map_err(|why| ExchangeError::NotDns(why, Carriage::Https))
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::{ExchangeError, Upstream, tcp, udp};
-use crate::plugin::forward::config::ForwardConfig;
+use crate::plugin::forward::config::{ForwardConfig, LetterCase};
 use crate::plugin::forward::metrics::NameMetrics;
 use crate::plugin::forward::names::{self, Addresses};
 use crate::plugin::forward::request::Request;
@@ -29,6 +29,23 @@ pub(crate) struct NameLookup {
     interval: Duration,
     /// The address that queries to the upstream leave from: only addresses of its family are used.
     source: Option<IpAddr>,
+    letter_case: LetterCase,
+}
+
+/// Asks a resolver for the addresses of a host, once.
+///
+/// # Errors
+/// It knows none.
+pub(crate) async fn look_up(name: &Name, resolver: SocketAddr) -> Result<Vec<IpAddr>, String> {
+    let lookup = NameLookup {
+        name: name.clone(),
+        port: 0,
+        resolvers: vec![resolver],
+        interval: Duration::ZERO,
+        source: None,
+        letter_case: LetterCase::AsAsked,
+    };
+    Ok(lookup.find().await?.found)
 }
 
 impl NameLookup {
@@ -39,6 +56,7 @@ impl NameLookup {
             resolvers: config.resolvers.clone(),
             interval: config.resolve_interval,
             source: config.source,
+            letter_case: config.letter_case,
         }
     }
 
@@ -113,6 +131,7 @@ impl NameLookup {
         }
         let request = Request::lookup(&self.name, qtype);
         let request = request.ok_or_else(|| "the name cannot be encoded".to_owned())?;
+        let request = request.in_case(self.letter_case);
         let text = |error: ExchangeError| error.to_string();
         let until = || Instant::now() + TIMEOUT;
         let mut reply = udp::exchange(resolver, None, &request, until()).await.map_err(text)?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::Upstream;
 use crate::Protocol;
 use crate::corefile::Position;
-use crate::plugin::forward::config::ForwardConfig;
+use crate::plugin::forward::config::{ForwardConfig, LetterCase};
 use crate::plugin::forward::request::Request;
 use crate::plugin::r#loop::{Change, Finding, LoopGuard, Pause, Watch, probe_name, remedy};
 
@@ -27,6 +27,7 @@ pub(crate) struct LoopProber {
     guard: LoopGuard,
     zone: Name,
     protocol: Protocol,
+    letter_case: LetterCase,
     position: Option<Position>,
 }
 
@@ -38,7 +39,8 @@ impl LoopProber {
         protocol: Protocol,
     ) -> Option<Self> {
         let zone = guard.zone_for(config)?;
-        Some(Self { guard, zone, protocol, position: config.position.clone() })
+        let (letter_case, position) = (config.letter_case, config.position.clone());
+        Some(Self { guard, zone, protocol, letter_case, position })
     }
 
     /// Probes an upstream from the time on when the server block is served; ends with the upstream. `file` is the
@@ -86,6 +88,7 @@ impl LoopProber {
         let name = probe_name(token, &self.zone);
         let request = name.and_then(|name| Request::lookup(&name, RecordType::HINFO));
         let Some(request) = request else { return Finding::Answered };
+        let request = request.in_case(self.letter_case);
         let Some(returned) = self.guard.outstanding.begin(token, now) else {
             return Finding::Silent;
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Upstream;
+use super::{ExchangeError, Upstream};
 use crate::Protocol;
 use crate::plugin::forward::health::probe_delay;
 use crate::plugin::forward::request::Request;
@@ -26,11 +26,12 @@ impl Prober {
         Self { request: Arc::new(request), protocol, interval }
     }
 
-    /// Probes an upstream that has just failed, unless that happens already. It ends when the upstream has
-    /// answered, a probe or a query, or when the configuration has it no more.
-    pub(crate) fn probe(&self, upstream: &Arc<Upstream>) {
+    /// Probes an upstream that has just failed for this reason, unless that happens already. It ends when the
+    /// upstream has answered, a probe or a query, or when the configuration has it no more.
+    pub(crate) fn probe(&self, upstream: &Arc<Upstream>, reason: &ExchangeError) {
         if upstream.health.begins_probing() {
-            tracing::warn!(upstream = %upstream.shown, "upstream does not answer, probing it");
+            let shown = &upstream.shown;
+            tracing::warn!(upstream = %shown, %reason, "upstream does not answer, probing it");
             tokio::spawn(self.clone().run(Arc::downgrade(upstream)));
         }
     }

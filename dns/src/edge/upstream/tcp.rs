@@ -80,11 +80,11 @@ impl Connection {
         request: &Request,
         ignored: &mut IgnoredMessages,
     ) -> Result<Reply, ExchangeError> {
-        let id = rand::random();
-        self.stream.write_all(&with_length(request.with_id(id))?).await?;
+        let sent = request.sending(rand::random(), rand::random);
+        self.stream.write_all(&with_length(sent.octets())?).await?;
         loop {
             let message = self.read_message().await?;
-            match answer::read(&message, request, id, Extent::Whole) {
+            match answer::read(&message, &sent, Extent::Whole) {
                 Ok(reply) => return Ok(reply),
                 Err(NotOurs::Id) => ignored.add(NotOurs::Id),
                 // Nobody else can write into the connection, so it is the server that is wrong.
@@ -128,8 +128,8 @@ pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::
 }
 
 /// Puts the length before a message, so that both leave in one segment (RFC 7766 §8).
-fn with_length(message: Vec<u8>) -> io::Result<Vec<u8>> {
+fn with_length(message: &[u8]) -> io::Result<Vec<u8>> {
     let length = u16::try_from(message.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the query is too long"))?;
-    Ok([length.to_be_bytes().to_vec(), message].concat())
+    Ok([&length.to_be_bytes()[..], message].concat())
 }

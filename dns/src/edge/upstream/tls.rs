@@ -97,7 +97,7 @@ fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
 }
 
 /// Returns the CAs that the host trusts; those that cannot be read are logged and left out.
-fn system_roots() -> RootCertStore {
+pub(crate) fn system_roots() -> RootCertStore {
     let loaded = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (_, unusable) = roots.add_parsable_certificates(loaded.certs);

@@ -13,6 +13,7 @@ use super::{ExchangeError, IgnoredMessages};
 use crate::Reply;
 use crate::plugin::forward::answer::{self, Extent};
 use crate::plugin::forward::request::Request;
+use crate::plugin::forward::sending::Sending;
 
 /// The least that is received, in octets, so that a server that ignores the question's limit is understood.
 const MIN_BUFFER: usize = 4096;
@@ -30,9 +31,10 @@ pub(super) async fn exchange(
 ) -> Result<Reply, ExchangeError> {
     let (since, mut ignored) = (Instant::now(), IgnoredMessages::default());
     let socket = connect(address, source).await?;
-    let id = rand::random();
-    socket.send(&request.with_id(id)).await?;
-    match timeout_at(deadline, receive(&socket, request, id, &mut ignored)).await {
+    let sent = request.sending(rand::random(), rand::random);
+    socket.send(sent.octets()).await?;
+    let size = MIN_BUFFER.max(usize::from(request.max_reply()));
+    match timeout_at(deadline, receive(&socket, &sent, size, &mut ignored)).await {
         Ok(reply) => Ok(reply?),
         Err(_) => Err(ignored.timed_out(since)),
     }
@@ -51,17 +53,16 @@ async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpS
 /// Waits for the reply to our question and ignores everything else.
 async fn receive(
     socket: &UdpSocket,
-    request: &Request,
-    id: u16,
+    sent: &Sending<'_>,
+    size: usize,
     ignored: &mut IgnoredMessages,
 ) -> io::Result<Reply> {
     let mut buffer = Vec::new();
-    let size = MIN_BUFFER.max(usize::from(request.max_reply()));
     loop {
         let (received, length) = receive_one(socket, &mut buffer, size).await?;
         let extent = if length > received { Extent::Beginning } else { Extent::Whole };
         let message = buffer.get(..received).unwrap_or_default();
-        match answer::read(message, request, id, extent) {
+        match answer::read(message, sent, extent) {
             Ok(reply) => return Ok(reply),
             Err(why) => ignored.add(why),
         }

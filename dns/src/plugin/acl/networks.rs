@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 /// The addresses of any number of networks, as sorted ranges that do not touch: to look an address up takes the
 /// logarithm of their number.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Networks {
+pub(in crate::plugin) struct Networks {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
 }
@@ -17,7 +17,7 @@ const MAPPED: u8 = 96;
 
 impl Networks {
     /// Returns the set of all addresses of these networks.
-    pub(super) fn of(networks: &[IpNet]) -> Self {
+    pub(in crate::plugin) fn of(networks: &[IpNet]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in networks {
             match unmapped(*network) {
@@ -29,7 +29,7 @@ impl Networks {
     }
 
     /// Says whether an address is in one of the networks; an IPv4-mapped one counts as IPv4.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(in crate::plugin) fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => is_in(&self.v4, address.to_bits()),
             IpAddr::V6(address) => is_in(&self.v6, address.to_bits()),

@@ -174,6 +174,9 @@ fn protocol(protocol: Protocol) -> i32 {
     match protocol {
         Protocol::Udp => 1,
         Protocol::Tcp => 2,
+        Protocol::Tls => 3,
+        Protocol::Https | Protocol::Https3 => 4,
+        Protocol::Quic => 7,
     }
 }
 

@@ -8,9 +8,7 @@ use crate::corefile::{CorefileError, Directive, Token};
 use crate::plugin::Level;
 use crate::plugin::arguments;
 use crate::plugin::directive::{only, optional_argument, unknown_option};
-
-/// The longest pattern of `consolidate`, in octets.
-const MAX_PATTERN: usize = 10_000;
+use crate::plugin::regular_expression::regular_expression;
 
 const CONSOLIDATE: &str = "consolidate DURATION REGEXP [LEVEL] [show_first]";
 
@@ -87,20 +85,8 @@ fn parse_consolidate(line: &Directive) -> Result<Consolidate, CorefileError> {
             )));
         }
     };
-    let (period, pattern) = (arguments::duration(period)?, parse_pattern(pattern)?);
+    let (period, pattern) = (arguments::duration(period)?, regular_expression(pattern)?);
     Ok(Consolidate { period, pattern, level, show_first })
-}
-
-fn parse_pattern(token: &Token) -> Result<Regex, CorefileError> {
-    if token.text.len() > MAX_PATTERN {
-        return Err(token.error(format!(
-            "the regular expression has {} octets; shorten it to {MAX_PATTERN}",
-            token.text.len()
-        )));
-    }
-    Regex::new(&token.text).map_err(|error| {
-        token.error(format!("'{}' is no regular expression; correct it: {error}", token.text))
-    })
 }
 
 fn parse_level(token: &Token) -> Result<Level, CorefileError> {

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use prometheus::IntCounter;
+
 use super::budget::{LINES, LineBudget};
 use super::config::Consolidate;
 use super::consolidation::{Consolidation, Counted};
@@ -17,6 +19,8 @@ pub struct Journal {
     rules: Vec<Consolidate>,
     sink: LineSink,
     state: Mutex<State>,
+    /// Counts the lines that are not shown.
+    dropped: Option<IntCounter>,
 }
 
 #[derive(Debug)]
@@ -31,7 +35,14 @@ impl Journal {
     pub fn new(rules: Vec<Consolidate>, sink: LineSink) -> Self {
         let consolidations = vec![Consolidation::default(); rules.len()];
         let state = Mutex::new(State { consolidations, budget: LineBudget::default() });
-        Self { rules, sink, state }
+        Self { rules, sink, state, dropped: None }
+    }
+
+    /// Returns the same journal, which counts the lines that are too many.
+    #[must_use]
+    pub fn counting(mut self, dropped: IntCounter) -> Self {
+        self.dropped = Some(dropped);
+        self
     }
 
     /// Records a failure; `question` names what was asked and is only called for a line of its own.
@@ -40,7 +51,7 @@ impl Journal {
         let mut state = self.lock();
         let mut lines = self.expired(&mut state, now);
         let level = match matching {
-            None => state.budget.take(now).then_some(Level::Error),
+            None => self.within_budget(&mut state, now).then_some(Level::Error),
             Some(at) => match state.consolidations[at].count(&self.rules[at], now) {
                 Counted::Shown => Some(self.rules[at].level),
                 Counted::Silently => None,
@@ -55,6 +66,14 @@ impl Journal {
     pub fn flush(&self, now: Instant) {
         let lines = self.expired(&mut self.lock(), now);
         self.write(lines);
+    }
+
+    fn within_budget(&self, state: &mut State, now: Instant) -> bool {
+        let is_within = state.budget.take(now);
+        if let Some(dropped) = self.dropped.as_ref().filter(|_| !is_within) {
+            dropped.inc();
+        }
+        is_within
     }
 
     fn expired(&self, state: &mut State, now: Instant) -> Vec<(Level, String)> {

@@ -88,9 +88,9 @@ impl Field {
 /// Returns the size of reply that the client takes, in octets.
 fn bufsize(query: &Query) -> i64 {
     match (query.protocol, &query.edns) {
-        (Protocol::Tcp, _) => u16::MAX.into(),
         (Protocol::Udp, Some(edns)) => edns.max_payload().max(MIN_PAYLOAD).into(),
         (Protocol::Udp, None) => MIN_PAYLOAD.into(),
+        (_, _) => u16::MAX.into(),
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Answer {
     pub(crate) chase: Option<Name>,
     /// Whether the name exists without a record of its own: an empty non-terminal, or only by a wildcard.
     pub(crate) has_no_own_records: bool,
+    /// Whether the chain of aliases was longer than [`MAX_ALIASES`], and ends there.
+    pub(crate) is_cut: bool,
 }
 
 /// The outcome of a lookup.
@@ -72,7 +74,8 @@ pub(crate) fn answer(zone: &Zone, question: Question<'_>) -> Answer {
             search.answer.chase = Some(name);
             break;
         }
-        if visited.contains(&lower) || visited.len() > MAX_ALIASES {
+        search.answer.is_cut = visited.len() > MAX_ALIASES;
+        if visited.contains(&lower) || search.answer.is_cut {
             break;
         }
         visited.push(lower.clone());
@@ -89,6 +92,7 @@ impl Default for Answer {
             additionals: Vec::new(),
             chase: None,
             has_no_own_records: false,
+            is_cut: false,
         }
     }
 }

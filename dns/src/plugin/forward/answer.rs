@@ -9,7 +9,7 @@ use hickory_proto::op::{Header, MessageType, OpCode, Query as Question, Response
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
 use super::records;
-use super::request::Request;
+use super::sending::Sending;
 use crate::Reply;
 
 /// Says why a message is no reply to a question.
@@ -24,6 +24,9 @@ pub(crate) enum NotOurs {
     /// A reply to another question.
     #[error("wrong question")]
     Question,
+    /// A reply to our question with letters in another case, although `case_randomization` asks for the same.
+    #[error("question in another letter case")]
+    LetterCase,
     /// No DNS message.
     #[error("malformed message")]
     Malformed,
@@ -38,25 +41,27 @@ pub(crate) enum Extent {
     Beginning,
 }
 
-/// Reads a message as the reply to a question that was sent with this id.
+/// Reads a message as the reply to a question that was sent. Its names are in the case in which it was asked.
 ///
 /// Of a message of which only the beginning arrived the reply has no records and the TC bit.
-pub(crate) fn read(
-    bytes: &[u8],
-    request: &Request,
-    id: u16,
-    extent: Extent,
-) -> Result<Reply, NotOurs> {
+pub(crate) fn read(bytes: &[u8], sent: &Sending<'_>, extent: Extent) -> Result<Reply, NotOurs> {
     let mut decoder = BinDecoder::new(bytes);
     let header = Header::read(&mut decoder).map_err(malformed)?;
-    if header.metadata.id != id {
+    if header.metadata.id != sent.id() {
         return Err(NotOurs::Id);
     }
     let metadata = &header.metadata;
     if metadata.message_type != MessageType::Response || metadata.op_code != OpCode::Query {
         return Err(NotOurs::Kind);
     }
-    check_question(&header, &mut decoder, request)?;
+    check_question(&header, &mut decoder, sent, bytes)?;
+    let restored;
+    if sent.has_random_case() {
+        // A question ends within 271 octets.
+        let at = u16::try_from(decoder.index()).map_err(|_| NotOurs::Malformed)?;
+        restored = sent.restored(bytes);
+        decoder = BinDecoder::new(&restored).clone(at);
+    }
     let mut reply = Reply::new(metadata.response_code);
     reply.authoritative = metadata.authoritative;
     reply.recursion_available = metadata.recursion_available;
@@ -68,27 +73,36 @@ pub(crate) fn read(
         }
         Extent::Beginning => reply.truncated = true,
     }
-    request.keep(id, bytes);
+    reply.repeat_case_of(&sent.question().name);
+    sent.keep(bytes);
     Ok(reply)
 }
 
 fn check_question(
     header: &Header,
     decoder: &mut BinDecoder<'_>,
-    request: &Request,
+    sent: &Sending<'_>,
+    bytes: &[u8],
 ) -> Result<(), NotOurs> {
     match header.counts.queries {
         1 => {
             let question = Question::read(decoder).map_err(malformed)?;
-            if request.is_asking(&question) { Ok(()) } else { Err(NotOurs::Question) }
+            if !sent.is_asking(&question) {
+                return Err(NotOurs::Question);
+            }
+            if sent.has_random_case() && !sent.is_repeated_in(bytes) {
+                return Err(NotOurs::LetterCase);
+            }
+            Ok(())
         }
-        0 if is_bare_error(header) => Ok(()),
+        0 if is_bare_error(header) && !sent.has_random_case() => Ok(()),
         _ => Err(NotOurs::Question),
     }
 }
 
 /// Says whether a header alone says all: servers that do not understand a question may not repeat it. It has no
-/// data that could be wrong.
+/// data that could be wrong; whoever guesses id and port can make the query fail with it, and nothing else. With
+/// random case it is not believed: it repeats none of the letters.
 fn is_bare_error(header: &Header) -> bool {
     let counts = &header.counts;
     let is_error = matches!(
@@ -113,8 +127,9 @@ fn sections(
             reply.answers = sections.answers;
             reply.authorities = sections.authorities;
             reply.additionals = sections.additionals;
-            if let Some(high) = sections.rcode_high {
-                reply.rcode = ResponseCode::from(high, reply.rcode.low());
+            if let Some(opt) = sections.opt {
+                reply.rcode = ResponseCode::from(opt.rcode_high, reply.rcode.low());
+                reply.options = opt.errors;
             }
             Ok(())
         }
@@ -124,12 +139,12 @@ fn sections(
     }
 }
 
-/// The records of a reply, and of its OPT record the upper bits of the rcode (RFC 6891 §6.1.3).
+/// The records of a reply, and what is kept of its OPT record.
 struct Sections {
     answers: Vec<hickory_proto::rr::Record>,
     authorities: Vec<hickory_proto::rr::Record>,
     additionals: Vec<hickory_proto::rr::Record>,
-    rcode_high: Option<u8>,
+    opt: Option<records::KeptOpt>,
 }
 
 fn all_sections(
@@ -138,8 +153,8 @@ fn all_sections(
 ) -> Result<Sections, DecodeError> {
     let (answers, _) = records::read(decoder, counts.answers)?;
     let (authorities, _) = records::read(decoder, counts.authorities)?;
-    let (additionals, rcode_high) = records::read(decoder, counts.additionals)?;
-    Ok(Sections { answers, authorities, additionals, rcode_high })
+    let (additionals, opt) = records::read(decoder, counts.additionals)?;
+    Ok(Sections { answers, authorities, additionals, opt })
 }
 
 fn malformed(_: DecodeError) -> NotOurs {

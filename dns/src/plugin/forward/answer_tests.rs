@@ -18,11 +18,11 @@ fn request() -> Request {
 }
 
 fn good() -> Message {
-    reply_to(&Message::from_vec(&request().with_id(ID)).unwrap())
+    reply_to(&Message::from_vec(request().sending_as_asked(ID).octets()).unwrap())
 }
 
 fn read_whole(bytes: &[u8]) -> Result<Reply, NotOurs> {
-    read(bytes, &request(), ID, Extent::Whole)
+    read(bytes, &request().sending_as_asked(ID), Extent::Whole)
 }
 
 fn judged(change: impl Fn(&mut Message)) -> Result<Reply, NotOurs> {
@@ -104,7 +104,8 @@ fn extended_rcodes_are_put_together() {
 #[test]
 fn a_beginning_is_a_truncated_reply() {
     let bytes = good().to_vec().unwrap();
-    let reply = read(&bytes[..bytes.len() - 3], &request(), ID, Extent::Beginning).unwrap();
+    let reply = read(&bytes[..bytes.len() - 3], &request().sending_as_asked(ID), Extent::Beginning)
+        .unwrap();
     assert!(reply.truncated && reply.answers.is_empty());
     assert_eq!(read_whole(&bytes[..bytes.len() - 3]), Err(NotOurs::Malformed));
     let mut cut = bytes.clone();
@@ -223,7 +224,7 @@ proptest! {
     #[test]
     fn random_octets_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let _ = read_whole(&bytes);
-        let _ = read(&bytes, &request(), ID, Extent::Beginning);
+        let _ = read(&bytes, &request().sending_as_asked(ID), Extent::Beginning);
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::corefile::{CorefileError, Directive, Files, Position};
 ///     max_idle_conns N             [domain FQDN]        source_address IP
 ///     read_timeout DURATION      resolver IP[:PORT]... resolve_interval DURATION
 ///     tls_servername NAME        tls [CERT KEY] [CA]   doh_method GET|POST
+///     case_randomization
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct ForwardConfig {
     pub doh_method: DohMethod,
     /// The address that queries leave from; chosen by the system by default.
     pub source: Option<IpAddr>,
+    /// The letter case in which names are asked for; the client's by default.
+    pub letter_case: LetterCase,
     /// How connections are kept.
     pub idle: IdleConfig,
     /// How long one attempt may take, connecting included; 2 s by default.
@@ -85,6 +88,16 @@ pub enum Carrier {
     Tcp,
     /// UDP, whatever the client used: `prefer_udp`. A truncated answer is asked for again by TCP.
     Udp,
+}
+
+/// How the letters of a name are written in a question to an upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LetterCase {
+    /// As the client wrote them.
+    AsAsked,
+    /// At random, anew for each attempt; the reply has to repeat them (draft-vixie-dnsext-dns0x20):
+    /// `case_randomization`, an option of Portolan alone. Not over HTTPS.
+    Random,
 }
 
 /// How connections to upstreams are kept for later queries.
@@ -143,6 +156,7 @@ impl ForwardConfig {
             policy: Policy::Random,
             carrier: Carrier::AsClient,
             source: None,
+            letter_case: LetterCase::AsAsked,
             idle: IdleConfig {
                 expire: Duration::from_secs(10),
                 max_age: None,

@@ -1,16 +1,31 @@
-//! Addresses and host names with their ports: `10.0.0.1`, `[::1]:53`, `dns.example:53`.
+//! Addresses and host names with their ports: `10.0.0.1`, `[::1]:53`, `fe80::1%eth0`, `dns.example:53`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::path::Path;
 
 use hickory_proto::rr::Name;
 
 use super::target::Host;
+use crate::corefile::Files;
 
 /// The longest host name in octets, without its final dot (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 
 /// Says that the port of an address is none that a server can have.
 pub(super) struct BadPort;
+
+/// Says what is wrong with an address that names an interface.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadScope {
+    /// The interface is none of this host.
+    #[error(
+        "there is no interface '{0}' on this host; name one that `ip link` lists, or its number"
+    )]
+    Interface(String),
+    /// The port is none that a server can have.
+    #[error("there is no valid port; write a number from 1 to 65535 after '[ADDRESS%INTERFACE]:'")]
+    Port,
+}
 
 /// Reads `IP`, `IP:PORT`, `[IPv6]` or `[IPv6]:PORT`; none for what is no address.
 pub(super) fn parse_address(text: &str, port: u16) -> Result<Option<SocketAddr>, BadPort> {
@@ -30,6 +45,43 @@ pub(super) fn parse_address(text: &str, port: u16) -> Result<Option<SocketAddr>,
         Some(Ok(_)) => Err(BadPort),
         Some(Err(_)) | None => Ok(None),
     }
+}
+
+/// Reads `ADDRESS%INTERFACE`, `[ADDRESS%INTERFACE]` or `[ADDRESS%INTERFACE]:PORT` (RFC 4007 §11), as link-local
+/// addresses need it; none for what is no IPv6 address with an interface. Its number is read through `files`.
+pub(super) fn parse_scoped(
+    text: &str,
+    default_port: u16,
+    files: &dyn Files,
+) -> Result<Option<SocketAddr>, BadScope> {
+    let (place, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        None => (text, ""),
+        Some(Some((place, port))) => (place, port),
+        Some(None) => return Ok(None),
+    };
+    let Some((address, interface)) = place.split_once('%') else { return Ok(None) };
+    let Ok(address) = address.parse::<Ipv6Addr>() else { return Ok(None) };
+    let port = match port.strip_prefix(':').map(str::parse) {
+        None if port.is_empty() => default_port,
+        Some(Ok(port @ 1..)) => port,
+        None | Some(_) => return Err(BadScope::Port),
+    };
+    let number = interface_number(interface, files);
+    let number = number.ok_or_else(|| BadScope::Interface(interface.to_owned()))?;
+    Ok(Some(SocketAddrV6::new(address, port, 0, number).into()))
+}
+
+/// Returns the number of a network interface, which is given or read from `/sys/class/net`.
+pub(super) fn interface_number(interface: &str, files: &dyn Files) -> Option<u32> {
+    if let Ok(number) = interface.parse() {
+        return Some(number);
+    }
+    if interface.is_empty() || interface.contains('/') || interface == ".." {
+        // Would leave the directory of interfaces.
+        return None;
+    }
+    let path = Path::new("/sys/class/net").join(interface).join("ifindex");
+    String::from_utf8(files.read(&path).ok()?).ok()?.trim().parse().ok()
 }
 
 /// Reads `NAME` or `NAME:PORT`; none for what is no host name.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::bailiwick::{self, Dropped};
 use super::config::{Carrier, ForwardConfig};
 use super::metrics::ForwardMetrics;
 use super::policy::{Choice, Route, Standing};
@@ -226,10 +227,13 @@ impl<'a> Course<'a> {
         let exchanged =
             upstream.exchange(&self.request, self.protocol, timeout, self.deadline).await;
         let elapsed = since.elapsed();
+        let mut dropped = Dropped::default();
         let (carriage, result, reply) = match exchanged {
             Ok(exchanged) => {
                 upstream.health.succeeded();
                 let Exchanged { mut reply, carriage } = exchanged;
+                dropped = bailiwick::confine(&self.request.question, &mut reply);
+                core.metrics.dropped(dropped);
                 core.metrics.answered(&upstream.label, reply.rcode, elapsed);
                 reply.upstream = Some(Arc::clone(&upstream.place));
                 (carriage, Ok(reply.rcode), Some(reply))
@@ -238,7 +242,7 @@ impl<'a> Course<'a> {
                 upstream.health.failed();
                 upstream.returning.suspect();
                 if let Some(prober) = &core.prober {
-                    prober.probe(upstream);
+                    prober.probe(upstream, &error);
                 }
                 (upstream.carriage(self.protocol), Err(error), None)
             }
@@ -246,7 +250,7 @@ impl<'a> Course<'a> {
         let exchange = reply.is_some().then(|| self.told(upstream, carriage.into(), elapsed));
         let reply = reply.map(|reply| Reply { exchange, ..reply });
         let upstream = Arc::clone(&upstream.shown);
-        self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result });
+        self.attempts.push(Attempt { upstream, carriage, was_healthy, elapsed, result, dropped });
         reply
     }
 

@@ -9,9 +9,10 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use tokio::time::Instant;
 
-use super::MAX_TRIALS;
 use super::fake_upstream::{FakeUpstream, Seen, black_hole, closed_port, reply_to};
-use super::testing::{Server, by_tcp, by_udp};
+use super::request::Request;
+use super::testing::{Server, by_tcp, by_udp, config};
+use super::{Forward, ForwardMetrics, MAX_TRIALS, exchange};
 use crate::ExtendedErrorCode;
 
 /// Lets the other tasks run until something is so.
@@ -267,4 +268,14 @@ async fn probing_ends_with_the_configuration() {
         // The clock is paused: this waits for nothing but the other tasks' timers.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Thousands of these are there at once when an upstream dies: 4,096 have to be some MiB.
+#[tokio::test]
+async fn what_waits_for_an_upstream_is_small() {
+    let metrics = ForwardMetrics::register(&prometheus::Registry::new()).unwrap();
+    let forward = Forward::new(config("forward . 127.0.0.1:9").unwrap(), metrics);
+    let query = by_udp("www.example.");
+    let exchange = exchange::run(Arc::clone(&forward.core), Request::of(&query), query.protocol, 0);
+    assert!(size_of_val(&exchange) <= 3072, "{} octets", size_of_val(&exchange));
 }

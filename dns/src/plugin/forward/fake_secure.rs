@@ -178,7 +178,7 @@ impl TlsUpstream {
 /// A request as an upstream by DNS over HTTPS sees it.
 #[derive(Clone, Debug)]
 pub(super) struct SeenRequest {
-    pub(super) head: hyper::http::request::Parts,
+    pub(super) head: http::request::Parts,
     pub(super) message: Message,
     pub(super) from: SocketAddr,
 }

@@ -11,6 +11,7 @@ use prometheus::{
     exponential_buckets,
 };
 
+use super::bailiwick::Dropped;
 use crate::plugin::arguments::rcode_name;
 
 /// The value of `proxy_name`, by which CoreDNS tells `forward` and `grpc` apart.
@@ -30,6 +31,7 @@ pub struct ForwardMetrics {
     refused: IntCounterVec,
     lookups: IntCounterVec,
     looping: IntGaugeVec,
+    dropped: IntCounterVec,
 }
 
 /// What CoreDNS counts for each upstream.
@@ -98,6 +100,11 @@ impl ForwardMetrics {
         );
         let looping = IntGaugeVec::new(looping, &["to"])?;
         registry.register(Box::new(looping.clone()))?;
+        let dropped = Opts::new(
+            "portolan_forward_dropped_records_total",
+            "Records of upstream replies that the question does not lead to, by section.",
+        );
+        let dropped = counters(registry, dropped, &["section"])?;
         Ok(Self {
             proxy: ProxyMetrics::register(registry)?,
             old: OldMetrics::register(registry)?,
@@ -107,6 +114,7 @@ impl ForwardMetrics {
             refused,
             lookups,
             looping,
+            dropped,
         })
     }
 
@@ -147,6 +155,13 @@ impl ForwardMetrics {
         self.proxy.request_duration.with_label_values(&[PROXY_NAME, to, rcode]).observe(seconds);
         self.old.request_duration.with_label_values(&[to, rcode]).observe(seconds);
         self.old.responses.with_label_values(&[to, rcode]).inc();
+    }
+
+    /// Counts records that were not passed on.
+    pub(super) fn dropped(&self, dropped: Dropped) {
+        for (section, records) in dropped.sections() {
+            self.dropped.with_label_values(&[section]).inc_by(records as u64);
+        }
     }
 
     /// Counts a query that was not forwarded: `looping`, `max_concurrent`, `sockets`, `transfer`, `trials`,
@@ -250,6 +265,7 @@ mod tests {
         metrics.asked("10.0.0.1:53");
         metrics.answered("10.0.0.1:53", ResponseCode::NXDomain, Duration::from_millis(3));
         metrics.refused("sockets");
+        metrics.dropped(Dropped { answers: 1, ..Dropped::default() });
         metrics.of_name("dns.example:53").failed.inc();
         metrics.looping("10.0.0.1:53").inc();
         let families = registry.gather();
@@ -267,6 +283,7 @@ mod tests {
                 "coredns_proxy_conn_cache_misses_total",
                 "coredns_proxy_healthcheck_failures_total",
                 "coredns_proxy_request_duration_seconds",
+                "portolan_forward_dropped_records_total",
                 "portolan_forward_in_flight",
                 "portolan_forward_looping",
                 "portolan_forward_name_lookups_total",

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use super::config::{Carrier, DohMethod, ForwardConfig, ProbeConfig};
-use super::endpoint::parse_address;
+use super::config::{Carrier, DohMethod, ForwardConfig, LetterCase, ProbeConfig};
+use super::endpoint::{parse_address, parse_scoped};
 use super::target::{self, Host, Target};
 use super::{Policy, resolv_conf};
 use crate::corefile::{CorefileError, Directive, Files, Token};
@@ -16,7 +16,7 @@ use crate::plugin::arguments;
 use crate::plugin::directive::unknown_option;
 
 /// The options as an error lists them.
-const OPTIONS: &str = "except, policy, force_tcp, prefer_udp, source_address, next, next_on_nodata, failover, \
+const OPTIONS: &str = "except, policy, force_tcp, prefer_udp, source_address, case_randomization, next, next_on_nodata, failover, \
     failfast_all_unhealthy_upstreams, health_check, tls, tls_servername, doh_method, resolver, expire, max_age, \
     max_idle_conns, resolve_interval, read_timeout, max_fails, max_connect_attempts and max_concurrent";
 
@@ -66,6 +66,10 @@ fn option(
             }
         }
         "source_address" => config.source = Some(address(arguments::single(line)?)?),
+        "case_randomization" => {
+            arguments::none(line)?;
+            config.letter_case = LetterCase::Random;
+        }
         "next" => config.next.extend(rcodes(line)?),
         "next_on_nodata" => {
             arguments::none(line)?;
@@ -81,7 +85,7 @@ fn option(
         "tls_servername" => config.tls.read_server_name(line)?,
         "doh_method" => config.doh_method = doh_method(arguments::single(line)?)?,
         // As in CoreDNS, the last line counts.
-        "resolver" => config.resolvers = resolvers(line)?,
+        "resolver" => config.resolvers = resolvers(line, files)?,
         _ => return limit(config, line),
     }
     Ok(())
@@ -194,13 +198,19 @@ fn health_check(line: &Directive) -> Result<ProbeConfig, CorefileError> {
     Ok(probe)
 }
 
-fn resolvers(line: &Directive) -> Result<Vec<SocketAddr>, CorefileError> {
-    let resolver = |token: &Token| match parse_address(&token.text, target::PORT) {
-        Ok(Some(address)) => Ok(address),
-        Ok(None) | Err(_) => Err(token.error(format!(
-            "'{}' is no resolver; write an IP address, with a port if it is not 53",
-            token.text
-        ))),
+fn resolvers(line: &Directive, files: &dyn Files) -> Result<Vec<SocketAddr>, CorefileError> {
+    let resolver = |token: &Token| {
+        let text = &token.text;
+        let scoped = parse_scoped(text, target::PORT, files);
+        if let Some(address) = scoped.map_err(|error| token.error(format!("'{text}': {error}")))? {
+            return Ok(address);
+        }
+        match parse_address(text, target::PORT) {
+            Ok(Some(address)) => Ok(address),
+            Ok(None) | Err(_) => Err(token.error(format!(
+                "'{text}' is no resolver; write an IP address, with a port if it is not 53"
+            ))),
+        }
     };
     arguments::some(line)?.iter().map(resolver).collect()
 }

@@ -12,27 +12,36 @@ use hickory_proto::serialize::binary::{
     BinDecodable, BinDecoder, BinEncodable, BinEncoder, DecodeError, NameEncoding, Restrict,
 };
 
-use super::framing;
+use super::{extended_errors, framing};
 
 /// The smallest record: the root's name, type, class, TTL and no data.
 const MIN_RECORD: usize = 11;
 
-/// Reads a section. OPT and TSIG are between two servers and left out (RFC 6891 §6.1.1, RFC 8945 §5.5); of an
-/// OPT record the upper bits of the rcode are returned.
+/// What is kept of an OPT record.
+#[derive(Default)]
+pub(super) struct KeptOpt {
+    /// The upper bits of the rcode (RFC 6891 §6.1.3).
+    pub(super) rcode_high: u8,
+    /// The Extended DNS Errors: code and data of their options.
+    pub(super) errors: Vec<(u16, Vec<u8>)>,
+}
+
+/// Reads a section. OPT and TSIG are between two servers and left out (RFC 6891 §6.1.1, RFC 8945 §5.5), but for
+/// what tells about the answer.
 pub(super) fn read(
     decoder: &mut BinDecoder<'_>,
     count: u16,
-) -> Result<(Vec<Record>, Option<u8>), DecodeError> {
+) -> Result<(Vec<Record>, Option<KeptOpt>), DecodeError> {
     // The count is the sender's claim; the octets bound what there can be.
     let capacity = usize::from(count).min(decoder.len() / MIN_RECORD);
-    let (mut records, mut rcode_high) = (Vec::with_capacity(capacity), None);
+    let (mut records, mut opt) = (Vec::with_capacity(capacity), None);
     for _ in 0..count {
         let head = Head::read(decoder)?;
         match head.rtype {
             RecordType::OPT => {
-                let [high, ..] = head.ttl.to_be_bytes();
-                rcode_high = Some(high);
-                decoder.read_slice(usize::from(head.length))?;
+                let [rcode_high, ..] = head.ttl.to_be_bytes();
+                let options = decoder.read_slice(usize::from(head.length))?.unverified();
+                opt = Some(KeptOpt { rcode_high, errors: extended_errors::read(options) });
             }
             RecordType::TSIG => {
                 decoder.read_slice(usize::from(head.length))?;
@@ -40,7 +49,7 @@ pub(super) fn read(
             _ => records.push(head.record(decoder)?),
         }
     }
-    Ok((records, rcode_high))
+    Ok((records, opt))
 }
 
 /// A record without its data (RFC 1035 §4.1.3).

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
+use super::bailiwick::Dropped;
 use crate::edge::upstream::{Carriage, ExchangeError};
 use crate::plugin::arguments::rcode_name;
 use crate::{ExtendedErrorCode, Reply};
@@ -24,6 +25,8 @@ pub(super) struct Attempt {
     pub(super) was_healthy: bool,
     pub(super) elapsed: Duration,
     pub(super) result: Result<ResponseCode, ExchangeError>,
+    /// Records that were not passed on.
+    pub(super) dropped: Dropped,
 }
 
 /// Why a query got no reply from upstream.
@@ -122,7 +125,15 @@ impl fmt::Display for Attempt {
             // The error says it.
             Err(ExchangeError::TimedOut { .. }) => Ok(()),
             Ok(_) | Err(_) => write!(f, " in {:.1?}", self.elapsed),
+        }?;
+        for (section, records) in self.dropped.sections() {
+            let plural = if records == 1 { "" } else { "s" };
+            write!(
+                f,
+                ", {records} {section} record{plural} dropped that the question does not lead to"
+            )?;
         }
+        Ok(())
     }
 }
 
@@ -139,6 +150,7 @@ mod tests {
             was_healthy: true,
             elapsed: Duration::from_micros(1250),
             result,
+            dropped: Dropped::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, OPT};
 use hickory_proto::rr::{DNSClass, LowerName, Name, RecordType};
 
-use super::config::ProbeConfig;
+use super::config::{LetterCase, ProbeConfig};
 use crate::query::MIN_PAYLOAD;
 use crate::reply::ExchangedMessages;
 use crate::{Protocol, Query};
@@ -26,10 +26,13 @@ const HOP_BY_HOP: [EdnsCode; 6] = [
 /// Is one question to an upstream, encoded but for its id.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    question: Question,
+    pub(super) question: Question,
     max_reply: u16,
-    message: Vec<u8>,
-    kept: Option<Arc<Mutex<ExchangedMessages>>>,
+    /// The message with the id 0.
+    pub(super) message: Vec<u8>,
+    pub(super) letter_case: LetterCase,
+    /// The last sending and its reply, if somebody wants to see them.
+    pub(super) kept: Option<Arc<Mutex<ExchangedMessages>>>,
 }
 
 /// What makes two queries the same for an upstream, so that one answer serves both. Every bit that an answer
@@ -83,17 +86,15 @@ impl Request {
     fn encode(mut message: Message, question: Question) -> Option<Self> {
         message.add_query(question.clone());
         let max_reply = message.edns.as_ref().map_or(MIN_PAYLOAD, Edns::max_payload);
-        Some(Self { question, max_reply, message: message.to_vec().ok()?, kept: None })
+        let message = message.to_vec().ok()?;
+        let letter_case = LetterCase::AsAsked;
+        Some(Self { question, max_reply, message, letter_case, kept: None })
     }
 
-    /// Returns the message with this id.
-    pub(crate) fn with_id(&self, id: u16) -> Vec<u8> {
-        let mut message = self.message.clone();
-        // The id is the first field (RFC 1035 §4.1.1).
-        for (octet, id_octet) in message.iter_mut().zip(id.to_be_bytes()) {
-            *octet = id_octet;
-        }
-        message
+    /// Returns the same question, whose name is written like this.
+    #[must_use]
+    pub(crate) fn in_case(self, letter_case: LetterCase) -> Self {
+        Self { letter_case, ..self }
     }
 
     /// Returns the same question, which keeps its octets and those of the last reply.
@@ -101,15 +102,7 @@ impl Request {
         Self { kept: Some(Arc::default()), ..self }
     }
 
-    /// Keeps the octets of a reply to the question with this id, if it keeps any.
-    pub(super) fn keep(&self, id: u16, reply: &[u8]) {
-        if let Some(kept) = &self.kept {
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) =
-                ExchangedMessages { question: self.with_id(id), reply: reply.to_vec() };
-        }
-    }
-
-    /// Takes out what [`Self::keep`] kept; empty when that is nothing.
+    /// Takes out what [`Sending::keep`](super::sending::Sending::keep) kept; empty when that is nothing.
     pub(super) fn take_kept(&self) -> ExchangedMessages {
         let kept =
             self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
@@ -119,13 +112,6 @@ impl Request {
     /// Returns the size of reply that the question allows over UDP, in octets.
     pub(crate) fn max_reply(&self) -> u16 {
         self.max_reply
-    }
-
-    /// Says whether this is the question that a reply repeats; the letter case of the name may differ.
-    pub(super) fn is_asking(&self, question: &Question) -> bool {
-        self.question.query_type == question.query_type
-            && self.question.query_class == question.query_class
-            && names_equal(&self.question.name, &question.name)
     }
 }
 
@@ -163,11 +149,6 @@ fn passed_on(edns: &Edns) -> Edns {
     edns
 }
 
-/// Compares without regard to letter case and to whether the final dot was written.
-fn names_equal(one: &Name, other: &Name) -> bool {
-    one.eq_ignore_root(other)
-}
-
 #[cfg(test)]
 mod tests {
     use hickory_proto::rr::rdata::opt::NSIDPayload;
@@ -193,7 +174,7 @@ mod tests {
         query.checking_disabled = true;
         query.authentic_data = true;
         let request = Request::of(&query).unwrap();
-        let message = Message::from_vec(&request.with_id(0xbeef)).unwrap();
+        let message = Message::from_vec(request.sending_as_asked(0xbeef).octets()).unwrap();
         assert_eq!(message.id, 0xbeef);
         assert_eq!(message.message_type, MessageType::Query);
         assert!(message.recursion_desired && message.checking_disabled && message.authentic_data);
@@ -216,7 +197,8 @@ mod tests {
         let mut query = with_edns(&[(3, b"client's")]);
         let options = query.edns.as_mut().unwrap().options_mut();
         options.insert(EdnsOption::NSID(NSIDPayload::new([]).unwrap()));
-        let message = Message::from_vec(&Request::of(&query).unwrap().with_id(1)).unwrap();
+        let message =
+            Message::from_vec(Request::of(&query).unwrap().sending_as_asked(1).octets()).unwrap();
         let edns = message.edns.unwrap();
         assert_eq!(edns.options().options.len(), 1);
         assert_eq!(edns.option(EdnsCode::NSID).map(EdnsOption::is_empty), Some(true));
@@ -227,7 +209,7 @@ mod tests {
         let mut query = query("example.", RecordType::A);
         query.recursion_desired = false;
         let request = Request::of(&query).unwrap();
-        let message = Message::from_vec(&request.with_id(1)).unwrap();
+        let message = Message::from_vec(request.sending_as_asked(1).octets()).unwrap();
         assert!(message.edns.is_none() && !message.recursion_desired);
         assert_eq!(request.max_reply(), 512);
     }

@@ -1,8 +1,8 @@
 //! The nameservers of a file in the format of resolv.conf(5).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::path::Path;
 
+use super::endpoint::interface_number;
 use super::target::PORT;
 use crate::corefile::Files;
 
@@ -36,18 +36,8 @@ fn nameserver(text: &str, files: &dyn Files) -> Option<SocketAddr> {
         return Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, PORT));
     };
     let address: Ipv6Addr = address.parse().ok()?;
-    let scope = interface.parse().ok().or_else(|| index_of(interface, files))?;
+    let scope = interface_number(interface, files)?;
     Some(SocketAddrV6::new(address, PORT, 0, scope).into())
-}
-
-/// Returns the number of a network interface (RFC 4007 §11.2).
-fn index_of(interface: &str, files: &dyn Files) -> Option<u32> {
-    if interface.contains('/') || interface == ".." {
-        // Would leave the directory of interfaces.
-        return None;
-    }
-    let path = Path::new("/sys/class/net").join(interface).join("ifindex");
-    String::from_utf8(files.read(&path).ok()?).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

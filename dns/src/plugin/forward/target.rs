@@ -8,7 +8,7 @@ use std::path::Path;
 use hickory_proto::rr::Name;
 use rustls::pki_types::ServerName;
 
-use super::endpoint::{BadPort, parse_address, parse_name};
+use super::endpoint::{BadPort, parse_address, parse_name, parse_scoped};
 use super::resolv_conf;
 use super::tls::server_name;
 use crate::corefile::{CorefileError, Directive, Files, Token, Transport};
@@ -158,6 +158,13 @@ fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileEr
         ))
     };
     let port = transport.default_port(PORT);
+    // With encryption a server name stands behind '%'.
+    if transport == Transport::Dns {
+        let bad = |error| token.error(format!("'{text}': {error}"));
+        if let Some(address) = parse_scoped(&place, port, files).map_err(bad)? {
+            return Ok(vec![target(token, Host::Address(address), kind, given)?]);
+        }
+    }
     if let Some(address) = parse_address(&place, port).map_err(bad_port)? {
         return Ok(vec![target(token, Host::Address(address), kind, given)?]);
     }

@@ -28,6 +28,10 @@ fn upstreams_are_addresses_and_files() {
         ("dns.example", vec!["dns.example:53"]),
         ("dns://Dns_1.Example.:5353 10.0.0.1", vec!["Dns_1.Example:5353", "10.0.0.1:53"]),
         ("localhost", vec!["localhost:53"]),
+        (
+            "fe80::1%eth0 [fe80::2%eth0] [fe80::3%7]:54 dns://[fe80::4%eth0]:55",
+            vec!["[fe80::1%3]:53", "[fe80::2%3]:53", "[fe80::3%7]:54", "[fe80::4%3]:55"],
+        ),
     ] {
         assert_eq!(shown(&config(&format!("forward . {to}")).unwrap()), addresses, "{to}");
     }
@@ -121,10 +125,10 @@ fn resolvers_are_given_or_those_of_the_host() {
     };
     assert_eq!(resolvers("forward . 10.0.0.1"), [""; 0]);
     assert_eq!(resolvers("forward . dns.example"), ["10.0.0.1:53", "10.0.0.2:53"]);
-    let given = "resolver 10.0.0.7\nresolver 10.0.0.9 10.0.0.8:54 ::1 [::1]:54";
+    let given = "resolver 10.0.0.7\nresolver 10.0.0.9 10.0.0.8:54 ::1 [fe80::1%eth0]:54";
     assert_eq!(
         resolvers(&format!("forward . dns.example {{\n{given}\n}}")),
-        ["10.0.0.9:53", "10.0.0.8:54", "[::1]:53", "[::1]:54"]
+        ["10.0.0.9:53", "10.0.0.8:54", "[::1]:53", "[fe80::1%3]:54"]
     );
     for (file, part) in [
         (None, "/etc/resolv.conf cannot be read"),
@@ -163,6 +167,10 @@ fn wrong_upstreams_are_refused() {
         (". /etc/missing.conf", "cannot read '/etc/missing.conf'"),
         (". /etc/empty.conf", "has no nameserver"),
         (". /etc/bad.conf", "/etc/bad.conf:1: 'one' is no nameserver"),
+        (". fe80::1%eth9", "there is no interface 'eth9' on this host; name one that"),
+        (". fe80::1%../eth0", "there is no interface '../eth0'"),
+        (". [fe80::1%eth0]:0", "there is no valid port"),
+        (". 10.0.0.1%eth0", "neither an IP address nor a file"),
         (". tls://10.0.0.1%", "'' is no server name"),
         (". tls://10.0.0.1%a..b", "'a..b' is no server name"),
         (". tls://10.0.0.1%dns.example:0", "no valid port"),

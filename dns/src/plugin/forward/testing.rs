@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use hickory_proto::rr::{LowerName, Name, RecordType};
+use hickory_proto::rr::{LowerName, Name, Record, RecordType};
 use prometheus::Registry;
 
 use super::{Forward, ForwardConfig, ForwardMetrics};
@@ -38,6 +38,15 @@ impl Files for TestFiles {
     }
 }
 
+/// Reads `owner TYPE data` as a record with a TTL of 60 s.
+pub(super) fn record(text: &str) -> Record {
+    let [owner, rtype, data] = text.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+        panic!("no record: {text}")
+    };
+    let data = crate::zone_file::parse_data(rtype.parse().unwrap(), data, &Name::root());
+    Record::from_rdata(Name::from_ascii(owner).unwrap(), 60, data.unwrap())
+}
+
 /// Reads one `forward` directive.
 pub(super) fn config(text: &str) -> Result<ForwardConfig, CorefileError> {
     let files = TestFiles::new([
@@ -45,6 +54,7 @@ pub(super) fn config(text: &str) -> Result<ForwardConfig, CorefileError> {
         ("/etc/empty.conf", "search example\n"),
         ("/etc/bad.conf", "nameserver one\n"),
         ("upstreams", "nameserver ::1\n"),
+        ("/sys/class/net/eth0/ifindex", "3\n"),
     ]);
     configure(text, |directives| ForwardConfig::parse(directives[0], &files))
 }

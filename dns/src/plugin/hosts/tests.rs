@@ -8,10 +8,9 @@ use prometheus::Registry;
 
 use super::*;
 use crate::corefile::{CorefileError, Directive};
-use crate::plugin::cache::Stores;
+use crate::plugin::Setup;
 use crate::plugin::root::Root;
-use crate::plugin::testing::{configure, query};
-use crate::plugin::{PluginMetrics, Setup, Site};
+use crate::plugin::testing::{configure, query, with_registry, with_site};
 
 /// A directory with a file `hosts`, and what serves it.
 struct Stage {
@@ -41,16 +40,7 @@ impl Stage {
         };
         let text = format!("hosts {} {arguments}", self.path().display());
         let config = configure(&text, parse).unwrap();
-        let metrics = PluginMetrics::register(&self.registry).unwrap();
-        let site = Site {
-            block: "",
-            server: "dns://:53",
-            view: "",
-            zones: &[],
-            metrics: &metrics,
-            stores: &Stores::default(),
-        };
-        config.set_up(&site).unwrap()
+        with_registry(&self.registry, |site| config.set_up(site)).unwrap()
     }
 
     fn metric(&self, name: &str) -> f64 {
@@ -171,20 +161,11 @@ async fn reload_0_reads_once() {
     let stage = Stage::new("10.0.0.1 a.example.org\n");
     let config = HostsConfig::parse(&[], &[LowerName::new(&Name::root())], &Root::default());
     let config = HostsConfig { path: stage.path(), reload: None, ..config.unwrap() };
-    let metrics = PluginMetrics::register(&stage.registry).unwrap();
-    let site = Site {
-        server: "",
-        view: "",
-        block: "",
-        zones: &[],
-        metrics: &metrics,
-        stores: &Stores::default(),
-    };
-    let _plugin = config.set_up(&site).unwrap();
+    let _plugin = with_site(|site| config.set_up(site)).unwrap();
     // Nobody but this test runs: the following task would have been spawned already.
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
     let following = HostsConfig { reload: Some(std::time::Duration::from_secs(9)), ..config };
-    let _following = following.set_up(&site).unwrap();
+    let _following = with_site(|site| following.set_up(site)).unwrap();
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1);
 }
 
@@ -192,15 +173,6 @@ async fn reload_0_reads_once() {
 async fn a_file_that_cannot_be_read_ends_the_start() {
     let config = HostsConfig::parse(&[], &[], &Root::default()).unwrap();
     let config = HostsConfig { path: Path::new("/").into(), ..config };
-    let metrics = PluginMetrics::register(&Registry::new()).unwrap();
-    let site = Site {
-        server: "",
-        view: "",
-        block: "",
-        zones: &[],
-        metrics: &metrics,
-        stores: &Stores::default(),
-    };
-    let error = config.set_up(&site).unwrap_err().to_string();
+    let error = with_site(|site| config.set_up(site)).unwrap_err().to_string();
     assert!(error.contains("cannot read the hosts file /: not a regular file"), "{error}");
 }

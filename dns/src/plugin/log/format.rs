@@ -85,6 +85,11 @@ impl LogFormat {
         Self::new(COMMON)
     }
 
+    /// Says whether its lines have nothing beside the fields of the Common Log Format.
+    pub(super) fn is_common(&self) -> bool {
+        *self == Self::common()
+    }
+
     /// Writes the line of a query and what was sent for it.
     pub fn render(&self, query: &Query, sent: &Sent<'_>) -> String {
         let mut line = String::with_capacity(160);
@@ -149,7 +154,10 @@ impl Piece {
             Self::ResponseCode => line.write_str(
                 &sent.reply.map_or("-".into(), |reply| mnemonic::response_code(reply.rcode)),
             ),
-            Self::ReplyFlags => line.write_str(&flags(query, sent)),
+            Self::ReplyFlags => match sent.reply {
+                Some(reply) => line.write_str(&flags(query, sent, reply).join(",")),
+                None => line.write_str("-"),
+            },
             Self::Id => write!(line, "{}", query.id),
             // Only QUERY reaches a plugin (RFC 1035 §4.1.1).
             Self::Opcode => line.write_str("0"),
@@ -171,8 +179,8 @@ fn write_address(line: &mut String, address: IpAddr) -> fmt::Result {
     }
 }
 
-fn flags(query: &Query, sent: &Sent<'_>) -> String {
-    let Some(reply) = sent.reply else { return "-".to_owned() };
+/// Returns the names of the flags that are set in the reply.
+pub(super) fn flags(query: &Query, sent: &Sent<'_>, reply: &Reply) -> Vec<&'static str> {
     let Reply { authoritative, recursion_available, authentic_data, .. } = reply;
     let flags = [
         (true, "qr"),
@@ -183,9 +191,7 @@ fn flags(query: &Query, sent: &Sent<'_>) -> String {
         (*authentic_data, "ad"),
         (query.checking_disabled, "cd"),
     ];
-    let set: Vec<&str> =
-        flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
-    set.join(",")
+    flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect()
 }
 
 #[cfg(test)]

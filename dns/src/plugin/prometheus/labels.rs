@@ -29,7 +29,7 @@ const TYPES: [RecordType; 19] = [
     RecordType::ANY,
 ];
 
-/// How many transports there are.
+/// How many values of the label `proto` there are.
 pub(super) const PROTOCOLS: usize = 2;
 
 /// How many kinds of request there are.
@@ -73,8 +73,8 @@ impl RequestKind {
 /// Returns a number below [`PROTOCOLS`].
 pub(super) fn protocol_number(protocol: Protocol) -> usize {
     match protocol {
-        Protocol::Udp => 0,
-        Protocol::Tcp => 1,
+        Protocol::Udp | Protocol::Quic | Protocol::Https3 => 0,
+        Protocol::Tcp | Protocol::Tls | Protocol::Https => 1,
     }
 }
 

@@ -34,9 +34,12 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::ready::ReadyConfig;
+    use crate::plugin::testing::configure;
 
-    fn reports(monitor: Monitor) -> Vec<String> {
-        let mut readiness = Readiness::new(monitor);
+    fn reports(corefile: &str) -> Vec<String> {
+        let config = configure(corefile, ReadyConfig::parse).unwrap();
+        let mut readiness = Readiness::new(config.monitor);
         let unready = ["kubernetes,forward,kubernetes", "kubernetes", "forward", "", "forward"];
         let names = |text: &str| {
             text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -47,12 +50,13 @@ mod tests {
     #[test]
     fn until_ready_never_goes_back() {
         let expected = ["forward,kubernetes", "kubernetes", "", "", ""];
-        assert_eq!(reports(Monitor::UntilReady), expected);
+        assert_eq!(reports("ready"), expected);
+        assert_eq!(reports("ready {\nmonitor until-ready\n}"), expected);
     }
 
     #[test]
     fn continuously_follows() {
         let expected = ["forward,kubernetes", "kubernetes", "forward", "", "forward"];
-        assert_eq!(reports(Monitor::Continuously), expected);
+        assert_eq!(reports("ready {\nmonitor continuously\n}"), expected);
     }
 }

@@ -6,7 +6,8 @@ use super::edns::WireOption;
 use super::rule::{AnswerRule, CnameRule, Part, RcodeChange, TtlRange, renamed};
 use crate::engine::Context;
 use crate::plugin::target_name::change_target;
-use crate::reply::ExtendedErrorCode;
+use crate::reply::{ExtendedError, ExtendedErrorCode};
+use crate::wire::OPTION_EXTENDED_ERROR;
 use crate::{Query, Reply};
 
 /// One change of a reply.
@@ -61,8 +62,9 @@ impl Undo<'_> {
             Self::Rcode(change) if reply.rcode == change.from => {
                 context.note("rewrite", || format!("{:?} becomes {:?}", change.from, change.to));
                 reply.rcode = change.to;
-                // It would contradict the rcode.
-                reply.extended_error = None;
+                // What was said about the rcode before would contradict it.
+                reply.options.retain(|(code, _)| *code != OPTION_EXTENDED_ERROR);
+                reply.extended_error = reply.is_failure().then(changed_rcode);
             }
             Self::Rcode(_) => {}
             Self::Cname(rule) => rule.apply(query, reply, context).await,
@@ -73,6 +75,11 @@ impl Undo<'_> {
             }
         }
     }
+}
+
+fn changed_rcode() -> ExtendedError {
+    let text = "a rule of this server made the rcode of another".into();
+    ExtendedError { code: ExtendedErrorCode::Other, text }
 }
 
 impl Backward<'_> {
@@ -126,6 +133,7 @@ impl CnameRule {
                 reply.answers.extend(found.answers);
                 reply.authorities = found.authorities;
                 reply.extended_error = found.extended_error;
+                reply.options = found.options;
                 reply.error = found.error;
             }
             None => {

@@ -143,6 +143,12 @@ async fn templates_in_a_row_and_fallthrough() {
     assert_eq!(course.reply.rcode, ResponseCode::ServFail, "the second does not fall through");
     assert_eq!(course.notes.len(), 2);
     assert!(course.notes[0].contains("Corefile:2 falls through"), "{:?}", course.notes);
+    let of_type = ask(text, "a.example.", RecordType::MX).await;
+    assert!(of_type.notes[0].contains("Corefile:2 is for the type A"), "{:?}", of_type.notes);
+    let of_zone = ask(text, "a.other.", RecordType::A).await;
+    assert!(of_zone.notes[2].contains("is for names in sub.example."), "{:?}", of_zone.notes);
+    let of_class = ask("template CH ANY example", "a.example.", RecordType::A).await;
+    assert!(of_class.notes[0].contains("is for the class CH"), "{:?}", of_class.notes);
 }
 
 #[tokio::test]

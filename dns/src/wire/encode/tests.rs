@@ -7,7 +7,9 @@ use hickory_proto::rr::rdata::{A, CNAME, MX, SOA, SRV, TXT};
 use hickory_proto::rr::{DNSClass, LowerName, RecordType};
 use proptest::prelude::*;
 
+use super::super::rejection::BareOpt;
 use super::*;
+use crate::cookie::{CheckedCookie, ServerCookie};
 use crate::{ExtendedErrorCode, Protocol};
 
 fn name(text: &str) -> Name {
@@ -31,6 +33,7 @@ fn query(payload: Option<u16>) -> Query {
             edns.set_max_payload(payload);
             edns
         }),
+        cookie: None,
         client: address,
         local: address,
         protocol: Protocol::Udp,
@@ -185,4 +188,55 @@ fn a_reply_over_udp_fits_into_a_datagram() {
     {
         assert_eq!(query(advertised).max_reply_size(), size, "{advertised:?}");
     }
+}
+
+/// Returns the options of a message, by number.
+fn options(message: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let edns = Message::from_vec(message).unwrap().edns.unwrap();
+    let octets = |option: &hickory_proto::rr::rdata::opt::EdnsOption| option.try_into().unwrap();
+    edns.options().options.iter().map(|(code, data)| ((*code).into(), octets(data))).collect()
+}
+
+fn checked_cookie() -> Cookie {
+    let checked = Some(CheckedCookie { is_valid: false, reply: [2; 16] });
+    Cookie { client: [1; 8], server: ServerCookie::Absent, checked }
+}
+
+#[test]
+fn a_cookie_is_answered_on_every_reply() {
+    let data = [[1; 8].as_slice(), &[2; 16]].concat();
+    let asked = Query { cookie: Some(checked_cookie()), ..query(Some(1232)) };
+    let encoded = encode(&asked, &Reply::default());
+    assert_eq!(options(&encoded.message), [(10, data.clone())]);
+    let failure = Reply::server_failure(ExtendedErrorCode::Other, "x");
+    let told = options(&encode(&asked, &failure).message);
+    assert_eq!(told, [(10, data.clone()), (15, vec![0, 0, b'x'])]);
+    let bare = BareReply {
+        id: 7,
+        flags: 0x2000,
+        rcode: ResponseCode::NotImp,
+        opt: Some(BareOpt { payload: 1232, cookie: asked.cookie }),
+        error: Some((ExtendedErrorCode::NotSupported, "y")),
+    };
+    let message = encode_rejection(&Rejection::Answered(bare)).unwrap();
+    assert_eq!(options(&message), [(10, data), (15, vec![0, 21, b'y'])]);
+    let unchecked = Cookie { checked: None, ..checked_cookie() };
+    let asked = Query { cookie: Some(unchecked), ..query(Some(1232)) };
+    assert!(options(&encode(&asked, &Reply::default()).message).is_empty(), "`cookie off`");
+}
+
+/// Every option, the longest name and 512 octets: the question stays.
+#[test]
+fn the_question_fits_beside_all_options() {
+    let label = "a".repeat(63);
+    let qname = name(&format!("{label}.{label}.{label}.{}.", "b".repeat(61)));
+    let asked = Query { cookie: Some(checked_cookie()), name: qname, ..query(Some(512)) };
+    let reply = Reply {
+        options: vec![(3, vec![0; 128])],
+        ..Reply::server_failure(ExtendedErrorCode::Other, "x".repeat(300))
+    };
+    let encoded = encode(&asked, &reply);
+    assert!(encoded.message.len() <= 512 && !encoded.truncated, "{}", encoded.message.len());
+    assert_eq!(options(&encoded.message).len(), 3);
+    assert_eq!(Message::from_vec(&encoded.message).unwrap().queries[0].name(), &asked.name);
 }

@@ -5,28 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
-use prometheus::Registry;
 
 use super::*;
 use crate::engine::{Block, Engine, ListenerId, Router};
-use crate::plugin::cache::Stores;
 use crate::plugin::file::setup::replace;
 use crate::plugin::file::{FileConfig, ZoneFileConfig};
-use crate::plugin::testing::{engine_of, query, record};
-use crate::plugin::{Fallthrough, Handling, Plugin, PluginMetrics, Setup, SetupError, Site};
+use crate::plugin::testing::{engine_of, query, record, with_site};
+use crate::plugin::{Fallthrough, Handling, Plugin, Setup, SetupError};
 use crate::{ExtendedErrorCode, Query, Reply};
 
 fn set_up(files: &[ZoneFileConfig]) -> Result<Box<dyn Plugin>, SetupError> {
-    let metrics = PluginMetrics::register(&Registry::new()).unwrap();
-    let site = Site {
-        server: "",
-        view: "",
-        block: "",
-        zones: &[],
-        metrics: &metrics,
-        stores: &Stores::default(),
-    };
-    FileConfig { files: files.to_vec() }.set_up(&site)
+    with_site(|site| FileConfig { files: files.to_vec() }.set_up(site))
 }
 
 /// A zone file in a directory of its own.

@@ -1,0 +1,206 @@
+//! DNS over HTTPS (RFC 8484): a connection that speaks HTTP/2 or HTTP/1.1.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::asker::{Answer, Asker};
+use super::connection::Closing;
+use super::connections::Place;
+use super::doh::{self, Asked, MAX_HEAD, MAX_MESSAGE};
+use super::exchanges::{Exchange, Exchanges, Patience};
+use super::service::Service;
+use super::stop::Reading;
+use super::workers::Worker;
+use crate::wire::Arrival;
+
+/// What a client may send on a connection before it is read, in octets.
+const WINDOW: u32 = 256 << 10;
+
+/// What is written ahead of the client's reading for each stream, in octets.
+const SEND_BUFFER: usize = 16 << 10;
+
+/// How often a connection is looked at after the server was told to stop, for questions that have come in.
+const LAST_LOOKS: usize = 16;
+
+/// How long the last octets of a connection may take to leave.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// A version of HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Version {
+    /// As the handshake of TLS has it.
+    Http1,
+    /// As the handshake of TLS has it.
+    Http2,
+    /// Without TLS: as the first octets say.
+    Either,
+}
+
+/// The octets of a response, which keep its places until they are written.
+#[derive(Debug)]
+struct Octets {
+    octets: Bytes,
+    _exchange: Exchange,
+    _worker: Option<Worker>,
+}
+
+impl Buf for Octets {
+    fn remaining(&self) -> usize {
+        self.octets.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.octets.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.octets.advance(count);
+    }
+}
+
+/// Serves a connection until one side ends it; says why, when that was the server.
+pub(super) async fn serve<S>(
+    stream: S,
+    version: Version,
+    arrival: Arrival,
+    service: &Arc<Service>,
+    place: Place,
+    mut reading: Reading,
+) -> Option<Closing>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let exchanges = Exchanges::new(place, &service.shared.unread);
+    let asker = Asker::new(service, arrival);
+    let builder = builder(service.settings().streams.streams, version);
+    let requests = service_fn(|request: Request<Incoming>| {
+        // Begun before the connection is looked at again, so that the end does not overtake it.
+        let exchange = exchanges.begin();
+        respond(request, asker.clone(), exchange)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), requests);
+    tokio::pin!(connection);
+    let settings = service.settings();
+    let patience = Patience { idle: settings.idle, write: settings.write };
+    tokio::select! {
+        biased;
+        () = reading.stopped() => {}
+        () = exchanges.evicted() => return Some(Closing::Evicted),
+        closing = exchanges.expired(patience) => return Some(closing),
+        // How a client goes away is its own business.
+        _ = connection.as_mut() => return None,
+    }
+    for _ in 0..LAST_LOOKS {
+        if futures_util::poll!(connection.as_mut()).is_ready() {
+            return None;
+        }
+        tokio::task::yield_now().await;
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return None,
+        closing = exchanges.expired(patience) => return Some(closing),
+        () = exchanges.empty() => {}
+    }
+    drop(reading);
+    let _ = tokio::time::timeout(LAST_WRITE, connection).await;
+    None
+}
+
+fn builder(streams: u32, version: Version) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // An idle connection and one whose request does not come are closed by its exchanges.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        .max_header_list_size(MAX_HEAD)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(SEND_BUFFER);
+    match version {
+        Version::Http1 => builder.http1_only(),
+        Version::Http2 => builder.http2_only(),
+        Version::Either => builder,
+    }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    asker: Asker,
+    mut exchange: Exchange,
+) -> Result<Response<Full<Octets>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = async move {
+        let collected = Limited::new(body, MAX_MESSAGE).collect().await;
+        match collected {
+            Ok(collected) => Ok(collected.to_bytes().to_vec()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(StatusCode::PAYLOAD_TOO_LARGE)
+            }
+            Err(_) => Err(StatusCode::BAD_REQUEST),
+        }
+    };
+    let (worker, outcome) = answer(&head, body, &asker, &exchange).await;
+    let response = doh::response(outcome);
+    let status = response.status();
+    let settings = asker.service.settings();
+    let counts = &asker.service.responder.metrics().https_responses;
+    counts.with_label_values(&[&*settings.server, status.as_str()]).inc();
+    exchange.replied(response.body().len());
+    Ok(response.map(|octets| Full::new(Octets { octets, _exchange: exchange, _worker: worker })))
+}
+
+/// Answers a request of any version of HTTP; what it holds until the response is written comes with it.
+pub(super) async fn answer(
+    head: &Parts,
+    body: impl Future<Output = Result<Vec<u8>, StatusCode>>,
+    asker: &Asker,
+    exchange: &Exchange,
+) -> (Option<Worker>, Result<Vec<u8>, StatusCode>) {
+    let asked = match doh::read_head(head) {
+        Ok(asked) => asked,
+        Err(status) => return (None, Err(status)),
+    };
+    let Some(worker) = asker.enter().await else {
+        return (None, Err(StatusCode::SERVICE_UNAVAILABLE));
+    };
+    let message = match asked {
+        Asked::Message(message) => Ok(message),
+        Asked::Body => {
+            let limit = asker.service.settings().read;
+            let read = tokio::time::timeout(limit, body).await;
+            read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+        }
+    };
+    let outcome = match message {
+        Err(status) => Err(status),
+        Ok(message) => {
+            asker.readable(exchange).await;
+            match asker.ask(&message).await {
+                Answer::Reply(reply) => Ok(reply),
+                Answer::NoQuery => Err(StatusCode::BAD_REQUEST),
+                // As with CoreDNS: HTTP has no way to say nothing.
+                Answer::Dropped => Err(StatusCode::INTERNAL_SERVER_ERROR),
+            }
+        }
+    };
+    (Some(worker), outcome)
+}

@@ -1,0 +1,260 @@
+//! Replies that are sent again are those that the plugins would give: random changes of a cluster, and every question
+//! again and again.
+
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use cluster::{
+    Cluster, Endpoint, EndpointPort, EndpointSlice, Event, Kind, KindSet, Labels, Namespace,
+    Object, ObjectKey, Protocol as PortProtocol, Service, ServiceAddress, ServicePort, ServiceType,
+    Stamps, Store, TargetPort,
+};
+use hickory_proto::op::Edns;
+use hickory_proto::rr::Record;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::super::responder::Received;
+use super::*;
+use crate::kubernetes::{PodMode, Zone, ZoneOptions};
+use crate::plugin::Fallthrough;
+use crate::plugin::kubernetes::{ClusterView, Kubernetes};
+use crate::plugin::loadbalance::Loadbalance;
+use crate::wire::Arrival;
+
+const NAMES: [&str; 3] = ["web", "db", "api"];
+const NAMESPACES: [&str; 2] = ["shop", "data"];
+const QUESTIONS: [&str; 14] = [
+    "web.shop.svc.cluster.local.",
+    "WEB.shop.svc.Cluster.local.",
+    "db.shop.svc.cluster.local.",
+    "api.data.svc.cluster.local.",
+    "a.web.shop.svc.cluster.local.",
+    "_http._tcp.web.shop.svc.cluster.local.",
+    "_http._tcp.db.data.svc.cluster.local.",
+    "shop.svc.cluster.local.",
+    "nobody.data.svc.cluster.local.",
+    "www.example.com.shop.svc.cluster.local.",
+    "10-0-0-1.shop.pod.cluster.local.",
+    "ns.dns.cluster.local.",
+    "1.0.0.10.in-addr.arpa.",
+    "2.0.0.10.in-addr.arpa.",
+];
+const TYPES: [RecordType; 5] =
+    [RecordType::A, RecordType::AAAA, RecordType::SRV, RecordType::PTR, RecordType::SOA];
+
+#[derive(Debug)]
+struct Live {
+    stamps: Arc<Stamps>,
+    snapshot: ArcSwap<Cluster>,
+}
+
+impl ClusterView for Live {
+    fn snapshot(&self) -> Arc<Cluster> {
+        self.snapshot.load_full()
+    }
+
+    fn stamps(&self) -> Option<&Arc<Stamps>> {
+        Some(&self.stamps)
+    }
+}
+
+/// A cluster that changes under a responder.
+struct World {
+    live: Arc<Live>,
+    store: Store,
+    now: AtomicU64,
+    responder: Arc<Responder>,
+}
+
+impl World {
+    fn new() -> Self {
+        let stamps = Arc::new(Stamps::default());
+        let mut store = Store::with_stamps(Arc::clone(&stamps));
+        for kind in Kind::ALL {
+            store.apply(Event::ListStart(kind), 1);
+            store.apply(Event::ListEnd(kind), 1);
+        }
+        let live = Arc::new(Live { stamps, snapshot: ArcSwap::default() });
+        let responder = responder(engine_of(&live));
+        let mut world = Self { live, store, now: AtomicU64::new(1), responder };
+        world.publish();
+        assert_eq!(world.store.cluster().synced(), KindSet::of(&Kind::ALL));
+        world
+    }
+
+    fn apply(&mut self, event: Event) {
+        let now = self.now.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.store.apply(event, now);
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        self.live.snapshot.store(self.store.snapshot());
+        self.store.count_stamps();
+    }
+
+    /// Asks as a listener does; says whether the reply was one that had been sent before.
+    fn ask(&self, message: &[u8]) -> (Vec<u8>, bool) {
+        let mut reply = Vec::new();
+        match self.responder.receive(ListenerId(0), message, arrival(), &mut reply) {
+            Received::Repeated => (reply, true),
+            Received::Reply(reply) => (reply.unwrap(), false),
+            Received::Question(question) => {
+                let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);
+                (answer.now_or_never().unwrap().unwrap(), false)
+            }
+        }
+    }
+
+    /// Asks a server that has never been asked before.
+    fn ask_anew(&self, message: &[u8]) -> Vec<u8> {
+        let mut query = wire::parse(message, arrival()).unwrap();
+        let engine = engine_of(&self.live);
+        let answered = engine.answer(ListenerId(0), &mut query, None).now_or_never().unwrap();
+        wire::encode(&query, answered.reply.as_ref().unwrap()).message
+    }
+}
+
+fn arrival() -> Arrival {
+    let client = "10.244.0.9:40000".parse().unwrap();
+    Arrival { client, local: "10.96.0.10:53".parse().unwrap(), protocol: Protocol::Udp }
+}
+
+fn engine_of(live: &Arc<Live>) -> Engine {
+    let zones = ["cluster.local.", "in-addr.arpa."].map(|zone| zone.parse().unwrap()).to_vec();
+    let options = ZoneOptions { pods: PodMode::Insecure, ..ZoneOptions::default() };
+    let zone = Zone { zones, options, own_addresses: Vec::new() };
+    let kubernetes = Kubernetes::new(zone, Fallthrough::default(), Arc::clone(live) as _);
+    let plugins: Vec<Box<dyn Plugin>> =
+        vec![Box::new(Loadbalance::round_robin(Vec::new(), 7)), Box::new(kubernetes)];
+    let mut router = Router::default();
+    router.add(Name::root().into(), 0);
+    Engine::of_listeners(vec![Block::new("Corefile:1", plugins)], vec![(ListenerId(0), router)])
+}
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+fn key() -> impl Strategy<Value = ObjectKey> {
+    (select(&NAMESPACES[..]), select(&NAMES[..]))
+        .prop_map(|(namespace, name)| ObjectKey::new(namespace, name))
+}
+
+fn service() -> impl Strategy<Value = Object> {
+    let address = prop_oneof![
+        Just(ServiceAddress::Headless),
+        vec(0..4u8, 1..3)
+            .prop_map(|ips| { ServiceAddress::ClusterIps(ips.into_iter().map(ip).collect()) }),
+        Just(ServiceAddress::ExternalName("web.shop.svc.cluster.local".into())),
+    ];
+    (key(), address).prop_map(|(key, address)| {
+        let port = ServicePort {
+            name: "http".into(),
+            protocol: PortProtocol::Tcp,
+            port: 80,
+            target_port: TargetPort::Number(8080),
+            node_port: None,
+        };
+        Object::Service(Arc::new(Service {
+            key,
+            labels: Labels::default(),
+            service_type: ServiceType::ClusterIp,
+            address,
+            ports: [port].into(),
+            external_ips: Box::default(),
+            load_balancer: Box::default(),
+        }))
+    })
+}
+
+fn slice() -> impl Strategy<Value = Object> {
+    (key(), select(&NAMES[..]), vec(0..4u8, 0..4)).prop_map(|(key, service, ips)| {
+        let endpoint = |last| Endpoint {
+            addresses: [ip(last)].into(),
+            hostname: (last == 1).then(|| "a".into()),
+            target_name: None,
+            zone: None,
+            ready: last != 3,
+            serving: true,
+            terminating: false,
+        };
+        let port =
+            EndpointPort { name: "http".into(), protocol: PortProtocol::Tcp, port: Some(8080) };
+        Object::EndpointSlice(Arc::new(EndpointSlice {
+            key,
+            service_name: Some(service.into()),
+            import: None,
+            labels: Labels::default(),
+            endpoints: ips.into_iter().map(endpoint).collect(),
+            ports: [port].into(),
+        }))
+    })
+}
+
+fn namespace() -> impl Strategy<Value = Object> {
+    select(&NAMESPACES[..]).prop_map(|name| {
+        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default() }))
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let object = || prop_oneof![3 => service(), 2 => slice(), 2 => namespace()];
+    prop_oneof![
+        3 => object().prop_map(Event::Upsert),
+        1 => object().prop_map(|object| Event::Delete(object.kind(), object.key())),
+    ]
+}
+
+/// Every question, without EDNS and with it.
+fn questions() -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    for (name, qtype) in QUESTIONS.iter().flat_map(|name| TYPES.map(|qtype| (*name, qtype))) {
+        for payload in [None, Some(1232)] {
+            let mut message = Message::new(7, MessageType::Query, OpCode::Query);
+            message.add_query(Question::query(name.parse().unwrap(), qtype));
+            message.edns = payload.map(|payload| {
+                let mut edns = Edns::new();
+                edns.set_max_payload(payload);
+                edns
+            });
+            messages.push(message.to_vec().unwrap());
+        }
+    }
+    messages
+}
+
+/// Returns what of a reply does not depend on the order of addresses.
+fn without_order(reply: &[u8]) -> (String, usize) {
+    let mut message = Message::from_vec(reply).unwrap();
+    let by_text = |record: &Record| record.to_string();
+    message.answers.sort_by_cached_key(by_text);
+    message.additionals.sort_by_cached_key(by_text);
+    (format!("{message:?}"), reply.len())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_reply_that_is_sent_again_is_the_one_that_would_be_made(events in vec(event(), 1..30)) {
+        let mut world = World::new();
+        let questions = questions();
+        let mut repeated = 0;
+        for event in events {
+            world.apply(event.clone());
+            for question in &questions {
+                let expected = without_order(&world.ask_anew(question));
+                // The first learns at most, the second learns at least; and once more.
+                for _ in 0..3 {
+                    let (reply, again) = world.ask(question);
+                    repeated += usize::from(again);
+                    prop_assert_eq!(without_order(&reply), expected.clone(), "after {:?}", event);
+                }
+            }
+        }
+        prop_assert!(repeated > questions.len() / 2, "{repeated} of {}", questions.len());
+    }
+}

@@ -1,0 +1,63 @@
+//! `portolan resolv-conf`: the `resolv.conf` of a Pod.
+
+mod node;
+mod pod;
+
+use anyhow::{Result, bail};
+use dns::pod_dns::{DnsPolicy, PodDns, ResolvConf, Subject, Warning, resolv_conf, validate};
+
+use crate::cli::ResolvConfArguments;
+
+/// Prints the `resolv.conf` that a Pod gets, and warnings beside it.
+///
+/// # Errors
+/// The Pod or the node's settings cannot be read, or an API server would refuse the Pod.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the answer")]
+pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
+    let node = node::settings(arguments)?;
+    let (pod, place) = pod::read(arguments)?;
+    let mistakes = validate(&pod);
+    if !mistakes.is_empty() && !arguments.no_validation {
+        let lines = mistakes.iter().map(|mistake| format!("{place}: {}: {mistake}", name(&pod)));
+        bail!("{}", lines.collect::<Vec<_>>().join("\n"));
+    }
+    let (settings, of_pod) = resolv_conf(&pod, &node.settings);
+    for warning in node.warnings.iter().chain(&of_pod) {
+        eprintln!("portolan: warning: {}", in_words(&pod, warning));
+    }
+    for note in notes(&pod, &settings) {
+        eprintln!("portolan: note: {}: {note}", name(&pod));
+    }
+    print!("{settings}");
+    Ok(())
+}
+
+fn name(pod: &PodDns) -> String {
+    format!("Pod {}/{}", pod.namespace, pod.name)
+}
+
+fn in_words(pod: &PodDns, warning: &Warning) -> String {
+    let subject = match warning.subject {
+        Subject::Node => "node".to_owned(),
+        Subject::Pod => name(pod),
+    };
+    format!("{subject}: {}: {}", warning.reason, warning.message)
+}
+
+/// Says what kubelet does silently and is hardly meant.
+fn notes(pod: &PodDns, settings: &ResolvConf) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    if pod.host_network && pod.policy == DnsPolicy::ClusterFirst {
+        notes.push(
+            "with `hostNetwork: true`, the policy ClusterFirst means the node's resolver; \
+             for cluster names write `dnsPolicy: ClusterFirstWithHostNet`",
+        );
+    }
+    if settings.is_empty() {
+        notes.push(
+            "its resolv.conf is empty, and container runtimes then give it the node's /etc/resolv.conf; \
+             add nameservers to `dnsConfig`",
+        );
+    }
+    notes
+}
