@@ -16,5 +16,6 @@ pub(crate) mod resource;
 pub(crate) mod step;
 pub(crate) mod throttle;
 pub(crate) mod translate;
+pub(crate) mod trigger;
 pub(crate) mod watch;
 pub(crate) mod words;

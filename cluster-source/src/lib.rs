@@ -1,7 +1,8 @@
 //! Kubernetes objects, from a live API server or from manifests, as events for the in-memory model.
 //!
 //! A [`Source`] keeps one [`Cluster`](cluster::Cluster) snapshot current. Readers take the snapshot without a
-//! lock; [`Source::changes`] wakes them when there is a new one; [`Status`] says how far it can be trusted.
+//! lock; [`Source::changes`] wakes them when there is a new one; [`Status`] says how far it can be trusted,
+//! and an [`Observer`] hears what is measured.
 //! This crate is the only reader of kube.
 //!
 //! ```text
@@ -24,6 +25,8 @@ mod encode;
 mod error;
 mod interest;
 mod manifests;
+mod observer;
+mod programming;
 mod status;
 mod timing;
 
@@ -35,6 +38,7 @@ pub use encode::dump;
 pub use error::SourceError;
 pub use interest::Interest;
 pub use manifests::written::{Written, WrittenObject};
+pub use observer::{Observer, ServiceKind};
 pub use status::{KindStatus, Status};
 pub use timing::Timing;
 

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::{Cluster, Kind, KindSet};
 use portolan_cluster_source::{
-    Access, Interest, Origin, RequestLimits, Source, SourceConfig, SourceError, Timing, TlsFiles,
+    Access, Interest, Observer, Origin, RequestLimits, ServiceKind, Source, SourceConfig,
+    SourceError, Timing, TlsFiles,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -421,4 +423,79 @@ async fn access_that_cannot_work_is_an_error_that_names_its_place() {
         let error: SourceError = Source::start(config).await.unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+/// Sends on what it is told.
+#[derive(Debug)]
+struct Report(mpsc::UnboundedSender<String>);
+
+impl Observer for Report {
+    fn programmed(&self, service: ServiceKind, _: Duration) {
+        let _ = self.0.send(format!("programmed {service:?}"));
+    }
+
+    fn admitted(&self, host: &str, _: Duration) {
+        let _ = self.0.send(format!("{host} admitted"));
+    }
+
+    fn answered(&self, host: &str, status: Option<u16>) {
+        let _ = self.0.send(format!("{host} answered {status:?}"));
+    }
+
+    fn requested(&self, host: &str, _: Duration) {
+        let _ = self.0.send(format!("{host} requested"));
+    }
+}
+
+async fn observed(config: SourceConfig, requests: usize) -> Vec<String> {
+    let (report, mut told) = mpsc::unbounded_channel();
+    let source = Source::start_observed(config, Arc::new(Report(report))).await.unwrap();
+    let mut lines = Vec::new();
+    let wait = async {
+        while lines.len() < 3 * requests {
+            lines.push(told.recv().await.unwrap());
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(10), wait).await;
+    assert!(found.is_ok(), "only {lines:?}");
+    drop(source);
+    lines
+}
+
+#[tokio::test]
+async fn every_request_is_observed_with_its_http_status() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    // The refusal's own code is another one: the status of the response counts, as in client-go.
+    let refusal = r#"{"kind":"Status","code":422,"message":"sendInitialEvents is forbidden"}"#;
+    let _asked = serve(
+        listener,
+        vec![
+            answer("400 Bad Request", refusal, End::Whole),
+            answer("200 OK", page(&["a"], 5, "next"), End::Whole),
+            answer("503 Service Unavailable", "", End::Whole),
+            answer("200 OK", page(&["b"], 5, ""), End::Whole),
+            // A watch is over for its measure when it begins.
+            answer("200 OK", event("DELETED", "b", 6), End::Silent),
+        ],
+    );
+    let lines = observed(config(format!("http://{host}")), 5).await;
+    let expected: Vec<String> = [400, 200, 503, 200, 200]
+        .iter()
+        .flat_map(|status| {
+            let words =
+                ["admitted".to_owned(), format!("answered Some({status})"), "requested".to_owned()];
+            words.map(|words| format!("{host} {words}"))
+        })
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn a_request_without_a_response_is_observed() {
+    let host = "127.0.0.1:1";
+    let lines = observed(config(format!("http://{host}")), 1).await;
+    let expected =
+        ["admitted", "answered None", "requested"].map(|words| format!("{host} {words}"));
+    assert_eq!(lines, expected);
 }

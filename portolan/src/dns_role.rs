@@ -12,6 +12,7 @@ mod build;
 mod builtin;
 mod corefile;
 mod endpoints;
+mod kubernetes_metrics;
 mod life;
 mod notify;
 mod reload;

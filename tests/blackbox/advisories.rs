@@ -8,10 +8,12 @@ use std::net::{SocketAddr, UdpSocket};
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use portolan_tests::certificates::Certificates;
 use portolan_tests::client::{TcpClient, UdpClient, query};
 use portolan_tests::dig::{Dug, dig};
 use portolan_tests::fixture;
 use portolan_tests::puppet::{GOOD, Puppet};
+use portolan_tests::quic_client::{self, Version};
 use portolan_tests::records::{line, rcode};
 use portolan_tests::server::{Server, write};
 use portolan_tests::stage::{metric, until};
@@ -340,36 +342,44 @@ fn cve_2026_82399_claimed_counts_cost_nothing() {
     assert_serves(&mut server);
 }
 
-/// How `dig` asks over each transport of the server: a transport is added here.
-const TRANSPORTS: [(&str, &str); 3] = [("dns", "+notcp"), ("dns", "+tcp"), ("tls", "+tls")];
+/// How `dig` asks over each transport of the server that it knows.
+const TRANSPORTS: [(&str, &str); 4] =
+    [("dns", "+notcp"), ("dns", "+tcp"), ("tls", "+tls"), ("https", "+https")];
+
+/// The transports that it does not know.
+const QUIC: [(&str, Version); 2] = [("quic", Version::Quic), ("https3", Version::Http3)];
 
 /// A server with every transport.
 struct Encrypted {
     server: Server,
-    _certificate: tempfile::TempDir,
+    certificates: Certificates,
 }
 
 impl Encrypted {
     fn serve(lines: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let key = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).unwrap();
-        let (certificate, private) =
-            (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-        write(&certificate, &key.cert.pem());
-        write(&private, &key.signing_key.serialize_pem());
-        let tls = format!("    tls {} {}\n{lines}", certificate.display(), private.display());
-        let server = Server::start(&corefile(&tls).replacen(".:0", ".:0 tls://.:0", 1));
-        Self { server, _certificate: directory }
+        let certificates = Certificates::new();
+        let text = corefile(&format!("    {}\n{lines}", certificates.line()));
+        let keys = ".:0 tls://.:0 https://.:0 quic://.:0 https3://.:0";
+        Self { server: Server::start(&text.replacen(".:0", keys, 1)), certificates }
+    }
+
+    fn address(&mut self, scheme: &str) -> SocketAddr {
+        let zone = if scheme == "dns" { ".:".to_owned() } else { format!("{scheme}://.:") };
+        let log = self.server.log();
+        let line = log.lines().find(|line| line.starts_with(&zone)).unwrap();
+        let port = line[zone.len()..].split(' ').next().unwrap().parse().unwrap();
+        SocketAddr::from(([127, 0, 0, 1], port))
     }
 
     /// Asks over one of the [`TRANSPORTS`].
     fn dig(&mut self, (scheme, option): (&str, &str), words: &str) -> Dug {
-        let zone = if scheme == "dns" { ".:".to_owned() } else { format!("{scheme}://.:") };
-        let line = self.server.wait_for_line(&zone);
-        let lines = self.server.log();
-        let line = lines.lines().find(|line| line.starts_with(&zone)).unwrap_or(&line);
-        let port = line[zone.len()..].split(' ').next().unwrap().parse().unwrap();
-        dig(SocketAddr::from(([127, 0, 0, 1], port)), &format!("{words} {option}"))
+        dig(self.address(scheme), &format!("{words} {option}"))
+    }
+
+    /// Asks over one that runs on [`QUIC`].
+    fn ask(&mut self, (scheme, version): (&str, Version), question: Message) -> Message {
+        let (address, authority) = (self.address(scheme), self.certificates.path("ca.pem"));
+        quic_client::ask(address, &authority, "dns.test", version, question).unwrap()
     }
 }
 
@@ -383,6 +393,15 @@ fn cve_2026_86003_no_other_opcode_is_answered_or_forwarded() {
             assert_eq!(reply.status, "NOTIMP", "{opcode} {transport:?}: {}", reply.text);
         }
         assert_eq!(server.dig(transport, NAME).answer_data(), ["10.97.0.12"], "{transport:?}");
+    }
+    for transport in QUIC {
+        for opcode in [OpCode::Update, OpCode::Notify, OpCode::Status] {
+            let mut question = query(0, "www.example.", "SOA", 1232);
+            question.metadata.op_code = opcode;
+            assert_eq!(rcode(&server.ask(transport, question)), "NOTIMP", "{transport:?}");
+        }
+        let reply = server.ask(transport, query(0, NAME, "A", 1232));
+        assert_eq!(addresses(&reply), ["10.97.0.12"], "{transport:?}");
     }
     assert_eq!(upstream.asked().len(), 0);
     assert_serves(&mut server.server);

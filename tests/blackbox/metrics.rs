@@ -10,8 +10,10 @@ use portolan_tests::client::{UdpClient, http_get, query};
 use portolan_tests::fixture;
 use portolan_tests::namespace::inside;
 use portolan_tests::server::{PATIENCE, Server, write};
-use portolan_tests::stage::{metric, until};
+use portolan_tests::stage::{Stage, metric, ready, until};
 use portolan_tests::upstream::Upstream;
+use serde_json::json;
+use test_apiserver::Flavour;
 
 /// A family of metrics, without its values.
 #[derive(Clone, PartialEq, Default, Debug)]
@@ -97,7 +99,8 @@ metadata: {name: web, namespace: alpha}
 spec: {clusterIP: 10.97.0.12, ports: [{port: 80}]}
 ";
 
-fn corefile(upstream: SocketAddr, directory: &str) -> String {
+/// `access` is the line of a `kubernetes` block that reads an API server.
+fn corefile(upstream: SocketAddr, directory: &str, access: &str) -> String {
     format!(
         "\
 .:5300 {{
@@ -145,6 +148,11 @@ fn corefile(upstream: SocketAddr, directory: &str) -> String {
         force_tcp
     }}
 }}
+api.local:5300 {{
+    kubernetes api.local {{
+        {access}
+    }}
+}}
 "
     )
 }
@@ -155,8 +163,24 @@ fn families_are_those_of_coredns() {
         let upstream = Upstream::start(&fixture("dns-cases/upstream.zone")).address;
         let directory = tempfile::tempdir().unwrap();
         write(&directory.path().join("pod.yaml"), POD);
-        let text = corefile(upstream, &directory.path().display().to_string());
+        let stage = Stage::local();
+        stage.headless("db");
+        let access = stage.access(Flavour::Token);
+        let text = corefile(upstream, &directory.path().display().to_string(), &access);
         let server = Server::start(&text);
+        stage.wait(stage.faults().wait_for_open_watches(3));
+        stage.put(json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": "db",
+                "namespace": stage.namespace(),
+                "labels": {"kubernetes.io/service-name": "db"},
+                "annotations": {"endpoints.kubernetes.io/last-change-trigger-time": "2026-01-01T00:00:00Z"},
+            },
+            "addressType": "IPv4",
+            "endpoints": [ready("10.23.0.1")],
+        }));
         let mut client = UdpClient::new(server.address());
         for (name, qtype) in [
             ("web.alpha.svc.cluster.local.", "A"),
@@ -182,8 +206,10 @@ fn families_are_those_of_coredns() {
         client.send(&query(7, "x.blocked.example.", "SRV", 1232).to_vec().unwrap());
         let failures = "coredns_forward_healthcheck_failures_total{";
         let metrics = || http_get("127.0.0.1:9153".parse().unwrap(), "/metrics").1;
-        until("a failed probe and a drop", metrics, |text| {
-            text.contains(failures) && text.contains("coredns_acl_dropped_requests_total{")
+        let programming = "coredns_kubernetes_dns_programming_duration_seconds_count{";
+        until("a failed probe, a drop and a change", metrics, |text| {
+            let dropped = "coredns_acl_dropped_requests_total{";
+            [failures, programming, dropped].iter().all(|name| text.contains(name))
         });
         let text = metrics();
         let shown: Families =

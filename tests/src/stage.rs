@@ -50,7 +50,16 @@ impl Stage {
             skip(reason);
             return None;
         }
-        Some(Self::of(TestCluster::in_process(ServerOptions::default())))
+        Some(Self::local())
+    }
+
+    /// Starts an in-process cluster whatever is asked for: for tests that are about something else, or in a
+    /// network that has no other.
+    ///
+    /// # Panics
+    /// The cluster cannot be had.
+    pub fn local() -> Self {
+        Self::of(TestCluster::in_process(ServerOptions::default()))
     }
 
     fn of<E: std::fmt::Debug>(start: impl Future<Output = Result<TestCluster, E>>) -> Self {

@@ -87,6 +87,11 @@ impl Reflector {
         }
     }
 
+    /// Says whether what comes now are changes, and not a part of the list.
+    pub(crate) fn is_following(&self) -> bool {
+        matches!(self.phase, Phase::Following(_))
+    }
+
     /// Takes what happened and says what to do.
     pub(crate) fn step(&mut self, input: Input) -> Step {
         match input {
@@ -206,8 +211,7 @@ impl Reflector {
             self.unreached = self.unreached.saturating_add(1);
         }
         // That a watch ends is ordinary, they are limited in time; that the next one does not begin is not.
-        let is_following = matches!(self.phase, Phase::Following(_));
-        let is_ordinary = is_following && self.failures == 0 && !lived.is_zero();
+        let is_ordinary = self.is_following() && self.failures == 0 && !lived.is_zero();
         let health = if is_ordinary { Health::Same } else { Health::Lost };
         self.fail(Duration::ZERO, health)
     }

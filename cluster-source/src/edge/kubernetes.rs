@@ -5,6 +5,7 @@ mod exchange;
 pub(crate) mod fetch;
 mod follow;
 mod gate;
+mod measure;
 
 use std::sync::Arc;
 
@@ -13,15 +14,16 @@ use tokio::sync::mpsc;
 use self::client::Api;
 use self::follow::Follower;
 use super::publisher::Batch;
-use crate::{Access, Interest, RequestLimits, SourceError, Status, Timing};
+use crate::{Access, Interest, Observer, RequestLimits, SourceError, Status, Timing};
 
 /// Prepares the access to an API server without contacting it.
 pub(super) async fn connect(
     access: Access,
     timing: &Timing,
     limits: RequestLimits,
+    observer: Arc<dyn Observer>,
 ) -> Result<Arc<Api>, SourceError> {
-    Api::new(access, timing.connect, limits).await.map(Arc::new)
+    Api::new(access, timing.connect, limits, observer).await.map(Arc::new)
 }
 
 /// Returns the tasks that follow each kind of interest until the receiver of the batches is gone.

@@ -17,6 +17,7 @@ use self::loader::{Load, Loader};
 use self::notify::Notifier;
 use super::publisher::Batch;
 use crate::api::backoff::Delay;
+use crate::programming::Change;
 use crate::{Interest, SourceError, Status, Timing};
 
 /// How often a reload looks again because directories appeared while it looked; then the next change or
@@ -178,7 +179,7 @@ impl Watching {
                 "manifests loaded"
             );
         }
-        load.events
+        load.events.into_iter().map(Change::from).collect()
     }
 
     fn lost(&mut self, reason: &str) {

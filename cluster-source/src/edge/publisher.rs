@@ -8,7 +8,8 @@ use cluster::{Cluster, Event, KindSet, Stamps, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Status, Timing};
+use crate::programming::{Change, Programming};
+use crate::{Observer, Status, Timing};
 
 /// How many batches may wait for the writer; senders wait beyond.
 pub(super) const MOST_BATCHES: usize = 64;
@@ -17,7 +18,7 @@ pub(super) const MOST_BATCHES: usize = 64;
 const MOST_AT_ONCE: usize = 256;
 
 /// Events that belong together: readers see all of them or none.
-pub(super) type Batch = Vec<Event>;
+pub(super) type Batch = Vec<Change>;
 
 /// What readers share with the writer.
 #[derive(Debug)]
@@ -51,17 +52,32 @@ pub(super) struct Publisher {
     store: Store,
     published: Arc<Published>,
     status: Arc<Status>,
+    observer: Arc<dyn Observer>,
     timing: Timing,
     /// Kinds whose list is under way.
     listing: KindSet,
     /// Since when there have been changes that readers do not see.
     pending_since: Option<Instant>,
+    programming: Programming,
 }
 
 impl Publisher {
-    pub(super) fn new(published: Arc<Published>, status: Arc<Status>, timing: Timing) -> Self {
-        let store = Store::with_stamps(Arc::clone(published.stamps()));
-        Self { store, published, status, timing, listing: KindSet::NONE, pending_since: None }
+    pub(super) fn new(
+        published: Arc<Published>,
+        status: Arc<Status>,
+        observer: Arc<dyn Observer>,
+        timing: Timing,
+    ) -> Self {
+        Self {
+            store: Store::with_stamps(Arc::clone(published.stamps())),
+            published,
+            status,
+            observer,
+            timing,
+            listing: KindSet::NONE,
+            pending_since: None,
+            programming: Programming::default(),
+        }
     }
 
     /// Applies a first batch and publishes it, before anybody reads.
@@ -100,8 +116,9 @@ impl Publisher {
 
     fn apply(&mut self, batch: Batch) {
         let now = unix_now();
-        for event in batch {
-            match &event {
+        for change in batch {
+            let trigger = change.trigger();
+            match &change.event {
                 Event::ListStart(kind) => self.listing = self.listing.with(*kind),
                 Event::ListEnd(kind) => {
                     self.listing = self.listing.without(KindSet::of(&[*kind]));
@@ -111,8 +128,9 @@ impl Publisher {
                 Event::Delete(kind, _) => self.status.kind(*kind).count_event(),
                 Event::Keep(..) => {}
             }
-            if self.store.apply(event, now) && self.pending_since.is_none() {
-                self.pending_since = Some(Instant::now());
+            if self.store.apply(change.event, now) {
+                self.pending_since.get_or_insert_with(Instant::now);
+                trigger.into_iter().for_each(|trigger| self.programming.add(trigger));
             }
         }
     }
@@ -129,8 +147,9 @@ impl Publisher {
         self.pending_since = None;
         let snapshot = self.store.snapshot();
         let (revision, synced) = (snapshot.revision(), snapshot.synced());
-        self.published.snapshot.store(snapshot);
+        self.published.snapshot.store(Arc::clone(&snapshot));
         self.store.count_stamps();
+        self.programming.published(&snapshot, SystemTime::now(), &*self.observer);
         // Only now: who sees a kind synced must find its objects in the snapshot.
         synced.iter().for_each(|kind| self.status.kind(kind).set_synced());
         self.published.revision.send_replace(revision);

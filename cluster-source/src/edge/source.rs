@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::publisher::{MOST_BATCHES, Published, Publisher};
 use super::{kubernetes, manifests};
 use crate::status::Follows;
-use crate::{Origin, SourceConfig, SourceError, Status};
+use crate::{Observer, Origin, SourceConfig, SourceError, Status};
 
 /// Keeps a snapshot of a cluster current. Clones share it; its tasks end when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -35,6 +35,17 @@ impl Source {
     /// The configuration cannot work as it is: the manifests' path cannot be read, or the access to the API
     /// server is incomplete. The error names the file and the remedy.
     pub async fn start(config: SourceConfig) -> Result<Self, SourceError> {
+        Self::start_observed(config, Arc::new(())).await
+    }
+
+    /// Starts a source as [`Self::start`] does, and tells an observer what is measured.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_observed(
+        config: SourceConfig,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, SourceError> {
         let SourceConfig { origin, interest, timing, limits } = config;
         let published = Arc::new(Published::new());
         let follows = match origin {
@@ -42,8 +53,12 @@ impl Source {
             Origin::Kubernetes(_) => Follows::Server,
         };
         let status = Arc::new(Status::new(interest.kinds, follows));
-        let mut publisher =
-            Publisher::new(Arc::clone(&published), Arc::clone(&status), timing.clone());
+        let mut publisher = Publisher::new(
+            Arc::clone(&published),
+            Arc::clone(&status),
+            Arc::clone(&observer),
+            timing.clone(),
+        );
         let (queue, batches) = mpsc::channel(MOST_BATCHES);
         let mut tasks = JoinSet::new();
         match origin {
@@ -54,7 +69,7 @@ impl Source {
                 tasks.spawn(watching.run(queue));
             }
             Origin::Kubernetes(access) => {
-                let api = kubernetes::connect(access, &timing, limits).await?;
+                let api = kubernetes::connect(access, &timing, limits, observer).await?;
                 for task in kubernetes::tasks(&api, &Arc::new(interest), &timing, &status, &queue) {
                     tasks.spawn(task);
                 }

@@ -33,6 +33,7 @@ use hickory_proto::rr::{LowerName, Name};
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use super::kubernetes_metrics::KubernetesMetrics;
 use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
 use super::sources::{Live, PodSearch, Sources};
@@ -91,6 +92,7 @@ struct Shared {
     registry: Registry,
     dns_metrics: DnsMetrics,
     forward_metrics: ForwardMetrics,
+    kubernetes_metrics: KubernetesMetrics,
     plugin_metrics: PluginMetrics,
     stores: Stores,
     acme: Acme,
@@ -165,6 +167,7 @@ impl Shared {
         registry.register(Box::new(dns::edge::process_metrics::ProcessCollector::new()?))?;
         Ok(Self {
             forward_metrics: ForwardMetrics::register(&registry)?,
+            kubernetes_metrics: KubernetesMetrics::register(&registry)?,
             plugin_metrics: PluginMetrics::register(&registry)?,
             stores: Stores::default(),
             acme,
@@ -353,10 +356,11 @@ impl<'a> Workshop<'a> {
         };
         let zone =
             Zone { zones: config.zones.clone(), options: config.options.clone(), own_addresses };
-        let source =
-            self.served.sources.of(config, &zone, self.previous).await.with_context(|| {
-                format!("the kubernetes block of the server block at {}", block.position)
-            })?;
+        let metrics = &self.shared.kubernetes_metrics;
+        let source = self.served.sources.of(config, &zone, self.previous, metrics).await;
+        let source = source.with_context(|| {
+            format!("the kubernetes block of the server block at {}", block.position)
+        })?;
         Ok((zone, source))
     }
 }

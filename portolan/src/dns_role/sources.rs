@@ -14,6 +14,8 @@ use dns::kubernetes::{Zone, search_path};
 use dns::plugin::autopath::SearchPaths;
 use dns::plugin::kubernetes::{ClusterOrigin, ClusterView, KubernetesConfig};
 
+use super::kubernetes_metrics::KubernetesMetrics;
+
 /// How often the start looks whether what it waits for is not to come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 use hickory_proto::rr::{LowerName, Name};
@@ -57,7 +59,7 @@ impl ClusterView for Live {
 
 impl Sources {
     /// Returns the source that a block needs: one that is started, here or among the `previous` ones, or a new
-    /// one.
+    /// one, which is measured.
     ///
     /// # Errors
     /// The block's access to the cluster cannot work as it is configured.
@@ -66,6 +68,7 @@ impl Sources {
         config: &KubernetesConfig,
         zone: &Zone,
         previous: &Self,
+        metrics: &KubernetesMetrics,
     ) -> Result<Source> {
         let wanted = SourceConfig {
             origin: origin_of(&config.origin),
@@ -78,7 +81,7 @@ impl Sources {
         }
         let source = match previous.find(&wanted) {
             Some(source) => source.clone(),
-            None => Source::start(wanted.clone()).await?,
+            None => Source::start_observed(wanted.clone(), Arc::new(metrics.clone())).await?,
         };
         self.started.push((wanted, source.clone()));
         Ok(source)

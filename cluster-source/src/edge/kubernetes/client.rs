@@ -1,9 +1,10 @@
 //! The client of an API server: address, TLS and credentials, renewed when they stop working.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use http::Uri;
 use kube::config::{
     AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
     NamedAuthInfo, NamedCluster, NamedContext,
@@ -11,7 +12,8 @@ use kube::config::{
 use kube::{Client, Config};
 
 use super::gate::{Gate, Pass};
-use crate::{Access, RequestLimits, SourceError, TlsFiles};
+use super::measure::Measure;
+use crate::{Access, Observer, RequestLimits, SourceError, TlsFiles};
 
 /// Credentials that do not work are read from their files at most this often.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -22,11 +24,21 @@ pub(in crate::edge) struct Api {
     connect_timeout: Duration,
     current: Mutex<Current>,
     gate: Gate,
+    observer: Arc<dyn Observer>,
 }
 
 struct Current {
-    client: Client,
+    connection: Connection,
     made: Instant,
+}
+
+/// A client, and whom it asks.
+#[derive(Clone)]
+pub(super) struct Connection {
+    /// The client.
+    pub(super) client: Client,
+    /// The host of the server's URL, with its port if that says one: how metrics name the server.
+    pub(super) host: Arc<str>,
 }
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,10 +49,11 @@ impl Api {
         access: Access,
         connect_timeout: Duration,
         limits: RequestLimits,
+        observer: Arc<dyn Observer>,
     ) -> Result<Self, SourceError> {
-        let client = client(&access, connect_timeout).await.map_err(|e| name(&access, e))?;
-        let current = Mutex::new(Current { client, made: Instant::now() });
-        Ok(Self { access, connect_timeout, current, gate: Gate::new(limits) })
+        let connection = connect(&access, connect_timeout).await.map_err(|e| name(&access, e))?;
+        let current = Mutex::new(Current { connection, made: Instant::now() });
+        Ok(Self { access, connect_timeout, current, gate: Gate::new(limits), observer })
     }
 
     /// Waits until one more request may be made.
@@ -48,19 +61,25 @@ impl Api {
         self.gate.pass().await
     }
 
+    /// Starts to measure a request to a host.
+    pub(super) fn measure(&self, host: Arc<str>) -> Measure {
+        Measure::start(&self.observer, host)
+    }
+
     /// Returns the client; renewed if its certificate is over.
-    pub(super) async fn client(&self) -> Client {
-        let client = self.lock().client.clone();
+    pub(super) async fn connection(&self) -> Connection {
+        let connection = self.lock().connection.clone();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let is_over = client
+        let is_over = connection
+            .client
             .valid_until()
             .as_ref()
             .is_some_and(|until| u64::try_from(until.as_second()).unwrap_or_default() <= now);
         if !is_over {
-            return client;
+            return connection;
         }
         self.renew().await;
-        self.lock().client.clone()
+        self.lock().connection.clone()
     }
 
     /// Reads configuration and credentials again: after the server refused them, or could not be reached as
@@ -73,8 +92,8 @@ impl Api {
             }
             current.made = Instant::now();
         }
-        match client(&self.access, self.connect_timeout).await {
-            Ok(client) => self.lock().client = client,
+        match connect(&self.access, self.connect_timeout).await {
+            Ok(connection) => self.lock().connection = connection,
             // A file that is being replaced; the client at hand stays.
             Err(error) => {
                 let error = name(&self.access, error);
@@ -88,8 +107,8 @@ impl Api {
     }
 }
 
-/// Makes a client. Retries are the reflector's business, so kube's own are off.
-async fn client(access: &Access, connect_timeout: Duration) -> Result<Client, AnyError> {
+/// Returns a client of the server. Retries are the reflector's business, so kube's own are off.
+async fn connect(access: &Access, connect_timeout: Duration) -> Result<Connection, AnyError> {
     let mut config = match access {
         Access::InCluster => Config::incluster()?,
         Access::Kubeconfig { file, context } => {
@@ -104,7 +123,19 @@ async fn client(access: &Access, connect_timeout: Duration) -> Result<Client, An
     };
     config.connect_timeout = Some(connect_timeout);
     config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    let host = host(&config.cluster_url, access);
+    Ok(Connection { client: Client::try_from(config)?, host })
+}
+
+/// Returns the host of a URL as Go's `URL.Host` has it. In a cluster client-go writes every port into the URL,
+/// kube all but 443.
+fn host(url: &Uri, access: &Access) -> Arc<str> {
+    let host = url.host().unwrap_or("none");
+    match (url.port_u16(), access) {
+        (Some(port), _) => format!("{host}:{port}").into(),
+        (None, Access::InCluster) => format!("{host}:443").into(),
+        (None, Access::Kubeconfig { .. } | Access::Endpoint { .. }) => host.into(),
+    }
 }
 
 /// Takes the file's text out of an error about it: any line of a kubeconfig may hold a token or a key.
@@ -163,5 +194,26 @@ fn name(access: &Access, source: AnyError) -> SourceError {
         Access::InCluster => SourceError::InCluster { source },
         Access::Kubeconfig { file, .. } => SourceError::Kubeconfig { file: file.clone(), source },
         Access::Endpoint { url, .. } => SourceError::Endpoint { url: url.clone(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_named_as_client_go_names_it() {
+        let named = |access: &Access, url: &str| host(&url.parse().unwrap(), access).to_string();
+        let endpoint = Access::Endpoint { url: String::new(), tls: None };
+        for (url, expected) in [
+            ("https://api.example", "api.example"),
+            ("https://api.example:6443/prefix", "api.example:6443"),
+            ("https://user:secret@api.example/", "api.example"),
+            ("http://[fd00::1]:8080", "[fd00::1]:8080"),
+        ] {
+            assert_eq!(named(&endpoint, url), expected);
+        }
+        assert_eq!(named(&Access::InCluster, "https://10.96.0.1"), "10.96.0.1:443");
+        assert_eq!(named(&Access::InCluster, "https://10.96.0.1:6443/"), "10.96.0.1:6443");
     }
 }

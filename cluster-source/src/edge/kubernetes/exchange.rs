@@ -26,7 +26,12 @@ pub(super) struct Response {
 /// Why there is no such body.
 pub(super) enum Failure {
     /// The server says no.
-    Refused(Refusal),
+    Refused {
+        /// The HTTP status; the refusal may know better.
+        status: u16,
+        /// Why.
+        refusal: Refusal,
+    },
     /// There is no answer; the reason in words.
     NoAnswer(String),
 }
@@ -59,7 +64,8 @@ pub(super) async fn send(client: &Client, url: &str, wait: Duration) -> Result<R
     // What it says is only for the log; what has come of it will do.
     let mut words = Vec::new();
     let _ = response.read(&mut words, MOST_BYTES_A_REFUSAL, wait).await;
-    Err(Failure::Refused(refusal(head.status.as_u16(), &words, retry_after(&head.headers))))
+    let status = head.status.as_u16();
+    Err(Failure::Refused { status, refusal: refusal(status, &words, retry_after(&head.headers)) })
 }
 
 impl Response {

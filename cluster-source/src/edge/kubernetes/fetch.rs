@@ -1,5 +1,7 @@
 //! One Pod, read once.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::client::Api;
@@ -52,7 +54,7 @@ pub async fn fetch_pod(
     namespace: &str,
     name: &str,
 ) -> Result<WrittenObject, FetchError> {
-    let api = Api::new(access, timing.connect, RequestLimits::default()).await?;
+    let api = Api::new(access, timing.connect, RequestLimits::default(), Arc::new(())).await?;
     let not_found =
         || FetchError::NotFound { namespace: namespace.to_owned(), name: name.to_owned() };
     // Nothing else is part of a name, and the path stays what it is meant to be.
@@ -66,10 +68,10 @@ pub async fn fetch_pod(
     let url = format!("/api/v1/namespaces/{namespace}/pods/{name}");
     let _pass = api.admit().await;
     let no_answer = |reason: String| FetchError::NoAnswer { reason };
-    let mut response = match send(&api.client().await, &url, timing.response).await {
+    let mut response = match send(&api.connection().await.client, &url, timing.response).await {
         Ok(response) => response,
-        Err(Failure::Refused(refusal)) if refusal.code == 404 => return Err(not_found()),
-        Err(Failure::Refused(refusal)) => {
+        Err(Failure::Refused { refusal, .. }) if refusal.code == 404 => return Err(not_found()),
+        Err(Failure::Refused { refusal, .. }) => {
             return Err(FetchError::Refused { code: refusal.code, message: refusal.message });
         }
         Err(Failure::NoAnswer(reason)) => return Err(no_answer(reason)),

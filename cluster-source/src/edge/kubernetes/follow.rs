@@ -2,22 +2,25 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cluster::{Event, Kind};
 use tokio::sync::mpsc;
 
 use super::client::Api;
 use super::exchange::{Failure, Piece, Response, send};
+use super::measure::Measure;
 use crate::api::backoff::Delay;
 use crate::api::lines::{Line, Lines, MOST_BYTES_A_LINE};
 use crate::api::reflector::Reflector;
 use crate::api::step::{End, Health, Input, Mark, Refusal, Request, Then};
 use crate::api::translate::{Translated, Translator};
+use crate::api::trigger::trigger_time;
 use crate::api::watch::{self, WatchEvent};
 use crate::api::words::{explain, in_words};
 use crate::api::{page, request};
 use crate::edge::publisher::Batch;
+use crate::programming::Change;
 use crate::{Interest, Status, Timing};
 
 /// How many bad objects are remembered, to be logged once.
@@ -70,13 +73,16 @@ impl Follower {
         }
         progress.has_watched = matches!(request, Request::Stream | Request::Watch { .. });
         let url = request::url(self.kind, &request, &self.interest, self.watch_length());
-        let client = self.api.client().await;
+        let connection = self.api.connection().await;
+        let measure = self.api.measure(connection.host);
         let pass = self.api.admit().await;
-        let answer = send(&client, &url, self.timing.response).await;
+        measure.admitted();
+        let answer = send(&connection.client, &url, self.timing.response).await;
         drop(pass);
+        measure.answered(&answer);
         let then = match answer {
-            Ok(response) => self.take(&request, response, progress).await?,
-            Err(Failure::Refused(refusal)) => self.refused(refusal, progress).await?,
+            Ok(response) => self.take(&request, response, &measure, progress).await?,
+            Err(Failure::Refused { refusal, .. }) => self.refused(refusal, progress).await?,
             Err(Failure::NoAnswer(reason)) => {
                 self.api.renew().await;
                 let over = Input::Over { end: End::Failed, lived: Duration::ZERO };
@@ -98,14 +104,18 @@ impl Follower {
         &self,
         request: &Request,
         response: Response,
+        measure: &Measure,
         progress: &mut Progress<'_>,
     ) -> Result<Then, Closed> {
         self.status.heard(self.kind);
         self.step(Input::Opened, "", progress).await?;
         match request {
-            Request::Stream | Request::Watch { .. } => self.take_stream(response, progress).await,
+            Request::Stream | Request::Watch { .. } => {
+                measure.over();
+                self.take_stream(response, progress).await
+            }
             Request::FirstPage | Request::Page { .. } | Request::Whole => {
-                self.take_page(response, progress).await
+                self.take_page(response, measure, progress).await
             }
         }
     }
@@ -150,8 +160,12 @@ impl Follower {
             self.note_bad(&format!("{}: an object above 16 MiB", self.kind), progress);
             return None;
         };
+        let mut triggered = None;
         let translated = match watch::parse(line) {
-            Some(WatchEvent::Upsert(json)) => progress.translator.upsert(json),
+            Some(WatchEvent::Upsert(json)) => {
+                triggered = self.triggered(json, progress);
+                progress.translator.upsert(json)
+            }
             Some(WatchEvent::Delete(json)) => progress.translator.delete(json),
             Some(WatchEvent::Bookmark { resource_version, ends_list }) => {
                 self.decide(Input::Bookmark { resource_version, ends_list }, "", progress);
@@ -160,7 +174,7 @@ impl Follower {
             Some(WatchEvent::Error(refusal)) => return Some(Input::Refused(refusal)),
             None => return Some(Input::Over { end: End::Garbage, lived: response.lived() }),
         };
-        let resource_version = self.hand_on(translated, progress);
+        let resource_version = self.hand_on(translated, triggered, progress);
         self.decide(Input::Change { resource_version }, "", progress);
         None
     }
@@ -168,9 +182,12 @@ impl Follower {
     async fn take_page(
         &self,
         mut response: Response,
+        measure: &Measure,
         progress: &mut Progress<'_>,
     ) -> Result<Then, Closed> {
-        let body = match response.whole(self.timing.response).await {
+        let body = response.whole(self.timing.response).await;
+        measure.over();
+        let body = match body {
             Ok(body) => body,
             Err(end) => {
                 let over = Input::Over { end, lived: response.lived() };
@@ -184,18 +201,29 @@ impl Follower {
         };
         for item in &page.items {
             let translated = progress.translator.upsert(item);
-            self.hand_on(translated, progress);
+            self.hand_on(translated, None, progress);
         }
         let input = Input::Page { resource_version: page.resource_version, more: page.more };
         self.step(input, "", progress).await
     }
 
+    /// Returns when a change was triggered; none for a part of a list, which is no change.
+    fn triggered(&self, json: &str, progress: &Progress<'_>) -> Option<SystemTime> {
+        let is_change = self.kind == Kind::EndpointSlice && progress.reflector.is_following();
+        is_change.then(|| trigger_time(json)).flatten()
+    }
+
     /// Puts what an object gives into the batch and returns the object's version.
-    fn hand_on(&self, translated: Translated, progress: &mut Progress<'_>) -> String {
+    fn hand_on(
+        &self,
+        translated: Translated,
+        triggered: Option<SystemTime>,
+        progress: &mut Progress<'_>,
+    ) -> String {
         for bad in &translated.bad {
             self.note_bad(&bad.to_string(), progress);
         }
-        progress.batch.extend(translated.event);
+        progress.batch.extend(translated.event.map(|event| Change { event, triggered }));
         translated.resource_version
     }
 
@@ -235,9 +263,9 @@ impl Follower {
     fn decide(&self, input: Input, reason: &str, progress: &mut Progress<'_>) -> Then {
         let step = progress.reflector.step(input);
         match step.mark {
-            Some(Mark::ListStart) => progress.batch.push(Event::ListStart(self.kind)),
+            Some(Mark::ListStart) => progress.batch.push(Event::ListStart(self.kind).into()),
             Some(Mark::ListEnd) => {
-                progress.batch.push(Event::ListEnd(self.kind));
+                progress.batch.push(Event::ListEnd(self.kind).into());
                 tracing::info!(kind = %self.kind, "list complete");
             }
             None => {}

@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn responses_say_how_long_they_live() {
-        let reply = wire::encode_rejection(wire::Rejection::Answered { id: 0, flags: 0, rcode: 2 });
+        let failure = wire::BareReply::server_failure(0, None);
+        let reply = wire::encode_rejection(&wire::Rejection::Answered(failure));
         let ok = response(Ok(reply.clone().unwrap()));
         assert_eq!(
             (ok.status(), &ok.headers()[CACHE_CONTROL]),

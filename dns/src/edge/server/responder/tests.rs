@@ -71,7 +71,8 @@ async fn a_defect_says_so() {
     let responder = responder();
     let mut replies = Vec::new();
     for message in questions() {
-        let Received::Question(question) = responder.receive(&message, arrival()) else {
+        let received = responder.receive(ListenerId(0), &message, arrival(), &mut Vec::new());
+        let Received::Question(question) = received else {
             panic!("a question was not taken for one");
         };
         replies.push(Arc::clone(&responder).answer(ListenerId(0), question).await.unwrap());

@@ -14,7 +14,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 use super::*;
-use crate::plugin::tls::{ClientAuth, TlsConfig};
+use crate::plugin::tls::{CertificateSource, ClientAuth, TlsConfig};
 
 /// Long enough to see that nothing comes before, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(300);
@@ -49,7 +49,7 @@ impl Stage {
         let tls = Some(tls).filter(|_| transport != Transport::Https);
         let config =
             ListenerConfig { transport, timeouts, stream_limits: streams, tls, ..listener(0) };
-        let bound = server.bind(&[config]).unwrap().remove(0);
+        let bound = server.bind(&[config], &Acme::default()).unwrap().remove(0);
         let address = bound.address;
         server.serve(id, bound);
         Self { responder, server, address, certificate, release }
@@ -117,8 +117,7 @@ fn certificate(directory: &Path) -> (CertificateDer<'static>, TlsConfig) {
     std::fs::write(path("cert.pem"), certificate.pem()).unwrap();
     std::fs::write(path("key.pem"), key.serialize_pem()).unwrap();
     let tls = TlsConfig {
-        certificate: path("cert.pem"),
-        key: path("key.pem"),
+        source: CertificateSource::Files { certificate: path("cert.pem"), key: path("key.pem") },
         authorities: None,
         client_auth: ClientAuth::NoCertificate,
         keylog: None,
@@ -375,7 +374,7 @@ async fn http3(connection: &Connection) -> Http3Client {
     requests
 }
 
-fn post() -> hyper::http::request::Builder {
+fn post() -> http::request::Builder {
     let builder = Request::post("https://dns.test/dns-query");
     builder.header("content-type", "application/dns-message")
 }
