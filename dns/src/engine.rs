@@ -290,7 +290,8 @@ impl Block {
             return Reply::refused(ExtendedErrorCode::NotAuthoritative, why);
         }
         let why = format!("no plugin of the server block at {} answers this query", self.position);
-        Reply::server_failure(ExtendedErrorCode::Other, why)
+        let told = "no plugin of the server block answers this query";
+        Reply::server_failure(ExtendedErrorCode::Other, why).telling(told)
     }
 }
 
