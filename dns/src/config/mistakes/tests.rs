@@ -92,6 +92,15 @@ fn what_is_refused_for_another_reason_is_judged_too() {
         ". {\nerrors\nerrors {\nconsolidate 5m \"([\"\nstack\n}\nwhoami\n}\n",
         &[(3, "used once"), (4, "is no regular expression"), (5, "stack")],
     );
+    assert_found(
+        ". {\nforward . 1.2.3 {\nmax_fail 1\nforce_tcp\npolicy best\n}\ncache x..y {\nsuces\n}\n}\n",
+        &[(2, "1.2.3"), (3, "max_fail"), (5, "best"), (7, "x..y"), (8, "suces")],
+    );
+    // Names that only an upstream with TLS has; which one was meant is not known.
+    assert_found(
+        ". {\nforward . tls://1.2.3.4:x {\ntls_servername dns.example\n}\n}\n",
+        &[(2, "no valid port")],
+    );
     // Itself without a fault.
     assert_found(". {\nerrors\nerrors {\nstacktrace\n}\nwhoami\n}\n", &[(3, "used once")]);
     assert_found(
