@@ -51,7 +51,7 @@ pub(crate) struct Explanation {
 /// One step.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ExplainedStep {
-    /// How deep the server was asking itself.
+    /// How deep the server was asking itself, or a plugin others.
     pub depth: u8,
     /// Who acted; empty for the server itself.
     pub plugin: String,

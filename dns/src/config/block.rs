@@ -408,9 +408,17 @@ fn sort_directives(directives: &[Directive]) -> (ByPlugin<'_>, Vec<CorefileError
 }
 
 fn unknown(name: &str) -> String {
-    if name == "proxy" {
-        return "Unknown directive 'proxy'; write 'forward', which took its place".to_owned();
-    }
-    let hint = registry::nearest(name).map(|meant| format!("; did you mean '{meant}'?"));
-    format!("Unknown directive '{name}'{}", hint.unwrap_or_default())
+    let remedy = match name {
+        "proxy" => "write 'forward', which took its place".to_owned(),
+        "federation" => {
+            "remove it: Kubernetes has no federation any more; 'multicluster' in the block of 'kubernetes' has \
+             names of several clusters"
+                .to_owned()
+        }
+        _ => match registry::nearest(name) {
+            Some(meant) => format!("did you mean '{meant}'?"),
+            None => "remove it, or write a plugin that `-plugins` lists".to_owned(),
+        },
+    };
+    format!("Unknown directive '{name}'; {remedy}")
 }

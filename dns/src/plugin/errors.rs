@@ -56,8 +56,10 @@ impl Plugin for Errors {
         Handling::NEXT
     }
 
-    fn reply(&self, query: &Query, reply: &mut Reply, _: &Context<'_>) {
-        let Some(failure) = &reply.error else { return };
+    fn reply(&self, query: &Query, reply: &mut Reply, context: &Context<'_>) {
+        let Some(failure) = reply.error.as_ref().filter(|_| !context.is_explanation()) else {
+            return;
+        };
         let question = || {
             let qtype = mnemonic::record_type(query.qtype);
             let name = NameText::of(&query.name);

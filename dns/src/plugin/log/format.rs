@@ -80,6 +80,33 @@ impl LogFormat {
         format
     }
 
+    /// The placeholders as a message lists them.
+    pub(crate) const PLACEHOLDERS: &str = "{type}, {class}, {name}, {proto}, {remote}, {port}, {local}, {size}, \
+        {rsize}, {rcode}, {duration}, {>rflags}, {>id}, {>opcode}, {>do}, {>bufsize}, {common} and {combined}";
+
+    /// Returns what looks like placeholders and is none, such as `{nme}`: a word in braces; and whether it is
+    /// written as text, or always as `-`.
+    pub(crate) fn unknown(text: &str) -> Vec<(String, bool)> {
+        let starts = text.match_indices('{').filter_map(|(at, _)| text.get(at..));
+        let words = starts.filter_map(|rest| rest.get(..=rest.find('}')?));
+        let unknown = words.filter_map(|word| {
+            let inner = word.strip_prefix('{')?.strip_suffix('}')?;
+            let name = inner.strip_prefix('>').unwrap_or(inner);
+            let is_word = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            let is_named = matches!(word, "{common}" | "{combined}");
+            if !is_word || is_named {
+                return None;
+            }
+            match placeholder(word) {
+                None => Some((word.to_owned(), true)),
+                Some(Piece::Absent) => Some((word.to_owned(), false)),
+                Some(_) => None,
+            }
+        });
+        unknown.collect()
+    }
+
     /// Returns the Common Log Format.
     pub fn common() -> Self {
         Self::new(COMMON)
