@@ -14,6 +14,7 @@ pub mod dig;
 pub mod faulty;
 pub mod fuzzing;
 pub mod knot;
+pub mod limited;
 pub mod memory;
 pub mod namespace;
 pub mod pod;
