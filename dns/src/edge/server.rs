@@ -54,6 +54,7 @@ mod quic;
 mod responder;
 mod service;
 mod stop;
+mod streams;
 mod tcp;
 #[cfg(test)]
 mod tests;
