@@ -20,6 +20,7 @@ mod runtime_metrics;
 mod source_metrics;
 mod sources;
 mod takeover;
+mod unserved;
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
 use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
 use dns::plugin::r#loop::{Loop, LoopGuard};
-use dns::plugin::prometheus::{BuildInfo, DnsMetrics, DroppedQueries, Prometheus};
+use dns::plugin::prometheus::{BuildInfo, DnsMetrics, Prometheus};
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
 use dns::{Engine, Query};
@@ -37,6 +37,7 @@ use super::kubernetes_metrics::KubernetesMetrics;
 use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
 use super::sources::{Live, PodSearch, Sources};
+use super::unserved::{Recorders, Unserved, recorders};
 use crate::logging;
 use crate::output::Output;
 
@@ -51,6 +52,7 @@ pub(crate) struct Built {
     pub source_metrics: SourceMetrics,
     /// The metrics of CoreDNS.
     pub dns_metrics: DnsMetrics,
+    unserved: Unserved,
     shared: Shared,
     served: ArcSwap<Served>,
 }
@@ -75,6 +77,7 @@ pub(crate) struct Assembly {
     /// The rest.
     pub served: Served,
     enabled: Vec<Enabled>,
+    unserved: Recorders,
 }
 
 /// A plugin of a zone, as `coredns_plugin_enabled` tells it.
@@ -123,11 +126,14 @@ pub(crate) async fn build(
     let assembly = shared.assemble(config, listeners, &Sources::default()).await?;
     let Shared { registry, dns_metrics, .. } = &shared;
     let metrics = ServerMetrics::register(registry, dns_metrics.panics().clone())?;
-    let label = config.listeners.first().map(|listener| listener.label()).unwrap_or_default();
-    let dropped = DroppedQueries::new(dns_metrics, &label);
-    let unserved = move |query: &Query, sent: &Sent<'_>| dropped.record(query, sent);
+    let unserved = Unserved::default();
+    let counted = unserved.clone();
+    let count = move |listener: ListenerId, query: &Query, sent: &Sent<'_>| {
+        counted.record(listener, query, sent);
+    };
     let built = Built {
-        responder: Arc::new(Responder::new(assembly.engine.clone(), metrics, Box::new(unserved))),
+        responder: Arc::new(Responder::new(assembly.engine.clone(), metrics, Box::new(count))),
+        unserved,
         registry: registry.clone(),
         source_metrics: SourceMetrics::register(registry)?,
         dns_metrics: dns_metrics.clone(),
@@ -202,7 +208,8 @@ impl Shared {
             (*id, router)
         });
         let engine = Engine::of_listeners(blocks, routers.collect());
-        Ok(Assembly { engine, served: workshop.served, enabled: workshop.enabled })
+        let unserved = recorders(&self.dns_metrics, &config.listeners, listeners);
+        Ok(Assembly { engine, served: workshop.served, enabled: workshop.enabled, unserved })
     }
 }
 
@@ -403,6 +410,7 @@ impl Built {
         for Enabled { server, zone, view, plugin } in &assembly.enabled {
             self.dns_metrics.set_plugin_enabled(server, zone, view, plugin);
         }
+        self.unserved.replace(assembly.unserved);
         self.responder.replace(assembly.engine);
         self.served.store(Arc::new(assembly.served));
     }
