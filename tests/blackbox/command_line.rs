@@ -177,6 +177,17 @@ fn without_a_corefile_it_is_whoami_on_port_53() {
 }
 
 #[test]
+fn without_a_corefile_the_port_can_be_chosen() {
+    inside("without_a_corefile_the_port_can_be_chosen", || {
+        let mut server = serve("dns -dns.port 5302", None);
+        server.wait_for_line("Portolan-");
+        assert_whoami("127.0.0.1:5302");
+        let log = server.log();
+        assert!(log.contains(".:5302\nPortolan-"), "{log}");
+    });
+}
+
+#[test]
 fn the_corefile_can_come_from_the_standard_input() {
     inside("the_corefile_can_come_from_the_standard_input", || {
         let directory = tempfile::tempdir().unwrap();
