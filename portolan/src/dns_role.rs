@@ -49,8 +49,7 @@ use takeover::Addresses;
 /// The configuration cannot be used, or an address cannot be listened on.
 pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
     if arguments.version || arguments.plugins {
-        banner::print_facts(&arguments);
-        return Ok(());
+        return banner::print_facts(&arguments);
     }
     let (output, verbosity) = logging::start(form);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -7,12 +7,12 @@ use anyhow::{Result, bail};
 use dns::pod_dns::{DnsPolicy, PodDns, ResolvConf, Subject, Warning, resolv_conf, validate};
 
 use crate::cli::ResolvConfArguments;
+use crate::print;
 
 /// Prints the `resolv.conf` that a Pod gets, and warnings beside it.
 ///
 /// # Errors
 /// The Pod or the node's settings cannot be read, or an API server would refuse the Pod.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the answer")]
 pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
     let node = node::settings(arguments)?;
     let (pod, place) = pod::read(arguments)?;
@@ -23,13 +23,12 @@ pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
     }
     let (settings, of_pod) = resolv_conf(&pod, &node.settings);
     for warning in node.warnings.iter().chain(&of_pod) {
-        eprintln!("portolan: warning: {}", in_words(&pod, warning));
+        print::remark(&format!("portolan: warning: {}\n", in_words(&pod, warning)));
     }
     for note in notes(&pod, &settings) {
-        eprintln!("portolan: note: {}: {note}", name(&pod));
+        print::remark(&format!("portolan: note: {}: {note}\n", name(&pod)));
     }
-    print!("{settings}");
-    Ok(())
+    print::answer(&settings.to_string())
 }
 
 fn name(pod: &PodDns) -> String {

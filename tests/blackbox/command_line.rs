@@ -242,6 +242,53 @@ fn facts_are_printed_without_serving() {
     assert!(text("dns --help").contains("--manifests"));
 }
 
+/// Runs a command line whose output nobody reads.
+fn unread(arguments: &str, directory: &Path) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut timeout = Command::new("timeout");
+    timeout.arg(PATIENCE.as_secs().to_string()).arg(binary()).current_dir(directory);
+    timeout.args(arguments.split_whitespace()).stdout(writer).output().unwrap()
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_command_quietly() {
+    let directory = tempfile::tempdir().unwrap();
+    write(&directory.path().join("good"), WHOAMI);
+    write(&directory.path().join("bad"), ".:1053 {\n    whoamI\n}\n");
+    write(&directory.path().join("node.conf"), "nameserver 192.0.2.53\n");
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\n";
+    write(&directory.path().join("pod.yaml"), pod);
+    let corefile = "explain dns a.example.org --conf good";
+    for (arguments, code) in [
+        ("dns -version", 0),
+        ("dns -plugins", 0),
+        ("dns --help", 0),
+        ("--version", 0),
+        ("check good", 0),
+        ("check --json good", 0),
+        ("check bad", 1),
+        (corefile, 0),
+        (&format!("{corefile} --json"), 0),
+        ("resolv-conf --file pod.yaml --resolv-conf node.conf --cluster-dns 10.96.0.10", 0),
+    ] {
+        let output = unread(arguments, directory.path());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*errors), (Some(code), ""), "{arguments}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let mut timeout = Command::new("timeout");
+    timeout.arg(PATIENCE.as_secs().to_string()).arg(binary()).args(["dns", "-plugins"]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = timeout.stdout(full).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("cannot write to the standard output"), "{errors}");
+}
+
 #[test]
 fn a_corefile_without_a_server_block_is_refused() {
     for text in ["", "\n", "# .:53 {\n# }\n"] {
