@@ -201,6 +201,8 @@ fn no_query_is_lost_when_another_process_takes_over() {
         clients.ask_more();
         for _ in 0..soak::rounds(4, 20) {
             let mut next = take_over(&corefile).serving();
+            let said = next.wait_for_line("another server listens; taking over from it");
+            assert!(said.contains(":5300") && !said.contains("--takeover"), "{said}");
             clients.ask_more();
             let answered = metric(&mut next, "coredns_dns_requests_total", "");
             assert!(answered > 0.0, "both answer");
@@ -229,7 +231,8 @@ fn an_address_is_shared_only_when_asked_for() {
         assert!(errors.contains("--takeover"), "{errors}");
         let mut other = Server::launch(".:5301 {\n    whoami\n    health 127.0.0.1:8080\n}\n");
         assert_eq!(other.wait().code(), Some(1), "the HTTP endpoint");
-        assert!(other.errors().contains("127.0.0.1:8080"));
+        let errors = other.errors();
+        assert!(errors.contains("127.0.0.1:8080") && errors.contains("--takeover"), "{errors}");
     });
 }
 

@@ -85,7 +85,10 @@ pub(crate) fn handle_other_signals(output: &Output) -> Result<()> {
                 }
                 Some(()) = hangup.recv() => {}
                 Some(()) = upgrade.recv() => {
-                    tracing::warn!("SIGUSR2: replacing the binary is not available; restart instead");
+                    tracing::warn!(
+                        signal = "SIGUSR2",
+                        "the binary is not replaced; start the other one with --takeover, then end this one"
+                    );
                 }
                 else => return,
             }

@@ -10,16 +10,19 @@
 //! came to this one before it answers would wait, so it listens last. The other one, when it is told to stop, takes
 //! nothing more and answers what it has (`Server::drain`).
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use dns::config::Config;
 use dns::edge::acme::Acme;
-use dns::edge::server::{self, BoundListener};
+use dns::edge::http::HttpBindError;
+use dns::edge::server::{self, BindError, BoundListener};
 
 use super::Built;
 use super::endpoints::{self, Insistence, Neighbour, Serving};
 use crate::cli::DnsArguments;
+use crate::logging::in_words;
 
 /// How often is looked whether the other server is still there.
 const STEP: Duration = Duration::from_millis(500);
@@ -44,11 +47,14 @@ impl Addresses<'_> {
     pub(super) async fn bind_early(self) -> Result<Option<Bound>> {
         match self.bind(Neighbour::Refused).await {
             Ok(bound) => Ok(Some(bound)),
-            Err(error) if self.arguments.takeover => {
-                tracing::info!("taking over: {error}");
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            Err(error) => match taken(&error) {
+                Some(address) if self.arguments.takeover => {
+                    tracing::info!(address, "another server listens; taking over from it");
+                    Ok(None)
+                }
+                Some(_) => bail!("{}; or take over with --takeover", in_words(&error)),
+                None => Err(error),
+            },
         }
     }
 
@@ -82,4 +88,16 @@ impl Addresses<'_> {
         let http = endpoints::bind(config, insistence, neighbour, admin).await?.serve();
         Ok((listeners, http))
     }
+}
+
+/// Returns the address that another server has, if that is why a socket could not be bound.
+fn taken(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(BindError::InUse { address, .. }) => Some(address.to_string()),
+        Some(_) => None,
+        None => {
+            let HttpBindError { address, source } = cause.downcast_ref()?;
+            (source.kind() == ErrorKind::AddrInUse).then(|| address.to_string())
+        }
+    })
 }
