@@ -4,7 +4,9 @@ mod node;
 mod pod;
 
 use anyhow::{Result, bail};
-use dns::pod_dns::{DnsPolicy, PodDns, ResolvConf, Subject, Warning, resolv_conf, validate};
+use dns::pod_dns::{
+    DnsPolicy, PodDns, Reason, ResolvConf, Subject, Warning, resolv_conf, validate,
+};
 
 use crate::cli::ResolvConfArguments;
 use crate::print;
@@ -23,7 +25,7 @@ pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
     }
     let (settings, of_pod) = resolv_conf(&pod, &node.settings);
     for warning in node.warnings.iter().chain(&of_pod) {
-        print::remark(&format!("portolan: warning: {}\n", in_words(&pod, warning)));
+        print::remark(&format!("portolan: {}\n", in_words(&pod, warning)));
     }
     for note in notes(&pod, &settings) {
         print::remark(&format!("portolan: note: {}: {note}\n", name(&pod)));
@@ -40,7 +42,11 @@ fn in_words(pod: &PodDns, warning: &Warning) -> String {
         Subject::Node => "node".to_owned(),
         Subject::Pod => name(pod),
     };
-    format!("{subject}: {}: {}", warning.reason, warning.message)
+    match warning.reason {
+        // No event: kubelet only logs it.
+        Reason::InvalidDnsPolicy => format!("note: {subject}: {}", warning.message),
+        reason => format!("warning: {subject}: {reason}: {}", warning.message),
+    }
 }
 
 /// Says what kubelet does silently and is hardly meant.
