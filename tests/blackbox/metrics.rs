@@ -317,3 +317,37 @@ fn queries_outside_every_block_count_at_their_listener() {
         assert_counted(&mut server, &[(5300, 1.0), (5301, 3.0), (5302, 4.0)]);
     });
 }
+
+#[test]
+fn enabled_plugins_are_those_of_blocks_with_prometheus() {
+    inside("enabled_plugins_are_those_of_blocks_with_prometheus", || {
+        let corefile = "\
+example.org:5300 example.net:5301 {
+    prometheus 127.0.0.1:9153
+    metadata
+    view inside {
+        expr true
+    }
+    reload
+    whoami
+}
+example.com:5300 {
+    whoami
+}
+";
+        let server = Server::start(corefile);
+        let (_, text) = http_get("127.0.0.1:9153".parse().unwrap(), "/metrics");
+        let family = "coredns_plugin_enabled{";
+        let shown: BTreeSet<&str> = text.lines().filter(|line| line.starts_with(family)).collect();
+        let mut expected = BTreeSet::new();
+        for (port, zone) in [(5300, "example.org."), (5301, "example.net.")] {
+            for name in ["prometheus", "metadata", "view", "whoami"] {
+                expected.insert(format!(
+                    "{family}name=\"{name}\",server=\"dns://:{port}\",view=\"inside\",zone=\"{zone}\"}} 1"
+                ));
+            }
+        }
+        assert_eq!(shown, expected.iter().map(String::as_str).collect());
+        drop(server);
+    });
+}

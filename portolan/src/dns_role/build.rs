@@ -107,7 +107,6 @@ struct Workshop<'a> {
     shared: &'a Shared,
     previous: &'a Sources,
     served: Served,
-    enabled: Vec<Enabled>,
     own_addresses: Vec<IpAddr>,
 }
 
@@ -151,6 +150,37 @@ fn label_of(config: &Config, block: usize) -> String {
     listener.map(|listener| listener.label()).unwrap_or_default()
 }
 
+/// Returns the plugins of a block as CoreDNS counts them: those that see queries, `metadata` and `view`.
+fn names_of_plugins(config: &BlockConfig, block: &Block) -> Vec<&'static str> {
+    let metadata = (!config.metadata.is_empty()).then_some("metadata");
+    let view = config.view.is_some().then_some("view");
+    block.plugins.iter().map(|plugin| plugin.name()).chain(metadata).chain(view).collect()
+}
+
+/// Returns what `coredns_plugin_enabled` tells: the `plugins` of each block that has `prometheus`, for each zone at each
+/// listener.
+fn enabled(config: &Config, plugins: &[Vec<&'static str>]) -> Vec<Enabled> {
+    let mut enabled = Vec::new();
+    for listener in &config.listeners {
+        for (zone, index) in &listener.zones {
+            let (Some(block), Some(plugins)) = (config.blocks.get(*index), plugins.get(*index))
+            else {
+                continue;
+            };
+            if !plugins.contains(&"prometheus") {
+                continue;
+            }
+            enabled.extend(plugins.iter().map(|plugin| Enabled {
+                server: listener.label(),
+                zone: zone.to_string(),
+                view: block.view_name().to_owned(),
+                plugin,
+            }));
+        }
+    }
+    enabled
+}
+
 impl Shared {
     /// Adds metrics of the async runtime, once.
     fn measure_runtime(&self) -> Result<()> {
@@ -191,10 +221,11 @@ impl Shared {
         previous: &Sources,
     ) -> Result<Assembly> {
         let mut workshop = Workshop::new(self, previous)?;
-        let mut blocks = Vec::new();
-        for (index, block) in config.blocks.iter().enumerate() {
+        let (mut blocks, mut plugins) = (Vec::new(), Vec::new());
+        for (index, block_config) in config.blocks.iter().enumerate() {
             let label = label_of(config, index);
-            let mut block = workshop.block(block, &label).await?;
+            let mut block = workshop.block(block_config, &label).await?;
+            plugins.push(names_of_plugins(block_config, &block));
             if config.uses_acme() {
                 self.acme.challenges().add_to(&mut block.plugins);
             }
@@ -209,7 +240,8 @@ impl Shared {
         });
         let engine = Engine::of_listeners(blocks, routers.collect());
         let unserved = recorders(&self.dns_metrics, &config.listeners, listeners);
-        Ok(Assembly { engine, served: workshop.served, enabled: workshop.enabled, unserved })
+        let enabled = enabled(config, &plugins);
+        Ok(Assembly { engine, served: workshop.served, enabled, unserved })
     }
 }
 
@@ -221,7 +253,6 @@ impl<'a> Workshop<'a> {
             shared,
             previous,
             served: Served::default(),
-            enabled: Vec::new(),
             own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
         })
     }
@@ -234,15 +265,6 @@ impl<'a> Workshop<'a> {
         let guard = LoopGuard::new(&config.zones, self.served.serving.subscribe());
         for plugin in &config.plugins {
             plugins.push(self.plugin(plugin, config, label, &guard).await?);
-        }
-        for (plugin, zone) in plugins.iter().flat_map(|p| config.zones.iter().map(move |z| (p, z)))
-        {
-            self.enabled.push(Enabled {
-                server: label.to_owned(),
-                zone: zone.to_string(),
-                view: config.view_name().to_owned(),
-                plugin: plugin.name(),
-            });
         }
         let view = config.view.clone();
         let (metadata, cookie) = (config.metadata.clone(), config.cookie.clone());
