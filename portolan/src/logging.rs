@@ -138,7 +138,7 @@ pub(crate) fn log_panics(stacktraces: bool) {
         if stacktraces {
             let trace = std::backtrace::Backtrace::force_capture().to_string();
             for line in trace.lines() {
-                tracing::error!("{line}");
+                tracing::error!(frame = %line.trim(), "stack of the panic");
             }
         }
     }));
@@ -150,7 +150,9 @@ pub(crate) fn fatal(error: &anyhow::Error, form: LineForm) {
     for text in in_words(error).lines() {
         match form {
             LineForm::Text => print::remark(&format!("portolan: {text}\n")),
-            LineForm::Json => print::remark(&line(form, Level::Error, text, &[])),
+            LineForm::Json => {
+                print::remark(&line(form, Level::Error, "ended by a failure", &[("error", text)]));
+            }
         }
     }
 }

@@ -365,7 +365,8 @@ fn taken_ports_of_the_built_in_corefile_are_done_without() {
         let arguments = format!("dns --manifests {}", fixture("dig").display());
         let mut server = serve(&arguments, None);
         for (port, page) in [(8080, "/health"), (9153, "/metrics")] {
-            let warning = server.wait_for_line(&format!("going on without {page}"));
+            let warning = server.wait_for_line(&format!("pages=\"{page}\""));
+            assert!(warning.contains("going on without an HTTP endpoint"), "{warning}");
             assert!(warning.starts_with("[WARNING] "), "{warning}");
             assert!(warning.contains(&format!("127.0.0.1:{port}")), "{warning}");
         }

@@ -175,7 +175,7 @@ pub(crate) fn check(choice: &Choice, corefile: &Corefile) -> Result<Loaded> {
         );
     }
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(place = %warning.position, doubt = warning.text, "doubt about the Corefile");
     }
     Ok(Loaded { config, text: corefile.to_string() })
 }

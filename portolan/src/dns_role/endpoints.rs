@@ -157,7 +157,8 @@ async fn bind_one(
         Ok(listener) => listener.with_metrics(metrics.clone()),
         Err(error) if insistence == Insistence::Optional => {
             let pages: Vec<&str> = pages.iter().map(|page| page.name()).collect();
-            tracing::warn!("{error}; going on without {}", pages.join(" and "));
+            let pages = pages.join(" and ");
+            tracing::warn!(%error, pages, "going on without an HTTP endpoint");
             return Ok(None);
         }
         Err(error) => return Err(error).with_context(|| format!("the endpoint at {text}")),
@@ -232,7 +233,8 @@ async fn bind_admin(
         Ok(listener) => Ok(Some((address, listener))),
         Err(error) if admin.is_none() => {
             tracing::warn!(
-                "{error}; going on without the admin endpoints, --admin chooses another address"
+                %error,
+                "going on without the admin endpoints; --admin chooses another address"
             );
             Ok(None)
         }
