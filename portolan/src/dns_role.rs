@@ -98,11 +98,7 @@ async fn serve(
                 life::wait_for_sync(&built).await;
                 bound
             }
-            None => {
-                let (listeners, mut http) = addresses.bind_late(&built).await?;
-                http.show(&built)?;
-                (listeners, http)
-            }
+            None => addresses.bind_late(&built).await?,
         };
         anyhow::Ok((built, bound))
     };

@@ -151,7 +151,8 @@ pub(crate) async fn live(mut reloader: Reloader, mut signals: Signals) {
 }
 
 async fn stop(reloader: Reloader, lameduck: Duration) {
-    let Reloader { server, http, .. } = reloader;
+    let Reloader { server, mut http, .. } = reloader;
+    http.leave_shared().await;
     http.go_unready();
     // Watching and answering go on meanwhile.
     tokio::time::sleep(lameduck).await;

@@ -11,6 +11,7 @@
 //! nothing more and answers what it has (`Server::drain`).
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -20,7 +21,7 @@ use dns::edge::http::HttpBindError;
 use dns::edge::server::{self, BindError, BoundListener};
 
 use super::Built;
-use super::endpoints::{self, Insistence, Neighbour, Serving};
+use super::endpoints::{self, Endpoints, Insistence, Neighbour, Serving};
 use crate::cli::DnsArguments;
 use crate::logging::in_words;
 
@@ -46,7 +47,7 @@ impl Addresses<'_> {
     /// An address cannot be had.
     pub(super) async fn bind_early(self) -> Result<Option<Bound>> {
         match self.bind(Neighbour::Refused).await {
-            Ok(bound) => Ok(Some(bound)),
+            Ok((listeners, http)) => Ok(Some((listeners, http.serve()))),
             Err(error) => match taken(&error) {
                 Some(address) if self.arguments.takeover => {
                     tracing::info!(address, "another server listens; taking over from it");
@@ -63,29 +64,31 @@ impl Addresses<'_> {
     ///
     /// # Errors
     /// An address cannot be had, for example because the other server is another user's.
-    pub(super) async fn bind_late(self, built: &Built) -> Result<Bound> {
+    pub(super) async fn bind_late(self, built: &Arc<Built>) -> Result<Bound> {
         let mut waited = Duration::ZERO;
         while !built.served().sources.wait_until_synced(STEP).await {
             waited += STEP;
             let missing = built.unready().join(", ");
             tracing::info!(missing, "the other server answers until the cluster is listed");
             if waited >= built.served().startup_timeout
-                && let Ok(bound) = self.bind(Neighbour::Refused).await
+                && let Ok((listeners, http)) = self.bind(Neighbour::Refused).await
             {
-                return Ok(bound);
+                return Ok((listeners, http.serve_built(built)?));
             }
         }
-        self.bind(Neighbour::Expected).await
+        let (listeners, http) = self.bind(Neighbour::Expected).await?;
+        // Probes must not reach an endpoint that knows nothing.
+        Ok((listeners, http.serve_built(built)?))
     }
 
-    async fn bind(self, neighbour: Neighbour) -> Result<Bound> {
+    async fn bind(self, neighbour: Neighbour) -> Result<(Vec<BoundListener>, Endpoints)> {
         let Self { config, acme, insistence, arguments } = self;
         let listeners = match neighbour {
             Neighbour::Refused => server::bind(&config.listeners, acme)?,
             Neighbour::Expected => server::bind_shared(&config.listeners, acme)?,
         };
         let admin = arguments.admin.as_deref();
-        let http = endpoints::bind(config, insistence, neighbour, admin).await?.serve();
+        let http = endpoints::bind(config, insistence, neighbour, admin).await?;
         Ok((listeners, http))
     }
 }
