@@ -214,12 +214,34 @@ fn the_process_id_goes_to_a_file_and_quiet_prints_no_zones() {
         assert!(!log.contains("Portolan-") && !log.contains(".:1053"), "{log}");
         drop(server);
 
+        for signal in ["TERM", "INT", "QUIT"] {
+            let mut server = serve("dns -pidfile pid", Some(WHOAMI));
+            server.wait_for_line("Portolan-");
+            let file = server.directory.path().join("pid");
+            assert!(file.exists());
+            server.signal(signal);
+            assert_eq!(server.wait().code(), Some(0));
+            assert!(!file.exists(), "after SIG{signal}");
+        }
+        // That of a server which has taken over stays.
+        let mut server = serve("dns -pidfile pid", Some(WHOAMI));
+        server.wait_for_line("Portolan-");
+        let file = server.directory.path().join("pid");
+        write(&file, "1");
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "1");
+
         let output = ended("dns -conf /dev/null/none -pidfile pid");
         assert_eq!(output.status.code(), Some(1));
         let mut server = serve("dns --admin off -pidfile no/such/directory/pid", Some(WHOAMI));
-        assert_eq!(server.wait().code(), Some(1));
-        let errors = server.errors();
-        assert!(errors.contains("no/such/directory/pid"), "{errors}");
+        let error = server.wait_for_line("the process id is not written");
+        assert!(
+            error.starts_with("[ERROR] ") && error.contains("no/such/directory/pid"),
+            "{error}"
+        );
+        server.wait_for_line("Portolan-");
+        assert_whoami("127.0.0.1:1053");
     });
 }
 
