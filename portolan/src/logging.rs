@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, fmt as subscriber};
 
 use crate::output::Output;
+use crate::print;
 use json::Object;
 
 /// What is logged unless `PORTOLAN_LOG` says otherwise. The Kubernetes client logs every failed attempt without its
@@ -137,20 +138,21 @@ pub(crate) fn log_panics(stacktraces: bool) {
         if stacktraces {
             let trace = std::backtrace::Backtrace::force_capture().to_string();
             for line in trace.lines() {
-                tracing::error!("{line}");
+                tracing::error!(frame = %line.trim(), "stack of the panic");
             }
         }
     }));
 }
 
 /// Says why the process ends.
-#[expect(clippy::print_stderr, reason = "the last word of a command goes to the terminal")]
 pub(crate) fn fatal(error: &anyhow::Error, form: LineForm) {
     // A Corefile with several mistakes has a line for each.
     for text in in_words(error).lines() {
         match form {
-            LineForm::Text => eprintln!("portolan: {text}"),
-            LineForm::Json => eprint!("{}", line(form, Level::Error, text, &[])),
+            LineForm::Text => print::remark(&format!("portolan: {text}\n")),
+            LineForm::Json => {
+                print::remark(&line(form, Level::Error, "ended by a failure", &[("error", text)]));
+            }
         }
     }
 }

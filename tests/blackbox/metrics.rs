@@ -304,3 +304,72 @@ fn the_memory_of_a_cache_grows_with_what_it_keeps() {
         before = after;
     }
 }
+
+#[test]
+fn queries_outside_every_block_count_at_their_listener() {
+    inside("queries_outside_every_block_count_at_their_listener", || {
+        let endpoint = "prometheus 127.0.0.1:9153\n";
+        let corefile = |ports: [u16; 2]| {
+            let block = |port| format!("example.org:{port} {{\nwhoami\n{endpoint}}}\n");
+            ports.map(block).concat()
+        };
+        let mut server = Server::start(&corefile([5300, 5301]));
+        let ask = |port: u16, times: usize| {
+            let mut client = UdpClient::new(SocketAddr::from(([127, 0, 0, 1], port)));
+            for _ in 0..times {
+                client.ask("outside.example.net", "A", 0);
+            }
+        };
+        let assert_counted = |server: &mut Server, expected: &[(u16, f64)]| {
+            for (port, count) in expected {
+                let labels =
+                    format!("server=\"dns://:{port}\",type=\"A\",view=\"\",zone=\"dropped\"");
+                let counted = metric(server, "coredns_dns_requests_total", &labels);
+                assert!((counted - count).abs() < 0.1, "{port}: {counted}, not {count}");
+            }
+        };
+        ask(5300, 1);
+        ask(5301, 2);
+        assert_counted(&mut server, &[(5300, 1.0), (5301, 2.0)]);
+        write(&server.directory.path().join("Corefile"), &corefile([5301, 5302]));
+        server.signal("USR1");
+        server.wait_for_line("Reloading complete");
+        ask(5301, 1);
+        ask(5302, 4);
+        assert_counted(&mut server, &[(5300, 1.0), (5301, 3.0), (5302, 4.0)]);
+    });
+}
+
+#[test]
+fn enabled_plugins_are_those_of_blocks_with_prometheus() {
+    inside("enabled_plugins_are_those_of_blocks_with_prometheus", || {
+        let corefile = "\
+example.org:5300 example.net:5301 {
+    prometheus 127.0.0.1:9153
+    metadata
+    view inside {
+        expr true
+    }
+    reload
+    whoami
+}
+example.com:5300 {
+    whoami
+}
+";
+        let server = Server::start(corefile);
+        let (_, text) = http_get("127.0.0.1:9153".parse().unwrap(), "/metrics");
+        let family = "coredns_plugin_enabled{";
+        let shown: BTreeSet<&str> = text.lines().filter(|line| line.starts_with(family)).collect();
+        let mut expected = BTreeSet::new();
+        for (port, zone) in [(5300, "example.org."), (5301, "example.net.")] {
+            for name in ["prometheus", "metadata", "view", "whoami"] {
+                expected.insert(format!(
+                    "{family}name=\"{name}\",server=\"dns://:{port}\",view=\"inside\",zone=\"{zone}\"}} 1"
+                ));
+            }
+        }
+        assert_eq!(shown, expected.iter().map(String::as_str).collect());
+        drop(server);
+    });
+}

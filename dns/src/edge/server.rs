@@ -47,7 +47,7 @@ mod http3;
 mod http3_streams;
 mod https;
 mod key_log;
-mod last_connections;
+pub(super) mod last_connections;
 mod listener;
 mod metrics;
 mod quic;

@@ -10,8 +10,8 @@ use dns::config::{Config, PluginConfig};
 use dns::corefile::Token;
 use dns::edge::health_probe::probe_health;
 use dns::edge::http::{
-    Handler, HttpBindError, HttpListener, HttpMetrics, HttpReply, Routes, WebFile, health, metrics,
-    only_own_hosts, ready,
+    Handler, HttpBindError, HttpListener, HttpMetrics, HttpReply, Routes, WebFile, health,
+    is_shared, metrics, only_own_hosts, ready,
 };
 use dns::plugin::ready::{Monitor, Readiness};
 use dns::plugin::{ListenAddress, ListenHost};
@@ -157,7 +157,8 @@ async fn bind_one(
         Ok(listener) => listener.with_metrics(metrics.clone()),
         Err(error) if insistence == Insistence::Optional => {
             let pages: Vec<&str> = pages.iter().map(|page| page.name()).collect();
-            tracing::warn!("{error}; going on without {}", pages.join(" and "));
+            let pages = pages.join(" and ");
+            tracing::warn!(%error, pages, "going on without an HTTP endpoint");
             return Ok(None);
         }
         Err(error) => return Err(error).with_context(|| format!("the endpoint at {text}")),
@@ -232,7 +233,8 @@ async fn bind_admin(
         Ok(listener) => Ok(Some((address, listener))),
         Err(error) if admin.is_none() => {
             tracing::warn!(
-                "{error}; going on without the admin endpoints, --admin chooses another address"
+                %error,
+                "going on without the admin endpoints; --admin chooses another address"
             );
             Ok(None)
         }
@@ -252,14 +254,27 @@ impl Neighbour {
 impl Endpoints {
     /// Starts serving: until [`Serving::show`], `/health` says 200 and everything else that it is starting.
     pub(crate) fn serve(self) -> Serving {
+        let (mut serving, bound) = self.into_serving();
+        bound.into_iter().for_each(|bound| serving.open(bound));
+        serving
+    }
+
+    /// Starts serving what has been built.
+    ///
+    /// # Errors
+    /// Its registry has the metrics of the endpoints already.
+    pub(crate) fn serve_built(self, built: &Arc<Built>) -> Result<Serving> {
+        let (mut serving, bound) = self.into_serving();
+        serving.show(built)?;
+        bound.into_iter().for_each(|bound| serving.open(bound));
+        Ok(serving)
+    }
+
+    fn into_serving(self) -> (Serving, Vec<Bound>) {
         let Self { bound, insistence, admin_name, metrics } = self;
         let (unready, built) = (watch::Sender::new(false), watch::Sender::new(None));
-        let mut serving =
-            Serving { unready, built, insistence, admin_name, metrics, open: Vec::new() };
-        for bound in bound {
-            serving.open(bound);
-        }
-        serving
+        let open = Vec::new();
+        (Serving { unready, built, insistence, admin_name, metrics, open }, bound)
     }
 }
 
@@ -433,6 +448,20 @@ impl Serving {
         self.open = kept;
         for bound in bound {
             self.open(bound);
+        }
+    }
+
+    /// Closes the endpoints at whose addresses another server listens, too: it has taken over, and answers probes.
+    pub(crate) async fn leave_shared(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let (mut shared, alone): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|open| is_shared(open.address));
+        self.open = alone;
+        for open in &shared {
+            open.stop.send_replace(true);
+        }
+        for open in &mut shared {
+            open.close().await;
         }
     }
 

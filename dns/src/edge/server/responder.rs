@@ -20,7 +20,7 @@ use crate::wire::{self, Arrival, BareOpt, BareReply, Rejection};
 use crate::{Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Reply, minimal_any};
 
 /// Learns of replies that no server block has seen.
-pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
+pub(super) type UnservedHook = Box<dyn Fn(ListenerId, &Query, &Sent<'_>) + Send + Sync>;
 
 /// Answers messages with an engine, which can be replaced at any time.
 pub struct Responder {
@@ -184,12 +184,13 @@ impl Responder {
         {
             self.metrics.any_truncated.inc();
         }
-        self.finish(asked, &message, &answered, start)
+        self.finish(listener, asked, &message, &answered, start)
     }
 
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
     fn finish(
         &self,
+        listener: ListenerId,
         asked: &Query,
         question: &[u8],
         answered: &Answered<'_>,
@@ -211,7 +212,7 @@ impl Responder {
                     plugin.sent(asked, &sent);
                 }
             }
-            None => (self.unserved)(asked, &sent),
+            None => (self.unserved)(listener, asked, &sent),
         }
         encoded.map(|encoded| encoded.message)
     }

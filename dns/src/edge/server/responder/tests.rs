@@ -29,7 +29,7 @@ fn responder() -> Arc<Responder> {
     let engine = Engine::new(vec![Block::new("Corefile:1", vec![Box::new(Panics)])], vec![router]);
     let panics = IntCounter::new("panics", "Panics.").unwrap();
     let metrics = ServerMetrics::register(&Registry::new(), panics).unwrap();
-    Arc::new(Responder::new(engine, metrics, Box::new(|_, _| ())))
+    Arc::new(Responder::new(engine, metrics, Box::new(|_, _, _| ())))
 }
 
 fn arrival() -> Arrival {
