@@ -61,7 +61,7 @@ struct Inner {
 
 /// A listener, by a number that it keeps as long as the process lives:
 /// [`ListenerIds`](crate::config::ListenerIds) gives it out.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct ListenerId(pub usize);
 
 /// An answer and the block that gave it.

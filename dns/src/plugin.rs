@@ -74,7 +74,7 @@ pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
 pub use plugin_metrics::PluginMetrics;
 pub use setup::{Setup, SetupError, Site};
 
-use crate::engine::{Context, Metadata};
+use crate::engine::{Context, ListenerId, Metadata};
 use crate::{Query, Reply};
 
 /// A plugin of a server block, configured.
@@ -147,6 +147,8 @@ pub struct Sent<'a> {
     pub elapsed: Duration,
     /// What the plugins of the block know about the query.
     pub metadata: Metadata<'a>,
+    /// Where the query came in.
+    pub listener: ListenerId,
 }
 
 impl Sent<'_> {

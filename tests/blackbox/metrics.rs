@@ -341,6 +341,25 @@ fn queries_outside_every_block_count_at_their_listener() {
 }
 
 #[test]
+fn queries_of_a_block_count_at_the_listener_where_they_came() {
+    inside("queries_of_a_block_count_at_the_listener_where_they_came", || {
+        let corefile =
+            "example.org:5300 example.org:5301 {\nwhoami\nprometheus 127.0.0.1:9153\n}\n";
+        let mut server = Server::start(corefile);
+        for (port, times) in [(5300, 1_u16), (5301, 3)] {
+            let mut client = UdpClient::new(SocketAddr::from(([127, 0, 0, 1], port)));
+            for _ in 0..times {
+                client.ask("a.example.org", "A", 0);
+            }
+            let labels =
+                format!("server=\"dns://:{port}\",type=\"A\",view=\"\",zone=\"example.org.\"");
+            let counted = metric(&mut server, "coredns_dns_requests_total", &labels);
+            assert!((counted - f64::from(times)).abs() < 0.1, "{port}: {counted}");
+        }
+    });
+}
+
+#[test]
 fn enabled_plugins_are_those_of_blocks_with_prometheus() {
     inside("enabled_plugins_are_those_of_blocks_with_prometheus", || {
         let corefile = "\

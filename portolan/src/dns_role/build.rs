@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use cluster::Cluster;
 use cluster_source::Source;
-use dns::config::{BlockConfig, Config, PluginConfig};
+use dns::config::{BlockConfig, Config, ListenerConfig, PluginConfig};
 use dns::edge::acme::Acme;
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
@@ -143,11 +143,19 @@ pub(crate) async fn build(
     Ok(Arc::new(built))
 }
 
-/// Returns the label of the first listener of a block.
-fn label_of(config: &Config, block: usize) -> String {
-    let serves = |zones: &[(_, usize)]| zones.iter().any(|(_, index)| *index == block);
-    let listener = config.listeners.iter().find(|listener| serves(&listener.zones));
-    listener.map(|listener| listener.label()).unwrap_or_default()
+/// A listener of a server block: its number and its label.
+type Server = (ListenerId, String);
+
+/// Returns the listeners of a block.
+fn servers_of(config: &Config, listeners: &[ListenerId], block: usize) -> Vec<Server> {
+    let serves = |listener: &ListenerConfig| listener.zones.iter().any(|(_, at)| *at == block);
+    let all = config.listeners.iter().zip(listeners);
+    all.filter(|(of, _)| serves(of)).map(|(of, id)| (*id, of.label())).collect()
+}
+
+/// Returns the label of what a plugin counts for all listeners of its block: that of the first.
+fn label_of(servers: &[Server]) -> &str {
+    servers.first().map_or("", |(_, label)| label)
 }
 
 /// Returns the plugins of a block as CoreDNS counts them: those that see queries, `metadata` and `view`.
@@ -223,8 +231,8 @@ impl Shared {
         let mut workshop = Workshop::new(self, previous)?;
         let (mut blocks, mut plugins) = (Vec::new(), Vec::new());
         for (index, block_config) in config.blocks.iter().enumerate() {
-            let label = label_of(config, index);
-            let mut block = workshop.block(block_config, &label).await?;
+            let servers = servers_of(config, listeners, index);
+            let mut block = workshop.block(block_config, &servers).await?;
             plugins.push(names_of_plugins(block_config, &block));
             if config.uses_acme() {
                 self.acme.challenges().add_to(&mut block.plugins);
@@ -257,14 +265,14 @@ impl<'a> Workshop<'a> {
         })
     }
 
-    async fn block(&mut self, config: &BlockConfig, label: &str) -> Result<Block> {
+    async fn block(&mut self, config: &BlockConfig, servers: &[Server]) -> Result<Block> {
         if let Some(root) = config.root.path().filter(|root| !root.exists()) {
             tracing::warn!(root = %root.display(), "the directory of `root` does not exist");
         }
         let mut plugins = Vec::new();
         let guard = LoopGuard::new(&config.zones, self.served.serving.subscribe());
         for plugin in &config.plugins {
-            plugins.push(self.plugin(plugin, config, label, &guard).await?);
+            plugins.push(self.plugin(plugin, config, servers, &guard).await?);
         }
         let view = config.view.clone();
         let (metadata, cookie) = (config.metadata.clone(), config.cookie.clone());
@@ -275,9 +283,10 @@ impl<'a> Workshop<'a> {
         &mut self,
         plugin: &PluginConfig,
         block: &BlockConfig,
-        label: &str,
+        servers: &[Server],
         guard: &LoopGuard,
     ) -> Result<Box<dyn Plugin>> {
+        let label = label_of(servers);
         Ok(match plugin {
             PluginConfig::Prometheus(config) => {
                 if config.runtime_metrics {
@@ -285,7 +294,7 @@ impl<'a> Workshop<'a> {
                 }
                 Box::new(Prometheus::new(
                     &self.shared.dns_metrics,
-                    label,
+                    servers,
                     block.view_name(),
                     &block.zones,
                 ))

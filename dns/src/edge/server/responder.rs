@@ -205,6 +205,7 @@ impl Responder {
             truncated: encoded.as_ref().is_some_and(|encoded| encoded.truncated),
             elapsed: start.elapsed(),
             metadata: answered.metadata(asked),
+            listener,
         };
         match answered.block {
             Some(block) => {
