@@ -36,6 +36,8 @@ pub struct Tls {
     transport: Transport,
     shown: Shown,
     current: ArcSwap<ServerConfig>,
+    /// The files before they were read: whoever replaces them while the server starts is noticed when following begins.
+    loaded: Vec<Fingerprint>,
 }
 
 /// Where handshakes take their certificate from.
@@ -96,8 +98,9 @@ impl Tls {
                 Shown::Acme(acme.manage(options))
             }
         };
+        let loaded = fingerprints(config);
         let current = ArcSwap::from_pointee(read(config, transport, &shown)?);
-        Ok(Arc::new(Self { config: config.clone(), transport, shown, current }))
+        Ok(Arc::new(Self { config: config.clone(), transport, shown, current, loaded }))
     }
 
     /// Returns what accepts connections with the certificate of the moment.
@@ -114,14 +117,14 @@ impl Tls {
     /// Reads the files again whenever they change; ends when nobody uses them any more. What comes from an authority
     /// is managed from here on.
     pub(super) async fn follow(tls: Weak<Self>) {
-        let Some(config) = tls.upgrade().map(|tls| tls.config.clone()) else { return };
+        let start = tls.upgrade().map(|tls| (tls.config.clone(), tls.loaded.clone()));
+        let Some((config, mut last)) = start else { return };
         let CertificateSource::Files { certificate, .. } = &config.source else {
             if let Some(Shown::Acme(managed)) = tls.upgrade().as_deref().map(|tls| &tls.shown) {
                 managed.begin();
             }
             return;
         };
-        let mut last = fingerprints(&config);
         let mut ticks = tokio::time::interval(INTERVAL);
         loop {
             ticks.tick().await;
@@ -265,3 +268,6 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 fn contents(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests;
