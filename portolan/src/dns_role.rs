@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
         banner::print_facts(&arguments);
         return Ok(());
     }
-    let (output, verbosity) = logging::start(form);
+    let (output, verbosity) = logging::start(form)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(arguments, &output, verbosity));
     // What is still being read must not keep the process.
