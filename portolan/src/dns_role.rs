@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
     if arguments.version || arguments.plugins {
         return banner::print_facts(&arguments);
     }
-    let (output, verbosity) = logging::start(form);
+    let (output, verbosity) = logging::start(form)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let pid_file = PidFile::new(arguments.pidfile.clone());
     let result = runtime.block_on(serve(arguments, &output, &pid_file, verbosity));

@@ -3,6 +3,7 @@
 
 mod json;
 
+use std::ffi::OsStr;
 use std::fmt;
 
 use anyhow::{Result, anyhow};
@@ -24,6 +25,9 @@ const LEVELS: &str = "info,kube_client=off";
 
 /// What is logged once a Corefile has the plugin `debug`, unless `PORTOLAN_LOG` says otherwise.
 const DEBUG_LEVELS: &str = "info,portolan=debug,portolan_dns=debug,kube_client=off";
+
+/// Names the levels that are logged.
+const CHOSEN: &str = "PORTOLAN_LOG";
 
 /// Names the form of lines where no flag does.
 const FORM: &str = "PORTOLAN_LOG_FORMAT";
@@ -73,9 +77,13 @@ impl fmt::Debug for Verbosity {
 
 /// Sends the events of all crates to the output. `PORTOLAN_LOG` chooses levels (`debug`,
 /// `portolan_dns=debug`); `info` otherwise.
-pub(crate) fn start(form: LineForm) -> (Output, Verbosity) {
+///
+/// # Errors
+/// The environment names levels that cannot be read.
+pub(crate) fn start(form: LineForm) -> Result<(Output, Verbosity)> {
+    let from_environment =
+        std::env::var_os(CHOSEN).map(|text| levels(&text)).transpose()?.flatten();
     let output = Output::start(form);
-    let from_environment = EnvFilter::try_from_env("PORTOLAN_LOG").ok();
     let is_fixed = from_environment.is_some();
     let filter = from_environment.unwrap_or_else(|| EnvFilter::new(LEVELS));
     let lines = output.clone();
@@ -88,7 +96,18 @@ pub(crate) fn start(form: LineForm) -> (Output, Verbosity) {
         // Fails only when the subscriber is gone.
         let _ = filter.reload(levels);
     };
-    (output, Verbosity((!is_fixed).then(|| Box::new(choose) as _)))
+    Ok((output, Verbosity((!is_fixed).then(|| Box::new(choose) as _))))
+}
+
+/// Reads what `PORTOLAN_LOG` says; an empty text is as good as none.
+fn levels(text: &OsStr) -> Result<Option<EnvFilter>> {
+    let text = text.to_string_lossy();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    EnvFilter::try_new(&text).map(Some).map_err(|error| {
+        anyhow!("{CHOSEN}={text}: {error}; write a level, such as debug, or CRATE=LEVEL,...")
+    })
 }
 
 /// Returns the sink of plugins that write lines.
@@ -214,6 +233,20 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn levels_of_the_environment_are_read_or_refused() {
+        let shown = |text: &str| levels(text.as_ref()).unwrap().map(|levels| levels.to_string());
+        assert_eq!(shown("debug").as_deref(), Some("debug"));
+        assert_eq!(shown("info,portolan_dns=debug").as_deref(), Some("portolan_dns=debug,info"));
+        assert_eq!(shown(""), None);
+        let refused = levels("garbage=x=y".as_ref()).unwrap_err().to_string();
+        assert!(refused.starts_with("PORTOLAN_LOG=garbage=x=y: "), "{refused}");
+        assert!(
+            refused.ends_with("; write a level, such as debug, or CRATE=LEVEL,..."),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -98,6 +98,11 @@ fn failures_of_the_server() {
             "SERVFAIL",
             "0 (Other): (no plugin of the server block answers this query)",
         ),
+    ] {
+        assert_failure(server.address(), words, status, error);
+    }
+    // What comes before every server block: over UDP, where addresses can be forged, the reply has the code alone.
+    for (words, status, error) in [
         ("a.example.org +opcode=NOTIFY", "NOTIMP", "21 (Not Supported): (only the opcode QUERY"),
         ("a.example.org +opcode=UPDATE", "NOTIMP", "21 (Not Supported): (only the opcode QUERY"),
         ("+header-only", "FORMERR", "0 (Other): (a query has one question and nothing but it"),
@@ -108,7 +113,15 @@ fn failures_of_the_server() {
             "21 (Not Supported): (EDNS version 0 is served",
         ),
     ] {
-        assert_failure(server.address(), words, status, error);
+        assert_failure(server.address(), &format!("{words} +tcp"), status, error);
+        let reply = dig(server.address(), &format!("{words} +nocookie"));
+        let (code, _) = error.split_once(": ").unwrap();
+        let told = format!("; EDE: {code}");
+        assert!(
+            reply.text.lines().any(|line| line.trim_end_matches(':').trim() == told),
+            "{words}: {}",
+            reply.text
+        );
     }
 }
 

@@ -116,7 +116,8 @@ async fn handle(
                 }
                 None => {
                     responder.metrics().refused.with_label_values(&["udp_waiting"]).inc();
-                    send(socket, &datagram, responder.overloaded(message, arrival)).await;
+                    let reply = responder.overloaded(service.id, message, arrival, start);
+                    send(socket, &datagram, reply).await;
                 }
             }
         }

@@ -193,6 +193,32 @@ async fn questions_share_a_connection_and_overtake_each_other() {
     assert_eq!(counted, 301);
 }
 
+/// The kernel gives the packets of some connections to the server that takes over, which does not know them.
+#[tokio::test]
+async fn a_server_that_is_taken_over_tells_all_of_its_clients() {
+    let stage = Stage::new(Transport::Quic, StreamLimits::default(), TimeoutsConfig::default());
+    let clients: Vec<Client> = (0..16).map(|_| stage.client(b"doq")).collect();
+    let mut connections = Vec::new();
+    for client in &clients {
+        let connection = client.connect().await.unwrap();
+        assert_eq!(ask(&connection, "now.").await, ResponseCode::NoError);
+        connections.push(connection);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (_, tls) = certificate(directory.path());
+    let config = listener(stage.address.port());
+    let config = ListenerConfig { transport: Transport::Quic, tls: Some(tls), ..config };
+    let bound = bind_shared(&[config], &Acme::default()).unwrap().remove(0);
+    let id = ListenerId(0);
+    let mut next = Server::new(&responder(open(ResponseCode::NoError, &[id])), Limits::default());
+    next.serve(id, bound);
+    stage.end().await;
+    for connection in &connections {
+        let told = tokio::time::timeout(Duration::from_secs(5), code(connection)).await;
+        assert_eq!(told, Ok(0), "DOQ_NO_ERROR");
+    }
+}
+
 #[tokio::test]
 async fn what_rfc_9250_does_not_allow_ends_the_connection() {
     let stage = Stage::new(Transport::Quic, StreamLimits::default(), TimeoutsConfig::default());
