@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::task::JoinSet;
 
-use super::asker::{Answer, Asker};
+use super::asker::{Answer, Asker, ended_stream};
 use super::connection::Closing;
 use super::connections::Place;
 use super::doq::{self, Code, MAX_STREAM};
@@ -49,7 +49,7 @@ pub(super) async fn serve(
                 break Some((Code::ExcessiveLoad, Some(Closing::Evicted)));
             }
             Some(ended) = streams.join_next(), if !streams.is_empty() => {
-                if let Ok(Err(ending)) = ended {
+                if let Some(Err(ending)) = ended_stream(ended, &asker) {
                     break Some(ending);
                 }
             }
@@ -68,7 +68,7 @@ pub(super) async fn serve(
                 open(stream, &mut streams);
             }
             drop(reading);
-            finish(&mut streams, &exchanges, settings.write).await
+            finish(&mut streams, &exchanges, &asker).await
         }
     };
     if ending.0 != Code::NoError {
@@ -82,14 +82,15 @@ pub(super) async fn serve(
 async fn finish(
     streams: &mut JoinSet<Result<(), Ending>>,
     exchanges: &Exchanges,
-    write: Duration,
+    asker: &Asker,
 ) -> Ending {
+    let write = asker.service.settings().write;
     let patience = Patience { idle: LAST_WRITE, write: write.min(LAST_WRITE) };
     while !streams.is_empty() {
         tokio::select! {
             biased;
-            ended = streams.join_next() => {
-                if let Some(Ok(Err(ending))) = ended {
+            Some(ended) = streams.join_next() => {
+                if let Some(Err(ending)) = ended_stream(ended, asker) {
                     return ending;
                 }
             }

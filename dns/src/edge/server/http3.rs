@@ -11,7 +11,7 @@ use hyper::{Request, StatusCode};
 use quinn::VarInt;
 use tokio::task::JoinSet;
 
-use super::asker::Asker;
+use super::asker::{Asker, ended_stream};
 use super::connection::Closing;
 use super::connections::Place;
 use super::doh::{self, MAX_HEAD, MAX_MESSAGE};
@@ -75,7 +75,7 @@ async fn serve_requests(
             () = reading.stopped() => break,
             () = exchanges.evicted() => return Some(Closing::Evicted),
             Some(ended) = streams.join_next(), if !streams.is_empty() => {
-                if let Ok(Err(closing)) = ended {
+                if let Some(Err(closing)) = ended_stream(ended, &asker) {
                     return Some(closing);
                 }
             }
@@ -95,7 +95,9 @@ async fn serve_requests(
     while !streams.is_empty() {
         tokio::select! {
             biased;
-            _ = streams.join_next() => {}
+            Some(ended) = streams.join_next() => {
+                let _ = ended_stream(ended, &asker);
+            }
             // Others than those above are refused.
             accepted = requests.accept() => match accepted {
                 Ok(Some(_)) => {}
@@ -123,10 +125,12 @@ async fn serve_stream(
     };
     let (head, ()) = Request::into_parts(request);
     let (_worker, outcome) = https::answer(&head, body(&mut stream), asker, &exchange).await;
+    let (mut stream, mut receive) = stream.split();
     // What the client may still send, such as the end of a GET, is of no use (RFC 9114 §4.1).
-    if stream.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
-        stream.stop_sending(Code::H3_NO_ERROR);
+    if receive.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
+        receive.stop_sending(Code::H3_NO_ERROR);
     }
+    drop(receive);
     let response = doh::response(outcome);
     let status = response.status();
     let counts = &asker.service.responder.metrics().https3_responses;

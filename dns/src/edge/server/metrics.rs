@@ -41,7 +41,7 @@ pub struct ServerMetrics {
     pub quic_connections: IntGauge,
     /// Attempts that had to show that their address is their own.
     pub quic_retries: IntCounter,
-    /// Panics while a question was answered; each is a defect.
+    /// Panics while a question was answered or a stream of QUIC or HTTP/3 served; each is a defect.
     pub panics: IntCounter,
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Buf, Bytes};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
@@ -405,6 +407,62 @@ async fn http3_takes_a_post_up_to_its_limit() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let (status, _) = http3_post(&mut client, vec![0; 3]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    stage.end().await;
+}
+
+/// Sends a request of HTTP/3 whose stream stays open, and returns the status.
+async fn http3_unfinished(client: &mut Http3Client, head: Request<()>, body: &[u8]) -> StatusCode {
+    let mut stream = client.send_request(head).await.unwrap();
+    if !body.is_empty() {
+        // The server may have answered, and stopped the stream, before it has everything.
+        let _ = stream.send_data(Bytes::copy_from_slice(body)).await;
+    }
+    stream.recv_response().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn http3_answers_requests_whose_end_does_not_come() {
+    let timeouts = TimeoutsConfig { read: Some(SHORT), ..TimeoutsConfig::default() };
+    let stage = Stage::new(Transport::Https3, StreamLimits::default(), timeouts);
+    let connection = stage.client(b"h3").connect().await.unwrap();
+    let mut client = http3(&connection).await;
+    let get = format!("https://dns.test/dns-query?dns={}", URL_SAFE_NO_PAD.encode(zero("now.")));
+    let text = Request::post("https://dns.test/dns-query").header("content-type", "text/plain");
+    let long = post().header("content-length", "70000");
+    let cases = [
+        (Request::get(get).body(()).unwrap(), Vec::new(), 200),
+        (Request::get("https://dns.test/other").body(()).unwrap(), Vec::new(), 404),
+        (Request::put("https://dns.test/dns-query").body(()).unwrap(), Vec::new(), 405),
+        (text.body(()).unwrap(), zero("now."), 415),
+        (long.body(()).unwrap(), zero("now."), 413),
+        (post().body(()).unwrap(), vec![0; 65_536], 413),
+        (post().body(()).unwrap(), zero("now."), 408),
+        (post().body(()).unwrap(), Vec::new(), 408),
+    ];
+    for (head, body, expected) in cases {
+        let status = http3_unfinished(&mut client, head, &body).await.as_u16();
+        assert_eq!(status, expected, "with a body of {} octets", body.len());
+        let counts = &stage.responder.metrics().https3_responses;
+        let status = expected.to_string();
+        assert!(counts.with_label_values(&["https3://127.0.0.1:0", &status]).get() > 0);
+    }
+    assert_eq!(stage.responder.metrics().panics.get(), 0);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_panic_of_a_stream_is_counted() {
+    let stage = Stage::new(Transport::Quic, StreamLimits::default(), TimeoutsConfig::default());
+    let unread = Unread::new(stage.responder.metrics().unread.clone());
+    let shared = service::Shared { unread, turns: Arc::new(Semaphore::new(1)) };
+    let (id, settings) = (ListenerId(0), Settings::default());
+    let service = Service::new(id, &stage.responder, Limits::default(), &shared, settings);
+    let arrival =
+        wire::Arrival { client: stage.address, local: stage.address, protocol: Protocol::Quic };
+    let asker = asker::Asker::new(&service, arrival);
+    let panicked = tokio::spawn(async { panic!("on purpose") }).await;
+    assert!(asker::ended_stream::<()>(panicked, &asker).is_none());
+    assert_eq!(stage.responder.metrics().panics.get(), 1);
     stage.end().await;
 }
 
