@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, ResponseCode};
@@ -236,38 +236,70 @@ fn an_idle_connection_is_closed() {
     assert!(metric(&mut server, "portolan_dns_closed_total", "reason=\"idle\"") > 1.5);
 }
 
+/// Connects to a server and sends it a part of a request.
+fn begin(server: SocketAddr, octets: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(octets).unwrap();
+    stream
+}
+
+/// Says whether the server closes a connection without a reply.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.read(&mut [0; 1]).unwrap_or(0) == 0
+}
+
 #[test]
 fn the_newest_connection_gets_the_place_of_an_idle_one_and_none_of_one_in_use() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    let upstream = silent.local_addr().unwrap();
     let options = "    https {\n        max_connections 2\n    }\n";
-    let mut server = serve_plain(options);
+    let mut server = serve_plain(&format!("{options}    forward silent. {upstream}"));
     let address = server.address();
-    let connect = || {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
-    };
+    let in_use: Vec<TcpStream> = ["a.silent.", "b.silent."]
+        .into_iter()
+        .map(|name| {
+            let stream = begin(address, &post(&question(name), MEDIA_TYPE));
+            // The upstream has the question when the server has.
+            until("the question", || received(&silent), |asked| asked == name);
+            stream
+        })
+        .collect();
+    assert!(is_closed(&mut begin(address, b"")));
+    let limits = "limit=\"tcp_connections\"";
+    assert!(metric(&mut server, "portolan_dns_refused_total", limits) > 0.5);
+    drop(in_use);
+}
+
+/// Returns the name of the next question at an upstream.
+fn received(upstream: &UdpSocket) -> String {
+    let mut buffer = [0; 512];
+    let length = upstream.recv(&mut buffer).unwrap();
+    Message::from_vec(&buffer[..length]).unwrap().queries[0].name().to_string()
+}
+
+#[test]
+fn a_request_whose_body_does_not_come_keeps_no_place() {
+    let server = serve_plain("    https {\n        max_connections 2\n    }\n");
+    let address = server.address();
     let body = question("a.example.");
     let request = post(&body, &format!("{MEDIA_TYPE}Expect: 100-continue\r\n"));
     let (head, body) = request.split_at(request.len() - body.len());
-    let mut open: Vec<TcpStream> = (0..2).map(|_| connect()).collect();
+    let mut open: Vec<TcpStream> = (0..2).map(|_| begin(address, head)).collect();
     for stream in &mut open {
-        stream.write_all(head).unwrap();
-        // The server asks for the body of a request that it is answering.
+        // The server asks for the body of a request that it reads.
         let mut interim = [0; 25];
         stream.read_exact(&mut interim).unwrap();
         assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     }
-    let mut refused = connect();
-    let closed = refused.read(&mut [0; 1]).unwrap_or(0);
-    assert_eq!(closed, 0);
-    let limits = "limit=\"tcp_connections\"";
-    assert!(metric(&mut server, "portolan_dns_refused_total", limits) > 0.5);
-    for stream in &mut open {
-        stream.write_all(body).unwrap();
-        let mut head = [0; 12];
-        stream.read_exact(&mut head).unwrap();
-        assert_eq!(&head, b"HTTP/1.1 200");
-    }
+    let response = exchange(address, &post(&question("a.example."), MEDIA_TYPE));
+    assert!(response.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&response));
+    assert!(is_closed(&mut open[0]), "it was idle longest");
+    open[1].write_all(body).unwrap();
+    let mut head = [0; 12];
+    open[1].read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
 }
 
 #[test]

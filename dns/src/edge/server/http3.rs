@@ -16,6 +16,7 @@ use super::connection::Closing;
 use super::connections::Place;
 use super::doh::{self, MAX_HEAD, MAX_MESSAGE};
 use super::exchanges::{Exchange, Exchanges, Patience};
+use super::gathered::Gathered;
 use super::http3_streams::{Bounded, BoundedConnection};
 use super::https;
 use super::service::Service;
@@ -124,7 +125,8 @@ async fn serve_stream(
         return Ok(());
     };
     let (head, ()) = Request::into_parts(request);
-    let (_worker, outcome) = https::answer(&head, body(&mut stream), asker, &exchange).await;
+    let (_worker, outcome) =
+        https::answer(&head, body(&mut stream, asker), asker, &mut exchange).await;
     let (mut stream, mut receive) = stream.split();
     // What the client may still send, such as the end of a GET, is of no use (RFC 9114 §4.1).
     if receive.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
@@ -146,15 +148,15 @@ async fn serve_stream(
     Ok(())
 }
 
-async fn body(stream: &mut RequestStream<Stream, Bytes>) -> Result<Vec<u8>, StatusCode> {
-    let mut body = Vec::new();
+async fn body<'a>(
+    stream: &mut RequestStream<Stream, Bytes>,
+    asker: &'a Asker,
+) -> Result<Gathered<'a>, StatusCode> {
+    let mut body = Gathered::new(asker, MAX_MESSAGE);
     while let Some(mut data) = stream.recv_data().await.map_err(|_| StatusCode::BAD_REQUEST)? {
-        if body.len() + data.remaining() > MAX_MESSAGE {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
         while data.has_remaining() {
             let chunk = data.chunk();
-            body.extend_from_slice(chunk);
+            body.push(chunk).map_err(https::refusal)?;
             let length = chunk.len();
             data.advance(length);
         }
