@@ -6,9 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 
+use portolan_tests::certificates::Certificates;
 use portolan_tests::client::{UdpClient, http_get, query};
+use portolan_tests::dig::dig;
 use portolan_tests::fixture;
 use portolan_tests::namespace::inside;
+use portolan_tests::quic_client::{self, Version};
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::stage::{Stage, metric, ready, until};
 use portolan_tests::upstream::Upstream;
@@ -157,6 +160,23 @@ api.local:5300 {{
     )
 }
 
+/// A server block for the transports that count their responses.
+fn encrypted(certificates: &Certificates) -> String {
+    let tls = certificates.line();
+    format!("https://.:5301 https3://.:5302 quic://.:5303 {{\n    {tls}\n    whoami\n}}\n")
+}
+
+/// Asks once over each transport of [`encrypted`].
+fn ask_encrypted(certificates: &Certificates) {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(dig(at(5301), "a.example +https").status, "NOERROR");
+    for (port, version) in [(5302, Version::Http3), (5303, Version::Quic)] {
+        let question = query(0, "a.example.", "A", 1232);
+        let authority = certificates.path("ca.pem");
+        quic_client::ask(at(port), &authority, "dns.test", version, question).unwrap();
+    }
+}
+
 #[test]
 fn families_are_those_of_coredns() {
     inside("families_are_those_of_coredns", || {
@@ -166,8 +186,9 @@ fn families_are_those_of_coredns() {
         let stage = Stage::local();
         stage.headless("db");
         let access = stage.access(Flavour::Token);
+        let certificates = Certificates::new();
         let text = corefile(upstream, &directory.path().display().to_string(), &access);
-        let server = Server::start(&text);
+        let server = Server::start(&(text + &encrypted(&certificates)));
         stage.wait(stage.faults().wait_for_open_watches(3));
         stage.put(json!({
             "apiVersion": "discovery.k8s.io/v1",
@@ -181,6 +202,7 @@ fn families_are_those_of_coredns() {
             "addressType": "IPv4",
             "endpoints": [ready("10.23.0.1")],
         }));
+        ask_encrypted(&certificates);
         let mut client = UdpClient::new(server.address());
         for (name, qtype) in [
             ("web.alpha.svc.cluster.local.", "A"),

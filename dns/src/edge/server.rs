@@ -55,6 +55,7 @@ mod quic;
 mod responder;
 mod service;
 mod stop;
+mod streams;
 mod tcp;
 #[cfg(test)]
 mod tests;

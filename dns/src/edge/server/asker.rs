@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tokio::task::JoinError;
 
 use super::exchanges::Exchange;
 use super::responder::{Question, Received};
@@ -92,12 +91,4 @@ impl Asker {
         };
         reply.map_or(Answer::Dropped, Answer::Reply)
     }
-}
-
-/// Returns what the task of a stream came to; none after a panic, which is counted.
-pub(super) fn ended_stream<T>(ended: Result<T, JoinError>, asker: &Asker) -> Option<T> {
-    if ended.as_ref().is_err_and(JoinError::is_panic) {
-        asker.service.responder.metrics().panics.inc();
-    }
-    ended.ok()
 }
