@@ -193,7 +193,7 @@ fn cve_2026_82399_counts_are_checked_before_anything_is_read() {
 /// CVE-2026-32936: a long GET is refused by its length.
 #[test]
 fn cve_2026_32936_a_long_head_is_refused() {
-    let server = serve_plain("");
+    let mut server = serve_plain("");
     let target = format!("/dns-query?dns={}", "A".repeat(70_000));
     let request = format!("GET {target} HTTP/1.1\r\nHost: dns.test\r\n\r\n");
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -202,6 +202,9 @@ fn cve_2026_32936_a_long_head_is_refused() {
     let mut head = [0; 10];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 4");
+    // It has not become a request, so that it does not count as a response to one.
+    let page = http_get(server.endpoint("/metrics"), "/metrics").1;
+    assert!(!page.contains("coredns_dns_https_responses_total{"), "{page}");
 }
 
 /// CVE-2026-32934: clients that send an octet now and then held the server's workers.
