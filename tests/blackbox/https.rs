@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, ResponseCode};
 use portolan_tests::certificates::{Certificates, text};
 use portolan_tests::client::{base64url, http_get, query};
+use portolan_tests::puppet::Puppet;
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::stage::{metric, until};
 
@@ -254,18 +255,19 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn the_newest_connection_gets_the_place_of_an_idle_one_and_none_of_one_in_use() {
-    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    silent.set_read_timeout(Some(PATIENCE)).unwrap();
-    let upstream = silent.local_addr().unwrap();
+    let upstream = Puppet::silent();
     let options = "    https {\n        max_connections 2\n    }\n";
-    let mut server = serve_plain(&format!("{options}    forward silent. {upstream}"));
+    let mut server = serve_plain(&format!(
+        "{options}    forward silent. {} {{\n        prefer_udp\n    }}",
+        upstream.address
+    ));
     let address = server.address();
     let in_use: Vec<TcpStream> = ["a.silent.", "b.silent."]
         .into_iter()
         .map(|name| {
             let stream = begin(address, &post(&question(name), MEDIA_TYPE));
             // The upstream has the question when the server has.
-            until("the question", || received(&silent), |asked| asked == name);
+            upstream.wait_for(name);
             stream
         })
         .collect();
@@ -275,13 +277,6 @@ fn the_newest_connection_gets_the_place_of_an_idle_one_and_none_of_one_in_use() 
     drop(in_use);
 }
 
-/// Returns the name of the next question at an upstream.
-fn received(upstream: &UdpSocket) -> String {
-    let mut buffer = [0; 512];
-    let length = upstream.recv(&mut buffer).unwrap();
-    Message::from_vec(&buffer[..length]).unwrap().queries[0].name().to_string()
-}
-
 #[test]
 fn a_request_whose_body_does_not_come_keeps_no_place() {
     let server = serve_plain("    https {\n        max_connections 2\n    }\n");
@@ -289,13 +284,15 @@ fn a_request_whose_body_does_not_come_keeps_no_place() {
     let body = question("a.example.");
     let request = post(&body, &format!("{MEDIA_TYPE}Expect: 100-continue\r\n"));
     let (head, body) = request.split_at(request.len() - body.len());
-    let mut open: Vec<TcpStream> = (0..2).map(|_| begin(address, head)).collect();
-    for stream in &mut open {
+    // One after the other, so that the first is idle longest.
+    let mut open = [(); 2].map(|()| {
+        let mut stream = begin(address, head);
         // The server asks for the body of a request that it reads.
         let mut interim = [0; 25];
         stream.read_exact(&mut interim).unwrap();
         assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-    }
+        stream
+    });
     let response = exchange(address, &post(&question("a.example."), MEDIA_TYPE));
     assert!(response.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&response));
     assert!(is_closed(&mut open[0]), "it was idle longest");
