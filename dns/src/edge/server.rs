@@ -43,6 +43,7 @@ mod doq;
 mod doq_connection;
 mod exchanges;
 mod frames;
+mod gathered;
 mod http3;
 mod http3_streams;
 mod https;

@@ -10,11 +10,12 @@ use super::connection::Closing;
 use super::connections::Place;
 use super::doq::{self, Code, MAX_STREAM};
 use super::exchanges::{Exchange, Patience};
+use super::gathered::{Gathered, NoRoom};
 use super::quic::close;
 use super::responder::Received;
 use super::service::Service;
 use super::stop::Reading;
-use super::streams::{Ended, Incoming, Streams};
+use super::streams::{Ended, Incoming, Streams, ended_stream};
 use crate::wire::Arrival;
 
 /// How long a client may take for the last replies.
@@ -55,8 +56,8 @@ async fn finish(streams: &mut Streams<Connection>) -> Ending {
     while !streams.tasks.is_empty() {
         tokio::select! {
             biased;
-            ended = streams.tasks.join_next() => {
-                if let Some(Ok(Err(ending))) = ended {
+            Some(ended) = streams.tasks.join_next() => {
+                if let Some(Err(ending)) = ended_stream(ended, &streams.asker) {
                     return ending;
                 }
             }
@@ -101,20 +102,27 @@ async fn serve_stream(
     asker: &Asker,
     mut exchange: Exchange,
 ) -> Result<(), Ending> {
+    let limit = asker.service.settings().read;
+    let mut stream = Gathered::new(asker, MAX_STREAM);
+    match tokio::time::timeout(limit, read_to_end(&mut receive, &mut stream)).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(NoRoom::TooLong))) => return Err(protocol_error()),
+        Ok(Ok(Err(NoRoom::Full))) => {
+            let _ = receive.stop(Code::ExcessiveLoad.number().into());
+            reset(&mut send, asker, Code::ExcessiveLoad);
+            return Ok(());
+        }
+        // The client does not want to know any more (RFC 9250 §4.3.1).
+        Ok(Err(_)) => return Ok(()),
+        Err(_) => return Err((Code::ProtocolError, Some(Closing::Read))),
+    }
+    let message =
+        doq::message_of(stream.octets()).map_err(|code| (code, Some(Closing::Protocol)))?;
+    exchange.asked();
     let Some(_worker) = asker.enter().await else {
-        let _ = receive.stop(Code::ExcessiveLoad.number().into());
         reset(&mut send, asker, Code::ExcessiveLoad);
         return Ok(());
     };
-    let limit = asker.service.settings().read;
-    let stream = match tokio::time::timeout(limit, receive.read_to_end(MAX_STREAM)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(quinn::ReadToEndError::TooLong)) => return Err(protocol_error()),
-        // The client does not want to know any more (RFC 9250 §4.3.1).
-        Ok(Err(quinn::ReadToEndError::Read(_))) => return Ok(()),
-        Err(_) => return Err((Code::ProtocolError, Some(Closing::Read))),
-    };
-    let message = doq::message_of(&stream).map_err(|code| (code, Some(Closing::Protocol)))?;
     asker.readable(&exchange).await;
     let reply = match asker.receive(message) {
         Received::Reply(reply) => reply.ok_or_else(protocol_error)?,
@@ -138,6 +146,19 @@ async fn serve_stream(
         let _ = send.stopped().await;
     }
     Ok(())
+}
+
+/// Reads a stream until the client has ended it, or there is no room for it.
+async fn read_to_end(
+    receive: &mut RecvStream,
+    stream: &mut Gathered<'_>,
+) -> Result<Result<(), NoRoom>, quinn::ReadError> {
+    while let Some(chunk) = receive.read_chunk(usize::MAX, true).await? {
+        if let Err(no_room) = stream.push(&chunk.bytes) {
+            return Ok(Err(no_room));
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn protocol_error() -> Ending {

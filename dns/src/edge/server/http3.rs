@@ -15,11 +15,12 @@ use super::connection::Closing;
 use super::connections::Place;
 use super::doh::{self, MAX_HEAD, MAX_MESSAGE};
 use super::exchanges::Exchange;
+use super::gathered::Gathered;
 use super::http3_streams::{Bounded, BoundedConnection};
 use super::https;
 use super::service::Service;
 use super::stop::Reading;
-use super::streams::{Ended, Incoming, Streams};
+use super::streams::{Ended, Incoming, Streams, ended_stream};
 use crate::wire::Arrival;
 
 type Requests = h3::server::Connection<BoundedConnection, Bytes>;
@@ -40,30 +41,34 @@ pub(super) async fn serve(
     place: Place,
     reading: Reading,
 ) -> Option<Closing> {
-    let closing = serve_requests(connection.clone(), arrival, service, place, reading).await;
+    let mut streams = Streams::new(service, arrival, place);
+    let mut requests = match begin(connection.clone(), service.settings().read).await {
+        Ok(requests) => requests,
+        Err(closing) => return end(&connection, closing),
+    };
+    let closing = serve_requests(&connection, &mut requests, &mut streams, reading).await;
+    // Before the library does when it is dropped, which gives no reason.
+    end(&connection, closing)
+}
+
+fn end(connection: &quinn::Connection, closing: Option<Closing>) -> Option<Closing> {
     let load = closing.is_some_and(|closing| closing != Closing::Idle);
     connection.close(if load { EXCESSIVE_LOAD } else { NO_ERROR }, b"");
     closing
 }
 
 async fn serve_requests(
-    connection: quinn::Connection,
-    arrival: Arrival,
-    service: &Arc<Service>,
-    place: Place,
+    connection: &quinn::Connection,
+    requests: &mut Requests,
+    streams: &mut Streams<Requests>,
     mut reading: Reading,
 ) -> Option<Closing> {
-    let mut streams = Streams::new(service, arrival, place);
-    let mut requests = match begin(connection.clone(), service.settings().read).await {
-        Ok(requests) => requests,
-        Err(closing) => return closing,
-    };
-    match streams.take(&mut requests, &mut reading).await {
+    match streams.take(requests, &mut reading).await {
         Ended::Stopped => drop(reading),
         Ended::Gone => return None,
         Ended::Closing(closing) | Ended::ByStream(closing) => return Some(closing),
     }
-    let closing = finish(&mut requests, &mut streams).await;
+    let closing = finish(requests, streams).await;
     if closing.is_none() {
         // The end of the connection would overtake what the client has not got yet; it goes when it has.
         let _ = tokio::time::timeout(LAST_WRITE, connection.closed()).await;
@@ -92,7 +97,9 @@ async fn finish(requests: &mut Requests, streams: &mut Streams<Requests>) -> Opt
     while !streams.tasks.is_empty() {
         tokio::select! {
             biased;
-            _ = streams.tasks.join_next() => {}
+            Some(ended) = streams.tasks.join_next() => {
+                let _ = ended_stream(ended, &streams.asker);
+            }
             refused = requests.next() => if refused.is_none() {
                 break;
             },
@@ -128,11 +135,14 @@ async fn serve_stream(
         return Ok(());
     };
     let (head, ()) = Request::into_parts(request);
-    let (_worker, outcome) = https::answer(&head, body(&mut stream), asker, &exchange).await;
+    let (_worker, outcome) =
+        https::answer(&head, body(&mut stream, asker), asker, &mut exchange).await;
+    let (mut stream, mut receive) = stream.split();
     // What the client may still send, such as the end of a GET, is of no use (RFC 9114 §4.1).
-    if stream.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
-        stream.stop_sending(Code::H3_NO_ERROR);
+    if receive.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
+        receive.stop_sending(Code::H3_NO_ERROR);
     }
+    drop(receive);
     let response = doh::response(outcome);
     let status = response.status();
     let counts = &asker.service.responder.metrics().https3_responses;
@@ -148,15 +158,15 @@ async fn serve_stream(
     Ok(())
 }
 
-async fn body(stream: &mut RequestStream<Stream, Bytes>) -> Result<Vec<u8>, StatusCode> {
-    let mut body = Vec::new();
+async fn body<'a>(
+    stream: &mut RequestStream<Stream, Bytes>,
+    asker: &'a Asker,
+) -> Result<Gathered<'a>, StatusCode> {
+    let mut body = Gathered::new(asker, MAX_MESSAGE);
     while let Some(mut data) = stream.recv_data().await.map_err(|_| StatusCode::BAD_REQUEST)? {
-        if body.len() + data.remaining() > MAX_MESSAGE {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
         while data.has_remaining() {
             let chunk = data.chunk();
-            body.extend_from_slice(chunk);
+            body.push(chunk).map_err(https::refusal)?;
             let length = chunk.len();
             data.advance(length);
         }

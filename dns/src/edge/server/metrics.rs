@@ -11,7 +11,7 @@ pub struct ServerMetrics {
     /// Queries with a cookie, by `result`: see [`Self::count_cookie`].
     cookies: [IntCounter; 3],
     /// Questions and connections that a limit kept out, by `limit`: `udp_waiting`, `tcp_connections`,
-    /// `tcp_per_client`, `quic_connections`, `quic_per_client`, `workers`.
+    /// `tcp_per_client`, `quic_connections`, `quic_per_client`, `workers`, `stream_octets`.
     pub refused: IntCounterVec,
     /// How often a connection was not read because of a limit, by `limit`: `tcp_pipelined`, `tcp_unread`,
     /// `tcp_unread_all`; and how often its question waited for others: `tcp_turns`.
@@ -41,7 +41,7 @@ pub struct ServerMetrics {
     pub quic_connections: IntGauge,
     /// Attempts that had to show that their address is their own.
     pub quic_retries: IntCounter,
-    /// Panics while a question was answered; each is a defect.
+    /// Panics while a question was answered or a stream of QUIC or HTTP/3 served; each is a defect.
     pub panics: IntCounter,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::asker::Asker;
 use super::connection::Closing;
@@ -81,7 +81,7 @@ impl<I: Incoming> Streams<I> {
                 () = reading.stopped() => break,
                 () = self.exchanges.evicted() => return Ended::Closing(Closing::Evicted),
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    if let Ok(Err(ending)) = ended {
+                    if let Some(Err(ending)) = ended_stream(ended, &self.asker) {
                         return Ended::ByStream(ending);
                     }
                 }
@@ -101,4 +101,12 @@ impl<I: Incoming> Streams<I> {
     fn open(&mut self, stream: I::Stream) {
         self.tasks.spawn(I::answer(stream, self.asker.clone(), self.exchanges.begin()));
     }
+}
+
+/// Returns what the task of a stream came to; none after a panic, which is counted.
+pub(super) fn ended_stream<T>(ended: Result<T, JoinError>, asker: &Asker) -> Option<T> {
+    if ended.as_ref().is_err_and(JoinError::is_panic) {
+        asker.service.responder.metrics().panics.inc();
+    }
+    ended.ok()
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Buf, Bytes};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
@@ -14,6 +16,9 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 use super::*;
+use crate::edge::server::asker::Asker;
+use crate::edge::server::gathered::{Gathered, NoRoom};
+use crate::edge::server::streams::ended_stream;
 use crate::plugin::tls::{CertificateSource, ClientAuth, TlsConfig};
 
 /// A deadline of a server that a test waits for.
@@ -438,6 +443,124 @@ async fn http3_takes_a_post_up_to_its_limit() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let (status, _) = http3_post(&mut client, vec![0; 3]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    stage.end().await;
+}
+
+/// Sends a request of HTTP/3 whose stream stays open, and returns the status.
+async fn http3_unfinished(client: &mut Http3Client, head: Request<()>, body: &[u8]) -> StatusCode {
+    let mut stream = client.send_request(head).await.unwrap();
+    if !body.is_empty() {
+        // The server may have answered, and stopped the stream, before it has everything.
+        let _ = stream.send_data(Bytes::copy_from_slice(body)).await;
+    }
+    stream.recv_response().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn http3_answers_requests_whose_end_does_not_come() {
+    let timeouts = TimeoutsConfig { read: Some(SHORT), ..TimeoutsConfig::default() };
+    let stage = Stage::new(Transport::Https3, StreamLimits::default(), timeouts);
+    let connection = stage.client(b"h3").connect().await.unwrap();
+    let mut client = http3(&connection).await;
+    let get = format!("https://dns.test/dns-query?dns={}", URL_SAFE_NO_PAD.encode(zero("now.")));
+    let text = Request::post("https://dns.test/dns-query").header("content-type", "text/plain");
+    let long = post().header("content-length", "70000");
+    let cases = [
+        (Request::get(get).body(()).unwrap(), Vec::new(), 200),
+        (Request::get("https://dns.test/other").body(()).unwrap(), Vec::new(), 404),
+        (Request::put("https://dns.test/dns-query").body(()).unwrap(), Vec::new(), 405),
+        (text.body(()).unwrap(), zero("now."), 415),
+        (long.body(()).unwrap(), zero("now."), 413),
+        (post().body(()).unwrap(), vec![0; 65_536], 413),
+        (post().body(()).unwrap(), zero("now."), 408),
+        (post().body(()).unwrap(), Vec::new(), 408),
+    ];
+    for (head, body, expected) in cases {
+        let status = http3_unfinished(&mut client, head, &body).await.as_u16();
+        assert_eq!(status, expected, "with a body of {} octets", body.len());
+        let counts = &stage.responder.metrics().https3_responses;
+        let status = expected.to_string();
+        assert!(counts.with_label_values(&["https3://127.0.0.1:0", &status]).get() > 0);
+    }
+    assert_eq!(stage.responder.metrics().panics.get(), 0);
+    stage.end().await;
+}
+
+/// Returns the client of a connection of a listener that has no socket.
+fn asker(responder: &Arc<Responder>) -> Asker {
+    let unread = Unread::new(responder.metrics().unread.clone());
+    let shared = service::Shared { unread, turns: Arc::new(Semaphore::new(1)) };
+    let (id, settings) = (ListenerId(0), Settings::default());
+    let service = Service::new(id, responder, Limits::default(), &shared, settings);
+    let client = "192.0.2.7:40000".parse().unwrap();
+    let local = "192.0.2.53:853".parse().unwrap();
+    Asker::new(&service, wire::Arrival { client, local, protocol: Protocol::Quic })
+}
+
+#[tokio::test]
+async fn a_panic_of_a_stream_is_counted() {
+    let responder = responder(open(ResponseCode::NoError, &[ListenerId(0)]));
+    let panicked = tokio::spawn(async { panic!("on purpose") }).await;
+    assert!(ended_stream::<()>(panicked, &asker(&responder)).is_none());
+    assert_eq!(responder.metrics().panics.get(), 1);
+}
+
+#[test]
+fn long_messages_that_come_slowly_are_bounded_and_short_ones_are_not() {
+    let responder = responder(open(ResponseCode::NoError, &[ListenerId(0)]));
+    let asker = asker(&responder);
+    let refused = || responder.metrics().refused.with_label_values(&["stream_octets"]).get();
+    let mut whole = Gathered::new(&asker, 65_535);
+    assert_eq!(whole.push(&vec![0; 65_535]), Ok(()));
+    assert_eq!((whole.push(&[0]), refused()), (Err(NoRoom::TooLong), 0));
+    // Half of 16 MiB are the client's.
+    let others = asker.reserve((8 << 20) - (65_535 - 1024)).unwrap();
+    let mut message = Gathered::new(&asker, 65_535);
+    for _ in 0..1024 {
+        assert_eq!(message.push(&[7]), Ok(()));
+    }
+    assert_eq!((message.push(&[7]), refused()), (Err(NoRoom::Full), 1));
+    drop(others);
+    assert_eq!((message.push(&[7; 9]), message.octets()), (Ok(()), &[7; 1033][..]));
+    drop((whole, message));
+    assert!(asker.reserve(8 << 20).is_some(), "all are free again");
+}
+
+#[tokio::test]
+async fn a_question_that_is_not_complete_keeps_nothing_from_others() {
+    let stage = Stage::new(Transport::Quic, limits(1, 9, 1), TimeoutsConfig::default());
+    let client = stage.client(b"doq");
+    let first = client.connect().await.unwrap();
+    let (mut slow, _receive) = first.open_bi().await.unwrap();
+    slow.write_all(&[0]).await.unwrap();
+    // There is one place among the questions under way, and one for connections.
+    assert_eq!(ask(&first, "now.").await, ResponseCode::NoError);
+    while stage.responder.metrics().unread.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = client.connect().await.unwrap();
+    assert_eq!((code(&first).await, stage.closed("evicted")), (4, 1));
+    assert_eq!(ask(&second, "now.").await, ResponseCode::NoError);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_http3_request_whose_body_is_not_complete_keeps_nothing_from_others() {
+    let stage = Stage::new(Transport::Https3, limits(1, 9, 1), TimeoutsConfig::default());
+    let client = stage.client(b"h3");
+    let first = client.connect().await.unwrap();
+    let mut requests = http3(&first).await;
+    let mut slow = requests.send_request(post().body(()).unwrap()).await.unwrap();
+    slow.send_data(Bytes::from_static(&[0])).await.unwrap();
+    let (status, _) = http3_post(&mut requests, question("now.")).await;
+    assert_eq!(status, StatusCode::OK);
+    while stage.responder.metrics().unread.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = client.connect().await.unwrap();
+    assert_eq!((code(&first).await, stage.closed("evicted")), (0x107, 1), "H3_EXCESSIVE_LOAD");
+    let (status, _) = http3_post(&mut http3(&second).await, question("now.")).await;
+    assert_eq!(status, StatusCode::OK);
     stage.end().await;
 }
 
