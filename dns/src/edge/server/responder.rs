@@ -138,6 +138,7 @@ impl Responder {
             message: &encoded.message,
             truncated: encoded.truncated,
             elapsed: start.elapsed(),
+            listener,
             ..Sent::default()
         };
         let block = engine.block_of(listener, &query).and_then(|index| engine.blocks().get(index));
@@ -147,7 +148,7 @@ impl Responder {
                 let counting = block.plugins.iter().filter(|plugin| plugin.name() == COUNTS);
                 counting.for_each(|plugin| plugin.sent(&query, &sent));
             }
-            None => (self.unserved)(&query, &sent),
+            None => (self.unserved)(listener, &query, &sent),
         }
         Some(encoded.message)
     }

@@ -109,7 +109,8 @@ fn too_many_questions_say_so() {
 fn too_many_questions_are_counted_as_those_of_their_zone() {
     let registry = Registry::new();
     let metrics = DnsMetrics::register(&registry).unwrap();
-    let counts = Prometheus::new(&metrics, "dns://:53", "", &[Name::root().into()]);
+    let servers = [(ListenerId(0), "dns://:53".to_owned())];
+    let counts = Prometheus::new(&metrics, &servers, "", &[Name::root().into()]);
     let responder = with_plugins(vec![Box::new(counts), Box::new(Panics)]);
     overloaded(&responder, &questions()[0]).unwrap();
     let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
