@@ -363,7 +363,7 @@ fn manifests_are_served_over_a_built_in_corefile() {
             // The host's name server is asked, and nobody is there.
             let outside = dig(address(dns), "example.com");
             assert_eq!(outside.status, "SERVFAIL");
-            server.wait_for_line("2 example.com. A: 1 upstream tried: 127.0.0.9:53");
+            server.wait_for_line("2 example.com. A: 1 upstream tried in 2 attempts: 127.0.0.9:53");
             for (port, page) in [(8080, "/health"), (8181, "/ready"), (9153, "/metrics")] {
                 let endpoint = address(&format!("{host}:{port}"));
                 assert_eq!(http_get(endpoint, page).0, 200, "{endpoint}{page}");

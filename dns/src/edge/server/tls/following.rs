@@ -43,7 +43,7 @@ impl Following {
         }
         let untimely = self.validity.and_then(|validity| validity.untimely(now));
         if let Some(why) = untimely.filter(|_| untimely != self.said) {
-            tracing::warn!(path = %self.certificate.display(), "the certificate {why}");
+            tracing::warn!(path = %self.certificate.display(), %why, "clients refuse the certificate");
         }
         self.said = untimely;
     }
