@@ -112,15 +112,7 @@ fn an_http3_client_asks_by_post() {
 #[test]
 fn a_connection_that_is_one_too_many_is_refused() {
     let mut limited = Limited::serve(Version::Http3, "https3 {\nmax_connections 2\n}");
-    let held = ["one.test.", "two.test."].map(|name| limited.hold(name));
-    let refused = limited.ask("a.example.");
-    assert!(refused.is_err(), "{refused:?}");
-    let counted = metric(&mut limited.server, "portolan_dns_refused_total", "quic_connections");
-    assert!((counted - 1.0).abs() < 0.1, "{counted}");
-    for held in held {
-        assert_eq!(addresses(&limited.release(held)), ["192.0.2.80"]);
-    }
-    until("a place", || limited.ask("a.example.").is_ok(), |answered| *answered);
+    limited.assert_one_too_many_is_refused();
 }
 
 #[test]

@@ -149,15 +149,7 @@ fn every_transport_of_one_name_at_once() {
 #[test]
 fn a_connection_that_is_one_too_many_is_refused() {
     let mut limited = Limited::serve(Version::Quic, "quic {\nmax_connections 2\n}");
-    let held = ["one.test.", "two.test."].map(|name| limited.hold(name));
-    let refused = limited.ask("a.example.");
-    assert!(refused.is_err(), "{refused:?}");
-    let counted = metric(&mut limited.server, "portolan_dns_refused_total", "quic_connections");
-    assert!((counted - 1.0).abs() < 0.1, "{counted}");
-    for held in held {
-        assert_eq!(addresses(&limited.release(held)), ["192.0.2.80"]);
-    }
-    until("a place", || limited.ask("a.example.").is_ok(), |answered| *answered);
+    limited.assert_one_too_many_is_refused();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::client::query;
 use crate::puppet::{GOOD, Puppet};
 use crate::quic_client::{self, Version};
 use crate::server::Server;
+use crate::stage::{metric, until};
 
 /// A reply, or why there is none.
 type Asked = Result<Message, String>;
@@ -83,6 +84,25 @@ impl Limited {
         let asked = self.upstream.wait_for(&held.name);
         asked.send(&asked.answer(GOOD));
         held.asking.join().unwrap()
+    }
+
+    /// Asserts that a server with places for two connections refuses a third until one of them is free.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn assert_one_too_many_is_refused(&mut self) {
+        let held = ["one.test.", "two.test."].map(|name| self.hold(name));
+        let refused = self.ask("a.example.");
+        assert!(refused.is_err(), "{refused:?}");
+        let counted = metric(&mut self.server, "portolan_dns_refused_total", "quic_connections");
+        assert!((counted - 1.0).abs() < 0.1, "{counted}");
+        for held in held {
+            let reply = self.release(held).unwrap();
+            let data: Vec<String> =
+                reply.answers.iter().map(|record| record.data.to_string()).collect();
+            assert_eq!(data, ["192.0.2.80"]);
+        }
+        until("a place", || self.ask("a.example.").is_ok(), |answered| *answered);
     }
 
     /// Returns how many streams a connection may have open.

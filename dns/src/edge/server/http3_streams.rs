@@ -19,10 +19,10 @@ const MAX_REQUEST: usize = 96 << 10;
 const MAX_CONTROL: usize = 64 << 10;
 
 /// A connection with bounded streams.
-pub(super) struct BoundedConnection(h3_quinn::Connection);
+pub(super) type BoundedConnection = Bounding<h3_quinn::Connection>;
 
-/// Opens streams on it.
-pub(super) struct BoundedOpener(h3_quinn::OpenStreams);
+/// Bounds the streams of a connection, or of what opens streams on one.
+pub(super) struct Bounding<Q>(Q);
 
 /// A stream and how much it may still bring.
 pub(super) struct Bounded<S> {
@@ -55,7 +55,7 @@ impl BoundedConnection {
 
 impl Connection<Bytes> for BoundedConnection {
     type RecvStream = Bounded<h3_quinn::RecvStream>;
-    type OpenStreams = BoundedOpener;
+    type OpenStreams = Bounding<h3_quinn::OpenStreams>;
 
     fn poll_accept_recv(
         &mut self,
@@ -74,55 +74,33 @@ impl Connection<Bytes> for BoundedConnection {
     }
 
     fn opener(&self) -> Self::OpenStreams {
-        BoundedOpener(Connection::<Bytes>::opener(&self.0))
+        Bounding(Connection::<Bytes>::opener(&self.0))
     }
 }
 
-impl OpenStreams<Bytes> for BoundedConnection {
-    type BidiStream = Bounded<h3_quinn::BidiStream<Bytes>>;
-    type SendStream = h3_quinn::SendStream<Bytes>;
+impl<Q: OpenStreams<Bytes>> OpenStreams<Bytes> for Bounding<Q>
+where
+    Q::BidiStream: RecvStream,
+{
+    type BidiStream = Bounded<Q::BidiStream>;
+    type SendStream = Q::SendStream;
 
     fn poll_open_bidi(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-        let opened = OpenStreams::<Bytes>::poll_open_bidi(&mut self.0, context);
-        opened.map_ok(|stream| Bounded::new(stream, MAX_REQUEST))
+        self.0.poll_open_bidi(context).map_ok(|stream| Bounded::new(stream, MAX_REQUEST))
     }
 
     fn poll_open_send(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        OpenStreams::<Bytes>::poll_open_send(&mut self.0, context)
+        self.0.poll_open_send(context)
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
-        OpenStreams::<Bytes>::close(&mut self.0, code, reason);
-    }
-}
-
-impl OpenStreams<Bytes> for BoundedOpener {
-    type BidiStream = Bounded<h3_quinn::BidiStream<Bytes>>;
-    type SendStream = h3_quinn::SendStream<Bytes>;
-
-    fn poll_open_bidi(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-        let opened = OpenStreams::<Bytes>::poll_open_bidi(&mut self.0, context);
-        opened.map_ok(|stream| Bounded::new(stream, MAX_REQUEST))
-    }
-
-    fn poll_open_send(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        OpenStreams::<Bytes>::poll_open_send(&mut self.0, context)
-    }
-
-    fn close(&mut self, code: Code, reason: &[u8]) {
-        OpenStreams::<Bytes>::close(&mut self.0, code, reason);
+        self.0.close(code, reason);
     }
 }
 
