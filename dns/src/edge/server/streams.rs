@@ -43,6 +43,8 @@ pub(super) struct Streams<I: Incoming> {
     pub(super) patience: Patience,
     /// Answer the questions.
     pub(super) tasks: JoinSet<Result<(), I::Ending>>,
+    /// How many streams the client may have open.
+    most: usize,
 }
 
 /// Why no more streams are taken.
@@ -66,6 +68,7 @@ impl<I: Incoming> Streams<I> {
             exchanges: Exchanges::new(place, &service.shared.unread),
             patience: Patience { idle: settings.idle, write: settings.write },
             tasks: JoinSet::new(),
+            most: usize::try_from(settings.streams.streams).unwrap_or(usize::MAX),
         }
     }
 
@@ -100,6 +103,10 @@ impl<I: Incoming> Streams<I> {
 
     fn open(&mut self, stream: I::Stream) {
         self.tasks.spawn(I::answer(stream, self.asker.clone(), self.exchanges.begin()));
+        // The client has to wait with the next.
+        if self.tasks.len() == self.most {
+            self.asker.service.responder.metrics().held.with_label_values(&["streams"]).inc();
+        }
     }
 }
 

@@ -310,6 +310,8 @@ async fn cve_2025_47950_a_connection_has_its_streams_and_no_more() {
     // What the server has not allowed with the handshake has to wait.
     assert!(connection.open_bi().now_or_never().is_none(), "a fourth");
     assert!(connection.open_uni().now_or_never().is_none(), "not any");
+    let held = stage.responder.metrics().held.with_label_values(&["streams"]);
+    until(|| held.get() == 1).await;
     let Stage { release, server, .. } = stage;
     release.send(()).unwrap();
     for mut stream in late {
