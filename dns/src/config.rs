@@ -3,6 +3,7 @@
 //! Every mistake of a Corefile is found in one pass and named with its file and line.
 
 mod block;
+mod http_addresses;
 pub mod lints;
 mod listener_changes;
 mod listeners;
@@ -62,6 +63,10 @@ impl Config {
         }
         check_cookies(&blocks)?;
         let listeners = listeners::of(&blocks)?;
+        let conflicts = http_addresses::conflicts(corefile, &blocks, &listeners);
+        if !conflicts.is_empty() {
+            return Err(conflicts);
+        }
         Ok(Self { blocks, listeners, warnings: corefile.warnings.clone() })
     }
 

@@ -2,6 +2,7 @@
 
 pub mod acme;
 mod any_certificate;
+mod certificate_metrics;
 pub(crate) mod dnstap;
 pub mod error_flush;
 pub mod followed_file;

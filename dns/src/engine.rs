@@ -62,7 +62,7 @@ struct Inner {
 
 /// A listener, by a number that it keeps as long as the process lives:
 /// [`ListenerIds`](crate::config::ListenerIds) gives it out.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct ListenerId(pub usize);
 
 /// An answer and the block that gave it.
@@ -308,7 +308,8 @@ impl Block {
             return Reply::refused(ExtendedErrorCode::NotAuthoritative, why);
         }
         let why = format!("no plugin of the server block at {} answers this query", self.position);
-        Reply::server_failure(ExtendedErrorCode::Other, why)
+        let told = "no plugin of the server block answers this query";
+        Reply::server_failure(ExtendedErrorCode::Other, why).telling(told)
     }
 }
 

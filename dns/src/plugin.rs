@@ -74,7 +74,7 @@ pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
 pub use plugin_metrics::PluginMetrics;
 pub use setup::{Setup, SetupError, Site};
 
-use crate::engine::{Context, Metadata};
+use crate::engine::{Context, ListenerId, Metadata};
 use crate::{Query, Repetition, Reply};
 
 /// A plugin of a server block, configured.
@@ -102,7 +102,7 @@ pub trait Plugin: Send + Sync + Debug {
 
     /// Says what the plugin has to do when the reply, which it let pass, is sent again to the same question, or gave
     /// itself. A plugin that says nothing else sees every query.
-    fn repetition(&self, _query: &Query, _reply: &Reply) -> Repetition {
+    fn repetition(&self, _listener: ListenerId, _query: &Query, _reply: &Reply) -> Repetition {
         Repetition::Never
     }
 
@@ -153,6 +153,8 @@ pub struct Sent<'a> {
     pub elapsed: Duration,
     /// What the plugins of the block know about the query.
     pub metadata: Metadata<'a>,
+    /// Where the query came in.
+    pub listener: ListenerId,
 }
 
 impl Sent<'_> {

@@ -165,6 +165,15 @@ impl Reply {
         Self { extended_error, error: Some(why), ..Self::new(ResponseCode::ServFail) }
     }
 
+    /// Tells the client this instead of what the operator reads: clients need not know addresses, files and lines.
+    #[must_use]
+    pub fn telling(mut self, text: &'static str) -> Self {
+        if let Some(error) = &mut self.extended_error {
+            error.text = text.into();
+        }
+        self
+    }
+
     /// Returns a REFUSED that tells the client why.
     pub fn refused(code: ExtendedErrorCode, why: &'static str) -> Self {
         let extended_error = Some(ExtendedError { code, text: why.into() });

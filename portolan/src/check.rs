@@ -18,20 +18,20 @@ use dns::edge::interfaces::interfaces;
 use dns::edge::needed_files::read_needed_files;
 
 use crate::cli::CheckArguments;
+use crate::print;
 use report::{Finding, Report};
 
 /// Checks a Corefile and prints what was found; the exit code is 1 for mistakes, with `--strict` for warnings, too.
 ///
 /// # Errors
 /// The Corefile cannot be read.
-#[expect(clippy::print_stdout, reason = "this is the answer")]
 pub(crate) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (name, text) = read(&arguments.corefile)?;
     let report = check(&name, &text, arguments.port)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        print::answer(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else {
-        print!("{}", report.text());
+        print::answer(&report.text())?;
     }
     let is_refused = report.has_mistakes() || arguments.strict && report.has_warnings();
     Ok(if is_refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })

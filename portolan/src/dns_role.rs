@@ -15,15 +15,17 @@ mod endpoints;
 mod kubernetes_metrics;
 mod life;
 mod notify;
+mod pid_file;
 mod reload;
 mod runtime_metrics;
 mod source_metrics;
 mod sources;
 mod takeover;
+mod unserved;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dns::config::ListenerIds;
 use dns::edge::acme::Acme;
 use dns::edge::open_files::raise_limit;
@@ -39,6 +41,7 @@ pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
 use endpoints::Insistence;
+use pid_file::PidFile;
 use reload::{Reloader, Started};
 use takeover::Addresses;
 
@@ -48,12 +51,13 @@ use takeover::Addresses;
 /// The configuration cannot be used, or an address cannot be listened on.
 pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
     if arguments.version || arguments.plugins {
-        banner::print_facts(&arguments);
-        return Ok(());
+        return banner::print_facts(&arguments);
     }
-    let (output, verbosity) = logging::start(form);
+    let (output, verbosity) = logging::start(form)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(arguments, &output, verbosity));
+    let pid_file = PidFile::new(arguments.pidfile.clone());
+    let result = runtime.block_on(serve(arguments, &output, &pid_file, verbosity));
+    pid_file.remove();
     // What is still being read must not keep the process.
     runtime.shutdown_background();
     output.flush();
@@ -63,10 +67,11 @@ pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
 async fn serve(
     arguments: DnsArguments,
     output: &Output,
+    pid_file: &PidFile,
     verbosity: logging::Verbosity,
 ) -> Result<()> {
     let mut signals = life::Signals::listen()?;
-    life::handle_other_signals(output)?;
+    life::handle_other_signals(output, pid_file)?;
     if let Err(error) = raise_limit() {
         tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
     }
@@ -86,10 +91,7 @@ async fn serve(
     let mut early = addresses.bind_early().await?;
     let started = async {
         let built = built(&loaded, &ids, acme.clone(), output).await?;
-        if let Some(file) = &arguments.pidfile {
-            std::fs::write(file, std::process::id().to_string())
-                .with_context(|| format!("cannot write the process id to {}", file.display()))?;
-        }
+        pid_file.write();
         if let Some((_, http)) = &mut early {
             http.show(&built)?;
         }
@@ -98,11 +100,7 @@ async fn serve(
                 life::wait_for_sync(&built).await;
                 bound
             }
-            None => {
-                let (listeners, mut http) = addresses.bind_late(&built).await?;
-                http.show(&built)?;
-                (listeners, http)
-            }
+            None => addresses.bind_late(&built).await?,
         };
         anyhow::Ok((built, bound))
     };
@@ -125,7 +123,7 @@ async fn serve(
         banner.print(output);
     }
     notify::notify(notify::State::Ready);
-    life::live(reloader, signals).await;
+    life::live(reloader, signals, pid_file).await;
     Ok(())
 }
 

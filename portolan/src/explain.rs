@@ -17,6 +17,7 @@ pub(crate) use question::Question;
 
 use crate::cli::ExplainDnsArguments;
 use crate::dns_role::{self, Built, Choice};
+use crate::print;
 
 /// An answer and how it came about.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ pub(crate) struct Explanation {
 /// One step.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ExplainedStep {
-    /// How deep the server was asking itself.
+    /// How deep the server was asking itself, or a plugin others.
     pub depth: u8,
     /// Who acted; empty for the server itself.
     pub plugin: String,
@@ -66,7 +67,6 @@ pub(crate) struct ExplainedStep {
 ///
 /// # Errors
 /// The question is none, the server cannot be reached, or the configuration cannot be used.
-#[expect(clippy::print_stdout, reason = "this is the answer")]
 pub(crate) fn run(arguments: ExplainDnsArguments) -> Result<()> {
     let question = Question::parse(&arguments.name, &arguments.qtype)?.asked_by(arguments.client);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -80,11 +80,10 @@ pub(crate) fn run(arguments: ExplainDnsArguments) -> Result<()> {
         }
     })?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&explanation)?);
+        print::answer(&format!("{}\n", serde_json::to_string_pretty(&explanation)?))
     } else {
-        print!("{}", render::text(&explanation));
+        print::answer(&render::text(&explanation))
     }
-    Ok(())
 }
 
 /// Sends a question through the plugins and notes what happens.

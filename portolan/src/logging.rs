@@ -3,6 +3,7 @@
 
 mod json;
 
+use std::ffi::OsStr;
 use std::fmt;
 
 use anyhow::{Result, anyhow};
@@ -15,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, fmt as subscriber};
 
 use crate::output::Output;
+use crate::print;
 use json::Object;
 
 /// What is logged unless `PORTOLAN_LOG` says otherwise. The Kubernetes client logs every failed attempt without its
@@ -23,6 +25,9 @@ const LEVELS: &str = "info,kube_client=off";
 
 /// What is logged once a Corefile has the plugin `debug`, unless `PORTOLAN_LOG` says otherwise.
 const DEBUG_LEVELS: &str = "info,portolan=debug,portolan_dns=debug,kube_client=off";
+
+/// Names the levels that are logged.
+const CHOSEN: &str = "PORTOLAN_LOG";
 
 /// Names the form of lines where no flag does.
 const FORM: &str = "PORTOLAN_LOG_FORMAT";
@@ -72,9 +77,13 @@ impl fmt::Debug for Verbosity {
 
 /// Sends the events of all crates to the output. `PORTOLAN_LOG` chooses levels (`debug`,
 /// `portolan_dns=debug`); `info` otherwise.
-pub(crate) fn start(form: LineForm) -> (Output, Verbosity) {
+///
+/// # Errors
+/// The environment names levels that cannot be read.
+pub(crate) fn start(form: LineForm) -> Result<(Output, Verbosity)> {
+    let from_environment =
+        std::env::var_os(CHOSEN).map(|text| levels(&text)).transpose()?.flatten();
     let output = Output::start(form);
-    let from_environment = EnvFilter::try_from_env("PORTOLAN_LOG").ok();
     let is_fixed = from_environment.is_some();
     let filter = from_environment.unwrap_or_else(|| EnvFilter::new(LEVELS));
     let lines = output.clone();
@@ -87,7 +96,18 @@ pub(crate) fn start(form: LineForm) -> (Output, Verbosity) {
         // Fails only when the subscriber is gone.
         let _ = filter.reload(levels);
     };
-    (output, Verbosity((!is_fixed).then(|| Box::new(choose) as _)))
+    Ok((output, Verbosity((!is_fixed).then(|| Box::new(choose) as _))))
+}
+
+/// Reads what `PORTOLAN_LOG` says; an empty text is as good as none.
+fn levels(text: &OsStr) -> Result<Option<EnvFilter>> {
+    let text = text.to_string_lossy();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    EnvFilter::try_new(&text).map(Some).map_err(|error| {
+        anyhow!("{CHOSEN}={text}: {error}; write a level, such as debug, or CRATE=LEVEL,...")
+    })
 }
 
 /// Returns the sink of plugins that write lines.
@@ -137,20 +157,21 @@ pub(crate) fn log_panics(stacktraces: bool) {
         if stacktraces {
             let trace = std::backtrace::Backtrace::force_capture().to_string();
             for line in trace.lines() {
-                tracing::error!("{line}");
+                tracing::error!(frame = %line.trim(), "stack of the panic");
             }
         }
     }));
 }
 
 /// Says why the process ends.
-#[expect(clippy::print_stderr, reason = "the last word of a command goes to the terminal")]
 pub(crate) fn fatal(error: &anyhow::Error, form: LineForm) {
     // A Corefile with several mistakes has a line for each.
     for text in in_words(error).lines() {
         match form {
-            LineForm::Text => eprintln!("portolan: {text}"),
-            LineForm::Json => eprint!("{}", line(form, Level::Error, text, &[])),
+            LineForm::Text => print::remark(&format!("portolan: {text}\n")),
+            LineForm::Json => {
+                print::remark(&line(form, Level::Error, "ended by a failure", &[("error", text)]));
+            }
         }
     }
 }
@@ -212,6 +233,20 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn levels_of_the_environment_are_read_or_refused() {
+        let shown = |text: &str| levels(text.as_ref()).unwrap().map(|levels| levels.to_string());
+        assert_eq!(shown("debug").as_deref(), Some("debug"));
+        assert_eq!(shown("info,portolan_dns=debug").as_deref(), Some("portolan_dns=debug,info"));
+        assert_eq!(shown(""), None);
+        let refused = levels("garbage=x=y".as_ref()).unwrap_err().to_string();
+        assert!(refused.starts_with("PORTOLAN_LOG=garbage=x=y: "), "{refused}");
+        assert!(
+            refused.ends_with("; write a level, such as debug, or CRATE=LEVEL,..."),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod dns_role;
 mod explain;
 mod logging;
 mod output;
+mod print;
 mod resolv_conf;
 
 use std::process::ExitCode;

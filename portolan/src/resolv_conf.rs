@@ -4,15 +4,17 @@ mod node;
 mod pod;
 
 use anyhow::{Result, bail};
-use dns::pod_dns::{DnsPolicy, PodDns, ResolvConf, Subject, Warning, resolv_conf, validate};
+use dns::pod_dns::{
+    DnsPolicy, PodDns, Reason, ResolvConf, Subject, Warning, resolv_conf, validate,
+};
 
 use crate::cli::ResolvConfArguments;
+use crate::print;
 
 /// Prints the `resolv.conf` that a Pod gets, and warnings beside it.
 ///
 /// # Errors
 /// The Pod or the node's settings cannot be read, or an API server would refuse the Pod.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the answer")]
 pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
     let node = node::settings(arguments)?;
     let (pod, place) = pod::read(arguments)?;
@@ -23,13 +25,12 @@ pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
     }
     let (settings, of_pod) = resolv_conf(&pod, &node.settings);
     for warning in node.warnings.iter().chain(&of_pod) {
-        eprintln!("portolan: warning: {}", in_words(&pod, warning));
+        print::remark(&format!("portolan: {}\n", in_words(&pod, warning)));
     }
     for note in notes(&pod, &settings) {
-        eprintln!("portolan: note: {}: {note}", name(&pod));
+        print::remark(&format!("portolan: note: {}: {note}\n", name(&pod)));
     }
-    print!("{settings}");
-    Ok(())
+    print::answer(&settings.to_string())
 }
 
 fn name(pod: &PodDns) -> String {
@@ -41,7 +42,11 @@ fn in_words(pod: &PodDns, warning: &Warning) -> String {
         Subject::Node => "node".to_owned(),
         Subject::Pod => name(pod),
     };
-    format!("{subject}: {}: {}", warning.reason, warning.message)
+    match warning.reason {
+        // No event: kubelet only logs it.
+        Reason::InvalidDnsPolicy => format!("note: {subject}: {}", warning.message),
+        reason => format!("warning: {subject}: {reason}: {}", warning.message),
+    }
 }
 
 /// Says what kubelet does silently and is hardly meant.

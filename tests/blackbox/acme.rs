@@ -183,8 +183,7 @@ fn a_certificate_is_ordered_served_and_kept() {
         assert_eq!(records::rcode(&txt(CHALLENGE)), "NXDOMAIN", "the challenge is gone");
         assert_eq!(world.kdig("other.example"), None, "a name that is not configured");
         assert_eq!(authority.contacts(), ["[\"mailto:hostmaster@example.org\"]"]);
-        let end =
-            metric(&mut server, "portolan_acme_certificate_expiry_timestamp_seconds").unwrap();
+        let end = metric(&mut server, "portolan_certificate_expiry_timestamp_seconds").unwrap();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let left = end - now.as_secs_f64();
         assert!((80_000.0..90_000.0).contains(&left), "{left}");

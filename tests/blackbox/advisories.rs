@@ -7,18 +7,19 @@ use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::rdata::NULL;
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use portolan_tests::alive::{NAME, assert_serves};
 use portolan_tests::certificates::Certificates;
 use portolan_tests::client::{TcpClient, UdpClient, query};
 use portolan_tests::dig::{Dug, dig};
 use portolan_tests::fixture;
+use portolan_tests::memory;
 use portolan_tests::puppet::{GOOD, Puppet};
 use portolan_tests::quic_client::{self, Version};
 use portolan_tests::records::{line, rcode};
 use portolan_tests::server::{Server, write};
 use portolan_tests::stage::{metric, until};
-
-const NAME: &str = "web.alpha.svc.cluster.local.";
 
 /// Where no honest answer leads.
 const EVIL: [u8; 4] = [192, 0, 2, 66];
@@ -45,19 +46,6 @@ fn forward_to(upstream: &Puppet, lines: &str) -> Server {
 /// Returns the addresses of a reply as text.
 fn addresses(reply: &Message) -> Vec<String> {
     reply.answers.iter().map(|record| record.data.to_string()).collect()
-}
-
-/// The process lives and answers names of the cluster.
-fn assert_serves(server: &mut Server) {
-    assert_eq!(dig(server.address(), NAME).answer_data(), ["10.97.0.12"]);
-    assert!(metric(server, "coredns_panics_total", "").abs() < 0.1);
-}
-
-/// Returns the resident memory in KiB.
-fn memory(server: &Server) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
@@ -329,7 +317,8 @@ fn cve_2026_82399_claimed_counts_cost_nothing() {
     let udp = UdpClient::new(server.address());
     let mut tcp = TcpClient::new(server.address());
     assert_eq!(rcode(&Message::from_vec(&udp.exchange(&claims(512))).unwrap()), "FORMERR");
-    let before = memory(&server);
+    let before = memory::resident(&server);
+    memory::forget_the_peak(&server);
     for _ in 0..200 {
         assert_eq!(rcode(&Message::from_vec(&udp.exchange(&claims(60_000))).unwrap()), "FORMERR");
         let message = claims(65_533);
@@ -337,7 +326,8 @@ fn cve_2026_82399_claimed_counts_cost_nothing() {
         tcp.stream.write_all(&[&length[..], &message].concat()).unwrap();
         assert_eq!(rcode(&tcp.receive()), "FORMERR");
     }
-    let more = memory(&server).saturating_sub(before);
+    // Also what was given back before the reply.
+    let more = memory::peak(&server).saturating_sub(before);
     assert!(more < 8 * 1024, "{more} KiB more than before");
     assert_serves(&mut server);
 }
@@ -407,16 +397,47 @@ fn cve_2026_86003_no_other_opcode_is_answered_or_forwarded() {
     assert_serves(&mut server.server);
 }
 
+/// Adds a TSIG record (RFC 8945 §4.2) whose MAC is made up.
+fn signed(mut question: Message) -> Message {
+    let mut data = b"\x0bhmac-sha256\0".to_vec();
+    // Time signed, fudge, the size of the MAC and the MAC.
+    data.extend([0, 0, 0x69, 0, 0, 0, 0x01, 0x2c, 0, 32]);
+    data.extend([0x5a; 32]);
+    // The original id, no error, no other data.
+    data.extend([0; 6]);
+    let (name, code) = ("key.example.".parse().unwrap(), RecordType::TSIG);
+    let mut record = Record::from_rdata(name, 0, RData::Unknown { code, rdata: NULL::with(data) });
+    record.dns_class = DNSClass::ANY;
+    question.additionals.push(record);
+    question
+}
+
 /// There is no plugin that a signature would open anything to; a transport makes no difference.
 #[test]
 fn cve_2026_33190_and_35579_a_signature_opens_nothing_on_any_transport() {
-    let mut server = Encrypted::serve("    acl {\n        block net 127.0.0.0/8\n    }");
+    let mut server = Encrypted::serve("    acl {\n        block type TXT\n    }");
+    let expected = [("A", "NOERROR", 1), ("TXT", "REFUSED", 0)];
     for transport in TRANSPORTS {
-        let signed = format!("{NAME} -y hmac-sha256:key.example:c2VjcmV0");
-        let reply = server.dig(transport, &signed);
-        assert_eq!((reply.status.as_str(), reply.answer.len()), ("REFUSED", 0), "{transport:?}");
+        for (qtype, status, records) in expected {
+            for signature in ["", "-y hmac-sha256:key.example:c2VjcmV0"] {
+                let reply = server.dig(transport, &format!("{NAME} {qtype} {signature}"));
+                let seen = (reply.status.as_str(), reply.answer.len());
+                assert_eq!(seen, (status, records), "{transport:?} {qtype} {signature}");
+                assert!(!reply.text.contains("TSIG PSEUDOSECTION") || !signature.is_empty());
+            }
+        }
     }
-    assert!(metric(&mut server.server, "coredns_panics_total", "").abs() < 0.1);
+    for transport in QUIC {
+        for (qtype, status, records) in expected {
+            for question in [query(0, NAME, qtype, 0), signed(query(0, NAME, qtype, 0))] {
+                let is_signed = !question.additionals.is_empty();
+                let reply = server.ask(transport, question);
+                let seen = (rcode(&reply), reply.answers.len());
+                assert_eq!(seen, (status, records), "{transport:?} {qtype}, signed: {is_signed}");
+            }
+        }
+    }
+    assert_serves(&mut server.server);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use portolan_tests::memory;
 use portolan_tests::server::Server;
 use portolan_tests::soak;
 use portolan_tests::stage::{Look, Stage, Watchman, metric, readiness, show, until};
@@ -53,18 +54,6 @@ fn fill(stage: &Stage) {
     }
 }
 
-/// Returns a size in KiB out of the process's status: `VmRSS`, what is resident, or `VmHWM`, the most that was.
-fn memory(server: &Server, field: &str) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Makes the kernel measure `VmHWM` from here on (proc_pid_clear_refs(5)).
-fn forget_the_peak(server: &Server) {
-    std::fs::write(format!("/proc/{}/clear_refs", server.id()), "5").unwrap();
-}
-
 fn answers(look: &mut Look) -> Vec<String> {
     (1..SERVICES).step_by(SAMPLE).map(|number| look.a(&name(number))).collect()
 }
@@ -81,9 +70,9 @@ fn a_long_outage_of_the_api_server_costs_one_list_and_little_memory() {
     let watchman = Watchman::start(&server, &[(&*name(4), "A"), (&*name(19_999), "SRV")]);
     let lists = |server: &mut Server| metric(server, "portolan_source_lists_total", "\"Service\"");
     assert_eq!(lists(&mut server), 1.0);
-    let (before, first) = (memory(&server, "VmRSS"), answers(&mut look));
+    let (before, first) = (memory::resident(&server), answers(&mut look));
     assert!(first.iter().all(|answer| answer.starts_with("NOERROR A 10.")), "{first:?}");
-    forget_the_peak(&server);
+    memory::forget_the_peak(&server);
 
     stage.refuse_connections(true);
     stage.server().delete("Service", "big", "s0").unwrap();
@@ -116,7 +105,7 @@ fn a_long_outage_of_the_api_server_costs_one_list_and_little_memory() {
     // In a quiet cluster the sign of life of a kind is at most as old as a silent watch.
     assert!(metric(&mut server, "portolan_snapshot_age_seconds", "") < 31.0);
     assert_eq!(lists(&mut server), 2.0);
-    let peak = memory(&server, "VmHWM");
+    let peak = memory::peak(&server);
     show(&format!("{before} KiB before, at most {peak} KiB, listed {listed:?} after the return"));
     assert!(peak * 2 <= before * 3, "{peak} KiB at most, {before} KiB before");
     watchman.saw_no_gap();

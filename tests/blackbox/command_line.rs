@@ -177,6 +177,17 @@ fn without_a_corefile_it_is_whoami_on_port_53() {
 }
 
 #[test]
+fn without_a_corefile_the_port_can_be_chosen() {
+    inside("without_a_corefile_the_port_can_be_chosen", || {
+        let mut server = serve("dns -dns.port 5302", None);
+        server.wait_for_line("Portolan-");
+        assert_whoami("127.0.0.1:5302");
+        let log = server.log();
+        assert!(log.contains(".:5302\nPortolan-"), "{log}");
+    });
+}
+
+#[test]
 fn the_corefile_can_come_from_the_standard_input() {
     inside("the_corefile_can_come_from_the_standard_input", || {
         let directory = tempfile::tempdir().unwrap();
@@ -203,12 +214,34 @@ fn the_process_id_goes_to_a_file_and_quiet_prints_no_zones() {
         assert!(!log.contains("Portolan-") && !log.contains(".:1053"), "{log}");
         drop(server);
 
+        for signal in ["TERM", "INT", "QUIT"] {
+            let mut server = serve("dns -pidfile pid", Some(WHOAMI));
+            server.wait_for_line("Portolan-");
+            let file = server.directory.path().join("pid");
+            assert!(file.exists());
+            server.signal(signal);
+            assert_eq!(server.wait().code(), Some(0));
+            assert!(!file.exists(), "after SIG{signal}");
+        }
+        // That of a server which has taken over stays.
+        let mut server = serve("dns -pidfile pid", Some(WHOAMI));
+        server.wait_for_line("Portolan-");
+        let file = server.directory.path().join("pid");
+        write(&file, "1");
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "1");
+
         let output = ended("dns -conf /dev/null/none -pidfile pid");
         assert_eq!(output.status.code(), Some(1));
         let mut server = serve("dns --admin off -pidfile no/such/directory/pid", Some(WHOAMI));
-        assert_eq!(server.wait().code(), Some(1));
-        let errors = server.errors();
-        assert!(errors.contains("no/such/directory/pid"), "{errors}");
+        let error = server.wait_for_line("the process id is not written");
+        assert!(
+            error.starts_with("[ERROR] ") && error.contains("no/such/directory/pid"),
+            "{error}"
+        );
+        server.wait_for_line("Portolan-");
+        assert_whoami("127.0.0.1:1053");
     });
 }
 
@@ -229,6 +262,53 @@ fn facts_are_printed_without_serving() {
     }
     assert!(text("--help").contains("explain"));
     assert!(text("dns --help").contains("--manifests"));
+}
+
+/// Runs a command line whose output nobody reads.
+fn unread(arguments: &str, directory: &Path) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut timeout = Command::new("timeout");
+    timeout.arg(PATIENCE.as_secs().to_string()).arg(binary()).current_dir(directory);
+    timeout.args(arguments.split_whitespace()).stdout(writer).output().unwrap()
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_command_quietly() {
+    let directory = tempfile::tempdir().unwrap();
+    write(&directory.path().join("good"), WHOAMI);
+    write(&directory.path().join("bad"), ".:1053 {\n    whoamI\n}\n");
+    write(&directory.path().join("node.conf"), "nameserver 192.0.2.53\n");
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\n";
+    write(&directory.path().join("pod.yaml"), pod);
+    let corefile = "explain dns a.example.org --conf good";
+    for (arguments, code) in [
+        ("dns -version", 0),
+        ("dns -plugins", 0),
+        ("dns --help", 0),
+        ("--version", 0),
+        ("check good", 0),
+        ("check --json good", 0),
+        ("check bad", 1),
+        (corefile, 0),
+        (&format!("{corefile} --json"), 0),
+        ("resolv-conf --file pod.yaml --resolv-conf node.conf --cluster-dns 10.96.0.10", 0),
+    ] {
+        let output = unread(arguments, directory.path());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*errors), (Some(code), ""), "{arguments}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let mut timeout = Command::new("timeout");
+    timeout.arg(PATIENCE.as_secs().to_string()).arg(binary()).args(["dns", "-plugins"]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = timeout.stdout(full).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("cannot write to the standard output"), "{errors}");
 }
 
 #[test]
@@ -283,7 +363,7 @@ fn manifests_are_served_over_a_built_in_corefile() {
             // The host's name server is asked, and nobody is there.
             let outside = dig(address(dns), "example.com");
             assert_eq!(outside.status, "SERVFAIL");
-            assert!(outside.text.contains("127.0.0.9:53"), "{}", outside.text);
+            server.wait_for_line("2 example.com. A: 1 upstream tried in 2 attempts: 127.0.0.9:53");
             for (port, page) in [(8080, "/health"), (8181, "/ready"), (9153, "/metrics")] {
                 let endpoint = address(&format!("{host}:{port}"));
                 assert_eq!(http_get(endpoint, page).0, 200, "{endpoint}{page}");
@@ -307,7 +387,8 @@ fn taken_ports_of_the_built_in_corefile_are_done_without() {
         let arguments = format!("dns --manifests {}", fixture("dig").display());
         let mut server = serve(&arguments, None);
         for (port, page) in [(8080, "/health"), (9153, "/metrics")] {
-            let warning = server.wait_for_line(&format!("going on without {page}"));
+            let warning = server.wait_for_line(&format!("pages=\"{page}\""));
+            assert!(warning.contains("going on without an HTTP endpoint"), "{warning}");
             assert!(warning.starts_with("[WARNING] "), "{warning}");
             assert!(warning.contains(&format!("127.0.0.1:{port}")), "{warning}");
         }

@@ -6,15 +6,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
+use portolan_tests::alive::assert_serves;
 use portolan_tests::client::{UdpClient, http_get};
 use portolan_tests::dig::{dig, dig_in_vain};
 use portolan_tests::fixture;
 use portolan_tests::puppet::Puppet;
 use portolan_tests::records::rcode;
 use portolan_tests::server::{Server, binary, write};
-use portolan_tests::stage::metric;
-
-const NAME: &str = "web.alpha.svc.cluster.local.";
+use portolan_tests::stage::until;
 
 fn kubernetes(options: &str) -> String {
     let manifests = fixture("dig").display().to_string();
@@ -23,12 +22,6 @@ fn kubernetes(options: &str) -> String {
 
 fn serve(lines: &str) -> Server {
     Server::start(&format!(".:0 {{\nprometheus 127.0.0.1:0\nerrors\n{lines}\n}}\n"))
-}
-
-/// The process lives, nothing panicked, and a name of the cluster is answered.
-fn assert_serves(server: &mut Server) {
-    assert_eq!(dig(server.address(), NAME).answer_data(), ["10.97.0.12"]);
-    assert!(metric(server, "coredns_panics_total", "").abs() < 0.1);
 }
 
 /// coredns#8256, coredns#8207: transfers of the cluster's zone, also with name servers of both families.
@@ -197,13 +190,22 @@ fn a_zone_file_without_refresh_is_served() {
 #[test]
 fn a_reload_and_the_end_at_once_end_the_process() {
     let mut server = serve("whoami\nreload 2s 1s");
-    for number in 0..20 {
-        let corefile = format!(".:0 {{\nwhoami\nhealth 127.0.0.1:0\n# {number}\n}}\n");
+    let reload = |server: &Server, number: usize| {
+        let corefile = format!(".:0 {{\nwhoami\nhealth 127.0.0.1:0\nnsid n{number}\n}}\n");
         write(&server.directory.path().join("Corefile"), &corefile);
         server.signal("USR1");
+    };
+    for number in 1..=5 {
+        reload(&server, number);
+        let complete = || server.log().matches("Reloading complete").count();
+        until("the reload", complete, |seen| *seen >= number);
+    }
+    for number in 6..=20 {
+        reload(&server, number);
     }
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.errors(), "");
 }
 
 /// Returns a question for a name with these octets in its first label.

@@ -7,6 +7,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use portolan_tests::client::UdpClient;
 use portolan_tests::fixture;
 use portolan_tests::server::{Server, binary, write};
 use portolan_tests::upstream::Upstream;
@@ -291,16 +292,71 @@ fn the_whole_chain_is_told() {
         "rewrite: ",
         "cache: miss",
         &format!("forward: {}", upstream.address),
-        "cache: keeps the reply for 30 s",
+        "cache: would keep the reply of a client for 30 s",
         "=> NOERROR, from forward",
         "time: ",
         "forward ",
         " ms in all",
     ];
     assert_says("the first time", &first, &way);
+    assert_says("nothing was kept", &ask(), &way);
+    UdpClient::new(server.address()).ask("old.example.com.", "A", 1232);
     let again = ask();
     assert_says("again", &again, &["rewrite: ", "cache: hit: ", "=> NOERROR, from cache"]);
     assert!(!again.contains("forward"), "{again}");
     let other = explained("old.example.com", &["--server", &admin, "--client", "192.0.2.1"]);
     assert_says("another client", &other, &["view: ", " takes the query", "from whoami"]);
+}
+
+/// The names that `autopath` tries, and for each what the plugins behind it do.
+#[test]
+fn every_name_of_a_search_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let search = directory.path().join("resolv.conf");
+    write(&search, "search a.example b.example\n");
+    let corefile = format!(
+        "example:0 {{
+    autopath {}
+    template IN A b.example {{
+        answer \"{{{{ .Name }}}} 60 IN A 192.0.2.1\"
+    }}
+    template IN A example {{
+        rcode NXDOMAIN
+    }}
+}}
+",
+        search.display()
+    );
+    let mut server = Server::start(&corefile);
+    let admin = server.endpoint("admin").to_string();
+    assert_says(
+        "a search",
+        &explained("web.a.example", &["--server", &admin]),
+        &[
+            "\n  autopath: tries web.a.example.\n    template: ",
+            "Corefile:3 is for names in b.example.",
+            "\n    template: ",
+            "\n  autopath: tries web.b.example.\n    template: ",
+            "Corefile:3",
+            "\n  autopath: web.b.example. is the first name that exists\n",
+            "=> NOERROR, from template",
+        ],
+    );
+    assert_says(
+        "a template alone",
+        &explained("web.c.example", &["--server", &admin]),
+        &["\n  template: ", "Corefile:3 is for names in b.example.", "=> NXDOMAIN, from template"],
+    );
+}
+
+#[test]
+fn an_explained_failure_is_no_error_of_the_server() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut server = Server::start(&corefile(&nobody));
+    let admin = server.endpoint("admin").to_string();
+    assert_says("down", &explained("one.example", &["--server", &admin]), &["=> SERVFAIL"]);
+    UdpClient::new(server.address()).ask("two.example.", "A", 1232);
+    server.wait_for_line("plugin/errors: 2 two.example. A");
+    let log = server.log();
+    assert!(!log.contains("one.example"), "{log}");
 }

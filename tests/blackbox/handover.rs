@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -201,6 +201,8 @@ fn no_query_is_lost_when_another_process_takes_over() {
         clients.ask_more();
         for _ in 0..soak::rounds(4, 20) {
             let mut next = take_over(&corefile).serving();
+            let said = next.wait_for_line("another server listens; taking over from it");
+            assert!(said.contains(":5300") && !said.contains("--takeover"), "{said}");
             clients.ask_more();
             let answered = metric(&mut next, "coredns_dns_requests_total", "");
             assert!(answered > 0.0, "both answer");
@@ -229,7 +231,8 @@ fn an_address_is_shared_only_when_asked_for() {
         assert!(errors.contains("--takeover"), "{errors}");
         let mut other = Server::launch(".:5301 {\n    whoami\n    health 127.0.0.1:8080\n}\n");
         assert_eq!(other.wait().code(), Some(1), "the HTTP endpoint");
-        assert!(other.errors().contains("127.0.0.1:8080"));
+        let errors = other.errors();
+        assert!(errors.contains("127.0.0.1:8080") && errors.contains("--takeover"), "{errors}");
     });
 }
 
@@ -253,5 +256,55 @@ fn a_server_that_has_listed_nothing_takes_over_only_from_a_dead_one() {
         assert_eq!(next.wait().code(), Some(0));
         let next = take_over(&corefile(SERVER)).serving();
         assert_eq!(dig(next.address(), NAMES[0]).status, "NOERROR");
+    });
+}
+
+/// Probes a page on a new connection each time until told to stop; returns how often, and what was not 200.
+fn probe(address: &str, page: &str, stop: &AtomicBool, probed: &AtomicUsize) -> Vec<String> {
+    let mut failed = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let reply = TcpStream::connect(address).and_then(|mut stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let request = format!("GET {page} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes())?;
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).map(|_| reply)
+        });
+        match reply {
+            Ok(reply) if reply.starts_with("HTTP/1.1 200 ") => {}
+            other => failed.push(format!("{page}: {other:?}")),
+        }
+        probed.fetch_add(1, Ordering::Relaxed);
+    }
+    failed
+}
+
+#[test]
+fn probes_reach_no_server_that_goes_away() {
+    inside("probes_reach_no_server_that_goes_away", || {
+        let corefile = corefile(SERVER).replace(
+            "health 127.0.0.1:8080",
+            "health 127.0.0.1:8080 {\n        lameduck 1s\n    }",
+        );
+        let mut server = Server::start(&corefile);
+        let (stop, probed) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            let probes = [("127.0.0.1:8080", "/health"), ("127.0.0.1:8181", "/ready")];
+            let (stop, probed) = (&stop, &probed);
+            let probes =
+                probes.map(|(at, page)| scope.spawn(move || probe(at, page, stop, probed)));
+            for _ in 0..soak::rounds(2, 20) {
+                let next = take_over(&corefile).serving();
+                server.signal("TERM");
+                assert_eq!(server.wait().code(), Some(0));
+                server = next;
+                let wanted = probed.load(Ordering::Relaxed) + 20;
+                until("probes", || probed.load(Ordering::Relaxed), |seen| *seen >= wanted);
+            }
+            stop.store(true, Ordering::Relaxed);
+            let failed: Vec<String> =
+                probes.into_iter().flat_map(|probe| probe.join().unwrap()).collect();
+            assert!(failed.is_empty(), "{} of {probed:?}: {failed:#?}", failed.len());
+        });
     });
 }

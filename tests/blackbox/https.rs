@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Message, ResponseCode};
 use portolan_tests::certificates::{Certificates, text};
 use portolan_tests::client::{base64url, http_get, query};
+use portolan_tests::puppet::Puppet;
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::stage::{metric, until};
 
@@ -193,7 +194,7 @@ fn cve_2026_82399_counts_are_checked_before_anything_is_read() {
 /// CVE-2026-32936: a long GET is refused by its length.
 #[test]
 fn cve_2026_32936_a_long_head_is_refused() {
-    let server = serve_plain("");
+    let mut server = serve_plain("");
     let target = format!("/dns-query?dns={}", "A".repeat(70_000));
     let request = format!("GET {target} HTTP/1.1\r\nHost: dns.test\r\n\r\n");
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -202,6 +203,9 @@ fn cve_2026_32936_a_long_head_is_refused() {
     let mut head = [0; 10];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(&head, b"HTTP/1.1 4");
+    // It has not become a request, so that it does not count as a response to one.
+    let page = http_get(server.endpoint("/metrics"), "/metrics").1;
+    assert!(!page.contains("coredns_dns_https_responses_total{"), "{page}");
 }
 
 /// CVE-2026-32934: clients that send an octet now and then held the server's workers.
@@ -236,38 +240,66 @@ fn an_idle_connection_is_closed() {
     assert!(metric(&mut server, "portolan_dns_closed_total", "reason=\"idle\"") > 1.5);
 }
 
+/// Connects to a server and sends it a part of a request.
+fn begin(server: SocketAddr, octets: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(octets).unwrap();
+    stream
+}
+
+/// Says whether the server closes a connection without a reply.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.read(&mut [0; 1]).unwrap_or(0) == 0
+}
+
 #[test]
 fn the_newest_connection_gets_the_place_of_an_idle_one_and_none_of_one_in_use() {
+    let upstream = Puppet::silent();
     let options = "    https {\n        max_connections 2\n    }\n";
-    let mut server = serve_plain(options);
+    let mut server = serve_plain(&format!(
+        "{options}    forward silent. {} {{\n        prefer_udp\n    }}",
+        upstream.address
+    ));
     let address = server.address();
-    let connect = || {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
-    };
+    let in_use: Vec<TcpStream> = ["a.silent.", "b.silent."]
+        .into_iter()
+        .map(|name| {
+            let stream = begin(address, &post(&question(name), MEDIA_TYPE));
+            // The upstream has the question when the server has.
+            upstream.wait_for(name);
+            stream
+        })
+        .collect();
+    assert!(is_closed(&mut begin(address, b"")));
+    let limits = "limit=\"tcp_connections\"";
+    assert!(metric(&mut server, "portolan_dns_refused_total", limits) > 0.5);
+    drop(in_use);
+}
+
+#[test]
+fn a_request_whose_body_does_not_come_keeps_no_place() {
+    let server = serve_plain("    https {\n        max_connections 2\n    }\n");
+    let address = server.address();
     let body = question("a.example.");
     let request = post(&body, &format!("{MEDIA_TYPE}Expect: 100-continue\r\n"));
     let (head, body) = request.split_at(request.len() - body.len());
-    let mut open: Vec<TcpStream> = (0..2).map(|_| connect()).collect();
-    for stream in &mut open {
-        stream.write_all(head).unwrap();
-        // The server asks for the body of a request that it is answering.
+    // One after the other, so that the first is idle longest.
+    let mut open = [(); 2].map(|()| {
+        let mut stream = begin(address, head);
+        // The server asks for the body of a request that it reads.
         let mut interim = [0; 25];
         stream.read_exact(&mut interim).unwrap();
         assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-    }
-    let mut refused = connect();
-    let closed = refused.read(&mut [0; 1]).unwrap_or(0);
-    assert_eq!(closed, 0);
-    let limits = "limit=\"tcp_connections\"";
-    assert!(metric(&mut server, "portolan_dns_refused_total", limits) > 0.5);
-    for stream in &mut open {
-        stream.write_all(body).unwrap();
-        let mut head = [0; 12];
-        stream.read_exact(&mut head).unwrap();
-        assert_eq!(&head, b"HTTP/1.1 200");
-    }
+        stream
+    });
+    let response = exchange(address, &post(&question("a.example."), MEDIA_TYPE));
+    assert!(response.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&response));
+    assert!(is_closed(&mut open[0]), "it was idle longest");
+    open[1].write_all(body).unwrap();
+    let mut head = [0; 12];
+    open[1].read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
 }
 
 #[test]

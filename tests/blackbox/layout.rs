@@ -227,3 +227,54 @@ fn licence_expressions_are_read() {
         assert_eq!(is_allowed(expression), allowed, "{expression}");
     }
 }
+
+/// Returns the files of a folder that end in `.rs`, with those of the folders in it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| match path.extension() {
+        _ if path.is_dir() => sources(&path),
+        Some(end) if end == "rs" => vec![path],
+        _ => Vec::new(),
+    });
+    files.collect()
+}
+
+/// Returns what stands between the parenthesis that a text begins with and its other end.
+fn in_parentheses(text: &str) -> &str {
+    let (mut depth, mut is_string, mut is_escaped) = (0, false, false);
+    let end = text.find(|character| {
+        match character {
+            '\\' if !is_escaped => {
+                is_escaped = true;
+                return false;
+            }
+            '"' if !is_escaped => is_string = !is_string,
+            '(' if !is_string => depth += 1,
+            ')' if !is_string => depth -= 1,
+            _ => {}
+        }
+        is_escaped = false;
+        depth == 0
+    });
+    &text[..end.unwrap()]
+}
+
+#[test]
+fn log_messages_are_constant() {
+    let folders = ["cluster", "cluster-source", "dns", "portolan"];
+    let mut seen = 0;
+    for file in folders.iter().flat_map(|folder| sources(&root().join(folder).join("src"))) {
+        let text = fs::read_to_string(&file).unwrap();
+        for event in ["debug", "info", "warn", "error"] {
+            for rest in text.split(&format!("tracing::{event}!")).skip(1) {
+                let call = in_parentheses(rest);
+                let message = call.rsplit('"').nth(1).unwrap_or("{}");
+                assert!(!message.contains('{'), "{}: {call}", file.display());
+                let is_debug = [" ?", "(?"].iter().any(|mark| call.contains(mark));
+                assert!(!is_debug, "a field as Rust's Debug: {}: {call}", file.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} messages");
+}

@@ -12,6 +12,7 @@ use hickory_proto::op::{Message, MessageType};
 use portolan_tests::client::{TcpClient, UdpClient, http_get, query};
 use portolan_tests::dig::dig;
 use portolan_tests::fixture;
+use portolan_tests::memory;
 use portolan_tests::records::rcode;
 use portolan_tests::server::{PATIENCE, Server, binary, write};
 use portolan_tests::stage::{metric, until};
@@ -42,13 +43,6 @@ fn serve_with_few_files(lines: &str) -> Server {
 
 fn open_files(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
-}
-
-/// Returns the resident memory in MiB.
-fn memory(server: &Server) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
 }
 
 fn connect(server: SocketAddr) -> TcpStream {
@@ -121,7 +115,8 @@ fn a_client_that_reads_no_replies_is_hung_up_on() {
     while deaf.write_all(&burst).is_ok() {
         assert!(start.elapsed() < PATIENCE, "the server reads on without end");
     }
-    assert!(memory(&server) < 200, "{} MiB", memory(&server));
+    let memory = memory::resident(&server);
+    assert!(memory < 200 * 1024, "{memory} KiB");
     until(
         "no connection",
         || metric(&mut server, "portolan_dns_tcp_connections", ""),
@@ -133,7 +128,7 @@ fn a_client_that_reads_no_replies_is_hung_up_on() {
 /// What a flood made of the server.
 struct Flooded {
     server: Server,
-    /// The most open files, and the most memory in MiB, along the way.
+    /// The most open files, and the most memory in KiB, along the way.
     most_files: usize,
     most_memory: usize,
     client: UdpClient,
@@ -174,7 +169,7 @@ fn flood(
             // The server has taken everything that was sent before, and names of the cluster do not wait.
             assert_eq!(good.ask(NAME, "A", 0).answers.len(), 1);
             most_files = most_files.max(open_files(&server));
-            most_memory = most_memory.max(memory(&server));
+            most_memory = most_memory.max(memory::resident(&server));
         }
     }
     Flooded { server, most_files, most_memory, client }
@@ -198,7 +193,7 @@ fn a_flood_of_different_questions_for_a_silent_upstream_stays_bounded() {
     let (files, memory) = (flooded.most_files, flooded.most_memory);
     assert!(files < UDP_WAITING + 100, "a socket for each of {UDP_WAITING}, not {files}");
     assert!(files > 1024, "the soft limit of 1024 files was raised: {files} files");
-    assert!(memory < 100, "{memory} MiB, optimised less than 64");
+    assert!(memory < 100 * 1024, "{memory} KiB, optimised less than 64 MiB");
     assert_recovers(flooded);
 }
 
@@ -208,7 +203,7 @@ fn a_flood_of_equal_questions_takes_one_socket() {
     let refused = ("portolan_dns_refused_total", "udp_waiting");
     let flooded = flood(&hole, refused, |_| "same.example.com.".to_owned());
     let (files, memory) = (flooded.most_files, flooded.most_memory);
-    assert!(files < 100 && memory < 300, "{files} files, {memory} MiB");
+    assert!(files < 100 && memory < 300 * 1024, "{files} files, {memory} KiB");
     assert_recovers(flooded);
 }
 

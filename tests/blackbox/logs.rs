@@ -135,7 +135,7 @@ fn every_line_can_be_an_object() {
         write(&corefile, ".:5300 {\n    whoamy \"a\\\"b\"\n}\n");
         server.signal("USR1");
         server.wait_for_line("the changed Corefile is not used");
-        write(&corefile, ".:5300 {\n    whoami\n}\n");
+        write(&corefile, ".:5300 {\n    import custom/*.conf\n    whoami\n}\n");
         server.signal("USR1");
         server.wait_for_line("Reloading complete");
         server.signal("TERM");
@@ -150,6 +150,11 @@ fn every_line_can_be_an_object() {
         assert!(find("message", "started")["platform"].as_str().unwrap().starts_with("linux/"));
         assert_eq!(find("page", "/health")["message"], "HTTP endpoint");
         assert_eq!(find("message", "shutting down")["signal"], "SIGTERM");
+        let refused = find("message", "the changed Corefile is not used");
+        let place = format!("{}:2 - ", corefile.display());
+        assert!(refused["error"].as_str().unwrap().starts_with(&place), "{refused}");
+        let doubt = find("message", "doubt about the Corefile");
+        assert_eq!(doubt["place"], format!("{}:2", corefile.display()), "{doubt}");
         assert_eq!(find("plugin", "errors")["level"], "error");
 
         let mut success = find("name", "www.example.org.");
@@ -192,7 +197,8 @@ fn the_environment_chooses_the_form_for_those_who_pass_coredns_s_flags() {
         assert_eq!(errors.len(), 2, "{errors:?}");
         for (error, place) in errors.iter().zip(["Corefile:2", "Corefile:3"]) {
             assert_eq!(error["level"], "error");
-            assert!(error["message"].as_str().unwrap().starts_with(place), "{error}");
+            assert_eq!(error["message"], "ended by a failure");
+            assert!(error["error"].as_str().unwrap().starts_with(place), "{error}");
         }
         assert!(run("json", &["-log-format", "text"]).starts_with("portolan: Corefile:2"));
         assert!(run("", &[]).starts_with("portolan: Corefile:2"));

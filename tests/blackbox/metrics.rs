@@ -6,9 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 
+use portolan_tests::certificates::Certificates;
 use portolan_tests::client::{UdpClient, http_get, query};
+use portolan_tests::dig::dig;
 use portolan_tests::fixture;
 use portolan_tests::namespace::inside;
+use portolan_tests::quic_client::{self, Version};
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::stage::{Stage, metric, ready, until};
 use portolan_tests::upstream::Upstream;
@@ -157,6 +160,23 @@ api.local:5300 {{
     )
 }
 
+/// A server block for the transports that count their responses.
+fn encrypted(certificates: &Certificates) -> String {
+    let tls = certificates.line();
+    format!("https://.:5301 https3://.:5302 quic://.:5303 {{\n    {tls}\n    whoami\n}}\n")
+}
+
+/// Asks once over each transport of [`encrypted`].
+fn ask_encrypted(certificates: &Certificates) {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(dig(at(5301), "a.example +https").status, "NOERROR");
+    for (port, version) in [(5302, Version::Http3), (5303, Version::Quic)] {
+        let question = query(0, "a.example.", "A", 1232);
+        let authority = certificates.path("ca.pem");
+        quic_client::ask(at(port), &authority, "dns.test", version, question).unwrap();
+    }
+}
+
 #[test]
 fn families_are_those_of_coredns() {
     inside("families_are_those_of_coredns", || {
@@ -166,8 +186,9 @@ fn families_are_those_of_coredns() {
         let stage = Stage::local();
         stage.headless("db");
         let access = stage.access(Flavour::Token);
+        let certificates = Certificates::new();
         let text = corefile(upstream, &directory.path().display().to_string(), &access);
-        let server = Server::start(&text);
+        let server = Server::start(&(text + &encrypted(&certificates)));
         stage.wait(stage.faults().wait_for_open_watches(3));
         stage.put(json!({
             "apiVersion": "discovery.k8s.io/v1",
@@ -181,6 +202,7 @@ fn families_are_those_of_coredns() {
             "addressType": "IPv4",
             "endpoints": [ready("10.23.0.1")],
         }));
+        ask_encrypted(&certificates);
         let mut client = UdpClient::new(server.address());
         for (name, qtype) in [
             ("web.alpha.svc.cluster.local.", "A"),
@@ -281,4 +303,92 @@ fn the_memory_of_a_cache_grows_with_what_it_keeps() {
         assert!((number < 3) == (after.0 > before.0), "{number}: {before:?} {after:?}");
         before = after;
     }
+}
+
+#[test]
+fn queries_outside_every_block_count_at_their_listener() {
+    inside("queries_outside_every_block_count_at_their_listener", || {
+        let endpoint = "prometheus 127.0.0.1:9153\n";
+        let corefile = |ports: [u16; 2]| {
+            let block = |port| format!("example.org:{port} {{\nwhoami\n{endpoint}}}\n");
+            ports.map(block).concat()
+        };
+        let mut server = Server::start(&corefile([5300, 5301]));
+        let ask = |port: u16, times: usize| {
+            let mut client = UdpClient::new(SocketAddr::from(([127, 0, 0, 1], port)));
+            for _ in 0..times {
+                client.ask("outside.example.net", "A", 0);
+            }
+        };
+        let assert_counted = |server: &mut Server, expected: &[(u16, f64)]| {
+            for (port, count) in expected {
+                let labels =
+                    format!("server=\"dns://:{port}\",type=\"A\",view=\"\",zone=\"dropped\"");
+                let counted = metric(server, "coredns_dns_requests_total", &labels);
+                assert!((counted - count).abs() < 0.1, "{port}: {counted}, not {count}");
+            }
+        };
+        ask(5300, 1);
+        ask(5301, 2);
+        assert_counted(&mut server, &[(5300, 1.0), (5301, 2.0)]);
+        write(&server.directory.path().join("Corefile"), &corefile([5301, 5302]));
+        server.signal("USR1");
+        server.wait_for_line("Reloading complete");
+        ask(5301, 1);
+        ask(5302, 4);
+        assert_counted(&mut server, &[(5300, 1.0), (5301, 3.0), (5302, 4.0)]);
+    });
+}
+
+#[test]
+fn queries_of_a_block_count_at_the_listener_where_they_came() {
+    inside("queries_of_a_block_count_at_the_listener_where_they_came", || {
+        let corefile =
+            "example.org:5300 example.org:5301 {\nwhoami\nprometheus 127.0.0.1:9153\n}\n";
+        let mut server = Server::start(corefile);
+        for (port, times) in [(5300, 1_u16), (5301, 3)] {
+            let mut client = UdpClient::new(SocketAddr::from(([127, 0, 0, 1], port)));
+            for _ in 0..times {
+                client.ask("a.example.org", "A", 0);
+            }
+            let labels =
+                format!("server=\"dns://:{port}\",type=\"A\",view=\"\",zone=\"example.org.\"");
+            let counted = metric(&mut server, "coredns_dns_requests_total", &labels);
+            assert!((counted - f64::from(times)).abs() < 0.1, "{port}: {counted}");
+        }
+    });
+}
+
+#[test]
+fn enabled_plugins_are_those_of_blocks_with_prometheus() {
+    inside("enabled_plugins_are_those_of_blocks_with_prometheus", || {
+        let corefile = "\
+example.org:5300 example.net:5301 {
+    prometheus 127.0.0.1:9153
+    metadata
+    view inside {
+        expr true
+    }
+    reload
+    whoami
+}
+example.com:5300 {
+    whoami
+}
+";
+        let server = Server::start(corefile);
+        let (_, text) = http_get("127.0.0.1:9153".parse().unwrap(), "/metrics");
+        let family = "coredns_plugin_enabled{";
+        let shown: BTreeSet<&str> = text.lines().filter(|line| line.starts_with(family)).collect();
+        let mut expected = BTreeSet::new();
+        for (port, zone) in [(5300, "example.org."), (5301, "example.net.")] {
+            for name in ["prometheus", "metadata", "view", "whoami"] {
+                expected.insert(format!(
+                    "{family}name=\"{name}\",server=\"dns://:{port}\",view=\"inside\",zone=\"{zone}\"}} 1"
+                ));
+            }
+        }
+        assert_eq!(shown, expected.iter().map(String::as_str).collect());
+        drop(server);
+    });
 }

@@ -1,18 +1,17 @@
-//! DNS over QUIC (RFC 9250) and over HTTP/3, asked with the clients of hickory-dns and with ngtcp2's `gtlsclient`.
+//! DNS over QUIC (RFC 9250), asked with the client of hickory-dns.
 //!
 //! `kdig +quic` would be another one; Debian 12 builds kdig without QUIC.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use portolan_tests::certificates::{Certificates, text};
-use portolan_tests::client::{base64url, http_get, query};
+use portolan_tests::certificates::Certificates;
+use portolan_tests::client::{http_get, query};
+use portolan_tests::limited::Limited;
 use portolan_tests::quic_client::{self, Version};
 use portolan_tests::server::{Server, write};
 use portolan_tests::stage::{metric, until};
@@ -35,34 +34,6 @@ fn line(server: &mut Server, name: &str) -> String {
     let start = format!("{name}{{");
     let found = page.lines().find(|line| line.starts_with(&start));
     found.expect(name).to_owned()
-}
-
-/// Asks over HTTP/3 with `gtlsclient`, which shows the head of the response and saves its body.
-fn gtlsclient(
-    server: SocketAddr,
-    directory: &Path,
-    target: &str,
-    more: &[&str],
-) -> (String, Vec<u8>) {
-    let port = server.port().to_string();
-    let url = format!("https://127.0.0.1:{port}{target}");
-    let saved = tempfile::tempdir_in(directory).unwrap();
-    let output = Command::new("timeout")
-        .args([
-            "20",
-            "gtlsclient",
-            "--no-quic-dump",
-            "--exit-on-all-streams-close",
-            "--timeout=10s",
-        ])
-        .arg(format!("--download={}", saved.path().display()))
-        .args(more)
-        .args(["127.0.0.1", &port, &url])
-        .output()
-        .expect("`make test` installs gtlsclient");
-    let file = std::fs::read_dir(saved.path()).unwrap().next();
-    let body = file.map(|file| std::fs::read(file.unwrap().path()).unwrap());
-    (text(&output), body.unwrap_or_default())
 }
 
 /// Asks over QUIC and says what came back.
@@ -154,52 +125,6 @@ fn another_server_on_the_port_is_found() {
 }
 
 #[test]
-fn an_http3_client_asks_by_get() {
-    let certificates = Certificates::new();
-    let mut server = serve(&certificates, "https3", "");
-    let address = server.address();
-    let directory = certificates.directory.path();
-    let question = base64url(&query(0, "a.example.", "A", 0).to_vec().unwrap());
-    let target = format!("/dns-query?dns={question}");
-    let (shown, body) = gtlsclient(address, directory, &target, &[]);
-    for head in
-        [":status: 200", "content-type: application/dns-message", "cache-control: max-age=60"]
-    {
-        assert!(shown.contains(head), "{head}: {shown}");
-    }
-    let answer = Message::from_vec(&body).expect(&shown);
-    assert_eq!((answer.answers.len(), answer.metadata.id), (1, 0));
-    assert!(gtlsclient(address, directory, "/other", &[]).0.contains(":status: 404"));
-    assert!(
-        gtlsclient(address, directory, &target, &["--http-method=PUT"]).0.contains(":status: 405")
-    );
-    // As CoreDNS labels it.
-    assert!(server.wait_for_line("a.example.").contains(" udp "));
-    let requests = line(&mut server, "coredns_dns_requests_total");
-    assert!(requests.contains("server=\"https3://:0\"") && requests.contains("proto=\"udp\""));
-    for (status, count) in [("200", 1.0), ("404", 1.0), ("405", 1.0)] {
-        let labels = format!("server=\"https3://:0\",status=\"{status}\"");
-        let counted = metric(&mut server, "coredns_dns_https3_responses_total", &labels);
-        assert!((counted - count).abs() < 0.5, "{status}: {counted}");
-    }
-}
-
-#[test]
-fn an_http3_client_asks_by_post() {
-    let certificates = Certificates::new();
-    let server = serve(&certificates, "https3", "");
-    let question = || query(0, "a.example.", "A", 1232);
-    let authority = certificates.path("ca.pem");
-    let ask =
-        |host| quic_client::ask(server.address(), &authority, host, Version::Http3, question());
-    let answer = ask("dns.test");
-    assert_eq!(addresses(&answer), ["192.0.2.1"], "{answer:?}");
-    assert!(ask("other.test").is_err());
-    certificates.issue("next.test");
-    until("the next name", || ask("next.test").is_ok(), |answered| *answered);
-}
-
-#[test]
 fn every_transport_of_one_name_at_once() {
     let certificates = Certificates::new();
     let tls = certificates.line();
@@ -219,4 +144,38 @@ fn every_transport_of_one_name_at_once() {
         let answer = certificates.kdig(address, transport, "dns.test", &["a.example", "A"]);
         assert!(answer.contains("status: NOERROR"), "{transport}: {answer}");
     }
+}
+
+#[test]
+fn a_connection_that_is_one_too_many_is_refused() {
+    let mut limited = Limited::serve(Version::Quic, "quic {\nmax_connections 2\n}");
+    limited.assert_one_too_many_is_refused();
+}
+
+#[test]
+fn a_connection_has_as_many_streams_as_are_configured() {
+    for (lines, streams) in [("", 256), ("quic {\nmax_streams 7\n}", 7)] {
+        assert_eq!(Limited::serve(Version::Quic, lines).streams(), streams, "{lines}");
+    }
+}
+
+#[test]
+fn a_question_without_a_worker_is_refused_in_time() {
+    let lines = "quic {\nworker_pool_size 1\n}\ntimeouts {\nread 1s\n}";
+    let mut limited = Limited::serve(Version::Quic, lines);
+    let held = limited.hold("one.test.");
+    let start = Instant::now();
+    let refused = limited.ask("a.example.");
+    assert!(refused.is_err() && start.elapsed() >= Duration::from_secs(1), "{refused:?}");
+    for (name, label) in [
+        ("portolan_dns_refused_total", "workers"),
+        // DOQ_EXCESSIVE_LOAD.
+        ("coredns_dns_quic_responses_total", "status=\"0x4\""),
+    ] {
+        let counted = metric(&mut limited.server, name, label);
+        assert!((counted - 1.0).abs() < 0.1, "{name}: {counted}");
+    }
+    assert_eq!(addresses(&limited.release(held)), ["192.0.2.80"]);
+    // The worker is there again when the server knows that the client has the reply, or has gone.
+    until("a worker", || limited.ask("a.example.").is_ok(), |answered| *answered);
 }

@@ -104,16 +104,20 @@ fn a_broken_corefile_changes_nothing_and_is_counted_once() {
             .to_owned()
     };
     let before = hash(&mut server);
+    let socket = UdpSocket::bind("[::]:0").unwrap();
+    let taken = socket.local_addr().unwrap();
     for (failed, broken, said) in [
         (1, "one.example:0 {\n", "Corefile:"),
         (2, "one.example:0 {\nwhoamy\n}\n", "did you mean 'whoami'"),
         (3, "one.example:0 {\nkubernetes {\nkubeconfig /nonexistent\n}\n}\n", "/nonexistent"),
         (4, "one.example:0 {\nwhoami\nprometheus 192.0.2.1:1\n}\n", "192.0.2.1:1"),
+        (5, &format!("one.example:{} {{\nwhoami\n}}\n", taken.port()), "or choose another port"),
     ] {
         server.write("Corefile", broken);
         server.server.signal("USR1");
         server.wait_for_failures(failed);
-        server.server.wait_for_line(said);
+        let line = server.server.wait_for_line(said);
+        assert!(!line.contains("--takeover"), "a reload cannot take over: {line}");
         assert_eq!(server.status("a.one.example"), "NOERROR", "after {broken}");
         let health = server.server.endpoint("/health");
         assert_eq!(http_get(health, "/health").0, 200);

@@ -309,8 +309,9 @@ fn what_an_api_server_refuses_is_refused() {
     let run = "--file pod.yaml --resolv-conf node.conf --cluster-dns 10.96.0.10 --no-validation";
     let outcome = desk.run(run);
     assert_eq!(outcome.file, CLUSTER);
-    let log = "warning: Pod n/p: InvalidDNSPolicy: invalid DNSPolicy=none: Failed to get DNS type";
+    let log = "note: Pod n/p: invalid DNSPolicy=none: Failed to get DNS type";
     assert!(outcome.errors.contains(log), "{}", outcome.errors);
+    assert!(!outcome.errors.contains("InvalidDNSPolicy"), "no event: {}", outcome.errors);
 }
 
 #[test]

@@ -20,8 +20,7 @@ const WHOAMI: &str =
 #[test]
 fn signals_that_coredns_outlives() {
     let mut server = Server::start(WHOAMI);
-    for (name, said) in
-        [("HUP", ""), ("USR2", "replacing the binary is not available"), ("HUP", "")]
+    for (name, said) in [("HUP", ""), ("USR2", "start the other one with --takeover"), ("HUP", "")]
     {
         server.signal(name);
         server.wait_for_line(said);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use portolan_tests::client::http_get;
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::stage::until;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -129,6 +129,30 @@ fn a_changed_certificate_is_used_and_a_broken_one_is_not() {
     issue(&files.servers, files.directory.path(), "next.test");
     until("the next name", || files.kdig(address, "next.test", None), |answered| *answered);
     assert!(!files.kdig(address, "dns.test", None));
+}
+
+#[test]
+fn an_expired_certificate_is_told_at_the_start_and_in_the_metrics() {
+    let files = Files::new();
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(vec!["dns.test".to_owned()]).unwrap();
+    parameters.not_after = date_time_ymd(2001, 1, 1);
+    let certificate = parameters.signed_by(&key, &files.servers).unwrap();
+    write(Path::new(&files.path("key.pem")), &key.serialize_pem());
+    write(Path::new(&files.path("cert.pem")), &certificate.pem());
+    let mut server = files.serve("", "client_auth nocert");
+    let line = server.wait_for_line("clients refuse the certificate");
+    assert!(line.starts_with("[WARNING]") && line.contains(&files.path("cert.pem")), "{line}");
+    let metrics = http_get(server.endpoint("/metrics"), "/metrics").1;
+    let path = files.path("cert.pem");
+    for line in [
+        format!(
+            "portolan_certificate_expiry_timestamp_seconds{{certificate=\"{path}\"}} 978307200"
+        ),
+        format!("portolan_certificate_read_failures_total{{certificate=\"{path}\"}} 0"),
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no {line} in\n{metrics}");
+    }
 }
 
 #[test]

@@ -7,12 +7,15 @@
 )]
 
 pub mod acme;
+pub mod alive;
 pub mod certificates;
 pub mod client;
 pub mod dig;
 pub mod faulty;
 pub mod fuzzing;
 pub mod knot;
+pub mod limited;
+pub mod memory;
 pub mod namespace;
 pub mod pod;
 pub mod puppet;

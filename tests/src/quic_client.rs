@@ -1,14 +1,16 @@
 //! Clients of DNS over QUIC and over HTTP/3 that are not our own: those of hickory-dns.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hickory_net::h3::H3ClientStream;
 use hickory_net::quic::QuicClientStream;
 use hickory_net::xfer::{DnsRequestSender, FirstAnswer};
 use hickory_proto::op::{DnsRequest, DnsRequestOptions, Message};
+use quinn::crypto::rustls::QuicClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -43,6 +45,34 @@ pub fn ask(
     let asking = exchange(server, config(Path::new(authority)), host, version, question);
     let asked = runtime.block_on(async { tokio::time::timeout(TIMEOUT, asking).await });
     asked.unwrap_or_else(|_| Err("no reply in time".to_owned()))
+}
+
+/// Returns how many streams a server allows a client to have open on a connection from its start, which is how many
+/// questions it may have under way.
+///
+/// # Panics
+/// The server cannot be reached.
+pub fn streams_of(server: SocketAddr, authority: &str, host: &str, version: Version) -> usize {
+    let mut tls = config(Path::new(authority));
+    let protocol: &[u8] = match version {
+        Version::Quic => b"doq",
+        Version::Http3 => b"h3",
+    };
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let crypto = QuicClientConfig::try_from(tls).unwrap();
+        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+        let connecting = tokio::time::timeout(TIMEOUT, endpoint.connect(server, host).unwrap());
+        let connection = connecting.await.unwrap().unwrap();
+        // What is not open at once has to wait until the server allows more, which it does for streams that end.
+        let mut open = Vec::new();
+        while let Some(stream) = connection.open_bi().now_or_never() {
+            open.push(stream.unwrap());
+        }
+        open.len()
+    })
 }
 
 async fn exchange(

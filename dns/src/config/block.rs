@@ -209,123 +209,140 @@ impl BlockConfig {
         directives: &[&Directive],
         around: Surroundings<'_>,
     ) -> Result<(), CorefileError> {
-        let plugin = match name {
-            // The first of all, so that the others find it.
-            "root" => {
-                self.root = Root::parse(directives)?;
-                return Ok(());
-            }
-            "bind" => {
-                self.bind = Some(BindConfig::parse(directives)?.resolve(around.interfaces)?);
-                return Ok(());
-            }
-            "multisocket" => {
-                self.multisocket = Some(MultisocketConfig::parse(directives)?);
-                return Ok(());
-            }
-            "cookie" => {
-                self.cookie = Some(Arc::new(CookieConfig::parse(directives)?));
-                return Ok(());
-            }
-            "timeouts" => {
-                self.timeouts = TimeoutsConfig::parse(directives)?;
-                return Ok(());
-            }
-            "https" | "https3" | "quic" => {
-                let name = registry::PLUGINS.iter().find(|(plugin, _)| *plugin == name);
-                let limits = StreamLimits::parse(directives)?;
-                self.stream_limits.extend(name.map(|(name, _)| (*name, limits)));
-                return Ok(());
-            }
-            "tls" => {
-                self.tls = TlsConfig::parse(directives)?.map(|tls| tls.in_root(&self.root));
-                self.tls_position = directives.first().map(|tls| tls.name.position.clone());
-                return Ok(());
-            }
-            "debug" => {
-                self.debug = debug::parse(directives)?;
-                return Ok(());
-            }
-            "ready" => {
-                self.ready = Some(ReadyConfig::parse(directives)?);
-                return Ok(());
-            }
-            "reload" => {
-                self.reload = Some(ReloadConfig::parse(directives)?);
-                return Ok(());
-            }
-            "health" => {
-                self.health = Some(HealthConfig::parse(directives)?);
-                return Ok(());
-            }
-            "view" => {
-                self.view = Some(Arc::new(View::parse(directives)?));
-                return Ok(());
-            }
-            "metadata" => {
-                self.metadata = MetadataConfig::parse(directives, &self.zones)?.zones;
-                return Ok(());
-            }
-            "acl" => PluginConfig::Plain(Box::new(AclConfig::parse(directives, &self.zones)?)),
-            "any" => PluginConfig::Plain(Box::new(AnyConfig::parse(directives)?)),
-            "bufsize" => PluginConfig::Plain(Box::new(BufsizeConfig::parse(directives)?)),
-            "cancel" => PluginConfig::Plain(Box::new(CancelConfig::parse(directives)?)),
-            "chaos" => PluginConfig::Plain(Box::new(ChaosConfig::parse(directives)?)),
-            "erratic" => PluginConfig::Plain(Box::new(ErraticConfig::parse(directives)?)),
-            "header" => PluginConfig::Plain(Box::new(HeaderConfig::parse(directives)?)),
-            "minimal" => PluginConfig::Plain(Box::new(MinimalConfig::parse(directives)?)),
-            "ratelimit" => PluginConfig::Plain(Box::new(RatelimitConfig::parse(directives)?)),
-            "nsid" => PluginConfig::Plain(Box::new(NsidConfig::parse(directives)?)),
-            "forward" => {
-                return self.add_forwards(directives, around);
-            }
-            "cache" => PluginConfig::Plain(Box::new(CacheConfig::parse(directives, &self.zones)?)),
-            "dnstap" => {
-                for directive in directives {
-                    let config = DnstapConfig::parse(directive, around.files)?;
-                    self.plugins.push(PluginConfig::Plain(Box::new(config)));
-                }
-                return Ok(());
-            }
-            "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
-            "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
-            "log" => PluginConfig::Log(LogConfig::parse(directives)?),
-            "dns64" => PluginConfig::Plain(Box::new(Dns64Config::parse(directives)?)),
-            "k8s_external" => {
-                PluginConfig::K8sExternal(K8sExternalConfig::parse(directives, &self.zones)?)
-            }
-            "autopath" => {
-                let config = AutopathConfig::parse(directives, &self.zones, around.files)?;
-                PluginConfig::Autopath(config)
-            }
-            "local" => PluginConfig::Plain(Box::new(LocalConfig::parse(directives)?)),
-            "loadbalance" => {
-                PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?.in_root(&self.root))
-            }
-            "file" => {
-                let config = FileConfig::parse(directives, &self.zones, &self.root)?;
-                PluginConfig::Plain(Box::new(config))
-            }
-            "hosts" => {
-                let config = HostsConfig::parse(directives, &self.zones, &self.root)?;
-                PluginConfig::Plain(Box::new(config))
-            }
-            "loop" => PluginConfig::Loop(LoopConfig::parse(directives)?),
-            "kubernetes" => {
-                let mut config = KubernetesConfig::parse(directives, &self.zones)?;
-                // Metadata tells labels of the pod that asks.
-                config.keep_pod_labels = !self.metadata.is_empty();
-                PluginConfig::Kubernetes(Box::new(config))
-            }
-            "rewrite" => PluginConfig::Plain(Box::new(RewriteConfig::parse(directives)?)),
-            "template" => {
-                PluginConfig::Plain(Box::new(TemplateConfig::parse(directives, &self.zones)?))
-            }
-            _ => PluginConfig::Whoami(WhoamiConfig::parse(directives)?),
+        if self.set(name, directives, around)? || self.add_each(name, directives, around)? {
+            return Ok(());
+        }
+        let plugin = match plain(name, directives, &self.zones)? {
+            Some(plain) => PluginConfig::Plain(plain),
+            None => self.placed(name, directives, around)?,
         };
         self.plugins.push(plugin);
         Ok(())
     }
+
+    /// Reads a plugin that sees no queries but sets something of the block; says whether it is one. `root` comes
+    /// first of all in the order, so that the others find it.
+    fn set(
+        &mut self,
+        name: &str,
+        directives: &[&Directive],
+        around: Surroundings<'_>,
+    ) -> Result<bool, CorefileError> {
+        match name {
+            "root" => self.root = Root::parse(directives)?,
+            "bind" => self.bind = Some(BindConfig::parse(directives)?.resolve(around.interfaces)?),
+            "multisocket" => self.multisocket = Some(MultisocketConfig::parse(directives)?),
+            "cookie" => self.cookie = Some(Arc::new(CookieConfig::parse(directives)?)),
+            "timeouts" => self.timeouts = TimeoutsConfig::parse(directives)?,
+            "https" | "https3" | "quic" => {
+                let name = registry::PLUGINS.iter().find(|(plugin, _)| *plugin == name);
+                let limits = StreamLimits::parse(directives)?;
+                self.stream_limits.extend(name.map(|(name, _)| (*name, limits)));
+            }
+            "tls" => {
+                self.tls = TlsConfig::parse(directives)?.map(|tls| tls.in_root(&self.root));
+                self.tls_position = directives.first().map(|tls| tls.name.position.clone());
+            }
+            "debug" => self.debug = debug::parse(directives)?,
+            "ready" => self.ready = Some(ReadyConfig::parse(directives)?),
+            "reload" => self.reload = Some(ReloadConfig::parse(directives)?),
+            "health" => self.health = Some(HealthConfig::parse(directives)?),
+            "view" => self.view = Some(Arc::new(View::parse(directives)?)),
+            "metadata" => {
+                self.metadata = MetadataConfig::parse(directives, &self.zones)?.zones;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads a plugin each of whose directives is one of its own; says whether it is such a one.
+    fn add_each(
+        &mut self,
+        name: &str,
+        directives: &[&Directive],
+        around: Surroundings<'_>,
+    ) -> Result<bool, CorefileError> {
+        for (at, directive) in directives.iter().enumerate() {
+            let plugin = match name {
+                "forward" => {
+                    let mut forward = ForwardConfig::parse(directive, around.files)?;
+                    forward.has_successor = at + 1 < directives.len();
+                    PluginConfig::Forward(Box::new(forward))
+                }
+                "dnstap" => {
+                    PluginConfig::Plain(Box::new(DnstapConfig::parse(directive, around.files)?))
+                }
+                _ => return Ok(false),
+            };
+            self.plugins.push(plugin);
+        }
+        Ok(true)
+    }
+
+    /// Reads a plugin that needs more than its place among the others.
+    fn placed(
+        &self,
+        name: &str,
+        directives: &[&Directive],
+        around: Surroundings<'_>,
+    ) -> Result<PluginConfig, CorefileError> {
+        let zones = &self.zones;
+        Ok(match name {
+            "prometheus" => PluginConfig::Prometheus(PrometheusConfig::parse(directives)?),
+            "errors" => PluginConfig::Errors(ErrorsConfig::parse(directives)?),
+            "log" => PluginConfig::Log(LogConfig::parse(directives)?),
+            "k8s_external" => {
+                PluginConfig::K8sExternal(K8sExternalConfig::parse(directives, zones)?)
+            }
+            "autopath" => {
+                PluginConfig::Autopath(AutopathConfig::parse(directives, zones, around.files)?)
+            }
+            "loadbalance" => {
+                PluginConfig::Loadbalance(LoadbalanceConfig::parse(directives)?.in_root(&self.root))
+            }
+            "file" => {
+                PluginConfig::Plain(Box::new(FileConfig::parse(directives, zones, &self.root)?))
+            }
+            "hosts" => {
+                PluginConfig::Plain(Box::new(HostsConfig::parse(directives, zones, &self.root)?))
+            }
+            "loop" => PluginConfig::Loop(LoopConfig::parse(directives)?),
+            "kubernetes" => {
+                let mut config = KubernetesConfig::parse(directives, zones)?;
+                // Metadata tells labels of the pod that asks.
+                config.keep_pod_labels = !self.metadata.is_empty();
+                PluginConfig::Kubernetes(Box::new(config))
+            }
+            _ => PluginConfig::Whoami(WhoamiConfig::parse(directives)?),
+        })
+    }
+}
+
+/// Reads a plugin that needs nothing but its place; none if it is another one.
+fn plain(
+    name: &str,
+    directives: &[&Directive],
+    zones: &[LowerName],
+) -> Result<Option<Box<dyn Setup>>, CorefileError> {
+    Ok(Some(match name {
+        "acl" => Box::new(AclConfig::parse(directives, zones)?),
+        "any" => Box::new(AnyConfig::parse(directives)?),
+        "bufsize" => Box::new(BufsizeConfig::parse(directives)?),
+        "cache" => Box::new(CacheConfig::parse(directives, zones)?),
+        "cancel" => Box::new(CancelConfig::parse(directives)?),
+        "chaos" => Box::new(ChaosConfig::parse(directives)?),
+        "dns64" => Box::new(Dns64Config::parse(directives)?),
+        "erratic" => Box::new(ErraticConfig::parse(directives)?),
+        "header" => Box::new(HeaderConfig::parse(directives)?),
+        "local" => Box::new(LocalConfig::parse(directives)?),
+        "minimal" => Box::new(MinimalConfig::parse(directives)?),
+        "nsid" => Box::new(NsidConfig::parse(directives)?),
+        "ratelimit" => Box::new(RatelimitConfig::parse(directives)?),
+        "rewrite" => Box::new(RewriteConfig::parse(directives)?),
+        "template" => Box::new(TemplateConfig::parse(directives, zones)?),
+        _ => return Ok(None),
+    }))
 }
 
 impl BlockConfig {
@@ -347,19 +364,6 @@ impl BlockConfig {
             PluginConfig::Autopath(config) => config.check(pods),
             _ => Ok(()),
         })
-    }
-
-    fn add_forwards(
-        &mut self,
-        directives: &[&Directive],
-        around: Surroundings<'_>,
-    ) -> Result<(), CorefileError> {
-        for (at, directive) in directives.iter().enumerate() {
-            let mut forward = ForwardConfig::parse(directive, around.files)?;
-            forward.has_successor = at + 1 < directives.len();
-            self.plugins.push(PluginConfig::Forward(Box::new(forward)));
-        }
-        Ok(())
     }
 }
 
@@ -408,9 +412,17 @@ fn sort_directives(directives: &[Directive]) -> (ByPlugin<'_>, Vec<CorefileError
 }
 
 fn unknown(name: &str) -> String {
-    if name == "proxy" {
-        return "Unknown directive 'proxy'; write 'forward', which took its place".to_owned();
-    }
-    let hint = registry::nearest(name).map(|meant| format!("; did you mean '{meant}'?"));
-    format!("Unknown directive '{name}'{}", hint.unwrap_or_default())
+    let remedy = match name {
+        "proxy" => "write 'forward', which took its place".to_owned(),
+        "federation" => {
+            "remove it: Kubernetes has no federation any more; 'multicluster' in the block of 'kubernetes' has \
+             names of several clusters"
+                .to_owned()
+        }
+        _ => match registry::nearest(name) {
+            Some(meant) => format!("did you mean '{meant}'?"),
+            None => "remove it, or write a plugin that `-plugins` lists".to_owned(),
+        },
+    };
+    format!("Unknown directive '{name}'; {remedy}")
 }

@@ -10,7 +10,10 @@ mod forward_loop;
 mod idle;
 mod nowhere;
 mod outside;
+mod placeholder;
 mod shadow;
+mod unreached;
+mod unused;
 mod view;
 
 use hickory_proto::rr::LowerName;
@@ -58,6 +61,11 @@ pub fn lints(sound: &Sound, around: Surroundings<'_>) -> Vec<Warning> {
         if missing.is_nothing() {
             warnings.extend(idle::warnings(linted));
         }
+        if missing.has(&["acl", "log", "rewrite", "template"]) {
+            warnings.extend(unreached::warnings(linted));
+        }
+        warnings.extend(placeholder::warnings(linted));
+        warnings.extend(unused::warnings(linted));
         if missing.has(&["autopath", "cache", "kubernetes", "rewrite"]) {
             warnings.extend(delay::warnings(linted));
         }

@@ -4,6 +4,7 @@
 //! until nothing more is found. What is only wrong because something was taken out is not a mistake, nor is what may
 //! only be wrong because of a mistake in the grammar.
 
+mod repeated;
 mod rest;
 
 use std::collections::BTreeSet;
@@ -95,7 +96,16 @@ pub fn all(corefile: &Corefile, around: Surroundings<'_>) -> Vec<CorefileError> 
 }
 
 /// Separates a Corefile into its mistakes and what is sound.
-fn separate(mut rest: Rest, around: Surroundings<'_>) -> (Vec<CorefileError>, Option<Sound>) {
+fn separate(rest: Rest, around: Surroundings<'_>) -> (Vec<CorefileError>, Option<Sound>) {
+    let whole = rest.corefile.clone();
+    let (mut found, sound) = separate_once(rest, around);
+    found.extend(repeated::mistakes(&whole, &found, around));
+    found.sort_by(|a, b| a.position().cmp(b.position()));
+    (found, sound)
+}
+
+/// Does so, and looks no closer at a directive that is refused as a whole.
+fn separate_once(mut rest: Rest, around: Surroundings<'_>) -> (Vec<CorefileError>, Option<Sound>) {
     let (mut found, mut told) = (Vec::new(), BTreeSet::new());
     let mut config = None;
     for _ in 0..MAX_ROUNDS {

@@ -61,11 +61,17 @@ fn lex_text(
     let mut lexer = Lexer { file, rest, line: 1, starts_line: true, faults };
     let mut lexemes = Vec::new();
     while let Some(lexeme) = lexer.next_lexeme()? {
-        if lexemes.len() == MAX_TOKENS {
+        let braces = lexer.braces(&lexeme)?;
+        if lexemes.len() + braces.max(1) > MAX_TOKENS {
             let text = format!("more than {MAX_TOKENS} tokens in one file; split the file");
             return Err(CorefileError::limit(&lexeme.token.position, text));
         }
-        lexemes.push(lexeme);
+        if braces == 0 {
+            lexemes.push(lexeme);
+            continue;
+        }
+        let token = Token { text: "}".to_owned(), ..lexeme.token };
+        lexemes.extend(vec![Lexeme { token, starts_line: true }; braces]);
     }
     Ok(lexemes)
 }
@@ -110,6 +116,24 @@ impl Lexer<'_, '_> {
         let text = if quoted { self.string(&position)? } else { self.bare() };
         let token = Token { text, position, quoted };
         Ok(Some(Lexeme { token, starts_line }))
+    }
+
+    /// Returns how many closing braces a line that begins with several in one word has, which is a fault; 0 for all
+    /// other words.
+    fn braces(&mut self, lexeme: &Lexeme) -> Result<usize, CorefileError> {
+        let Lexeme { token, starts_line } = lexeme;
+        let braces = token.text.len();
+        let is_several = braces > 1 && token.text.bytes().all(|byte| byte == b'}');
+        if token.quoted || !starts_line || !is_several {
+            return Ok(0);
+        }
+        let error =
+            token.error(format!("Unexpected '{}'; put each '}}' on a line of its own", token.text));
+        match &mut self.faults {
+            None => return Err(error),
+            Some(faults) => faults.push(error),
+        }
+        Ok(braces)
     }
 
     /// Skips white space and comments.

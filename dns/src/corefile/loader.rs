@@ -49,6 +49,12 @@ impl<'a> Loader<'a> {
         self.faults.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Says whether there is a fault at a position.
+    pub(super) fn has_fault_at(&self, position: &Position) -> bool {
+        let mut faults = self.faults.iter().flatten();
+        faults.any(|fault| fault.position() == position)
+    }
+
     fn lex(&mut self, file: &Arc<Path>, bytes: &[u8]) -> Result<Arc<[Lexeme]>, CorefileError> {
         let Some(all) = &mut self.faults else { return Ok(lex(file, bytes)?.into()) };
         let (lexemes, faults) = lex_past_faults(file, bytes)?;

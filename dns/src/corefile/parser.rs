@@ -207,10 +207,14 @@ impl Parser<'_> {
                 let open = Some(token.position);
                 return Ok(Some(Head { keys, open }));
             }
+            let has_brace = self.takes_glued_brace(&mut token)?;
             let (key, has_comma) = self.key(token)?;
             let position = key.position.clone();
             if !key.text.is_empty() {
                 keys.push(key);
+            }
+            if has_brace {
+                return Ok(Some(Head { keys, open: Some(position) }));
             }
             let next = match has_comma {
                 true => self.key_after_comma(&position)?,
@@ -223,7 +227,22 @@ impl Parser<'_> {
         }
     }
 
+    /// Reports a `{` at the end of the last word of a line, as in `.:53{`, and takes it off; says whether it was there.
+    fn takes_glued_brace(&mut self, word: &mut Token) -> Result<bool, CorefileError> {
+        let ends_line = self.stream.peek().is_none_or(|next| next.starts_line);
+        let Some(start) = before_glued_brace(word).filter(|_| ends_line) else { return Ok(false) };
+        let text = format!("Expected a space before '{{'; write '{start} {{'");
+        let start = start.to_owned();
+        self.fail(word.error(text))?;
+        word.text = start;
+        Ok(true)
+    }
+
     fn stray_brace(&mut self, brace: &Token) -> Result<(), CorefileError> {
+        if self.stream.has_fault_at(&brace.position) {
+            // One of several braces in one word, which is a mistake already.
+            return Ok(());
+        }
         let text =
             "Unexpected '}': no block is open here; remove it, or add the '{' that it closes";
         self.fail(brace.error(text))?;
@@ -371,9 +390,12 @@ impl Parser<'_> {
     /// Reads a directive; nothing when it has no name.
     fn directive(
         &mut self,
-        name: Token,
+        mut name: Token,
         nesting: usize,
     ) -> Result<Option<Directive>, CorefileError> {
+        // The names of plugins have no brace; what an option may be called is not known here.
+        let mut has_brace =
+            (nesting == 0 || self.recovery.is_some()) && self.takes_glued_brace(&mut name)?;
         let name = self.stream.substitute(name)?;
         let is_nameless = name.text.is_empty();
         if is_nameless {
@@ -383,7 +405,7 @@ impl Parser<'_> {
         }
         let mut args = Vec::new();
         let mut block = None;
-        while let Some(token) = self.stream.next_on_line() {
+        while !has_brace && let Some(mut token) = self.stream.next_on_line() {
             if token.is_syntax("{") {
                 block = Some(self.block(&token, nesting)?);
                 break;
@@ -393,7 +415,12 @@ impl Parser<'_> {
                 self.stream.put_back();
                 break;
             }
+            // Where nothing else is wrong, such a word may be meant.
+            has_brace = self.recovery.is_some() && self.takes_glued_brace(&mut token)?;
             args.push(self.stream.substitute(token)?);
+        }
+        if has_brace {
+            block = Some(self.block(&name, nesting)?);
         }
         Ok((!is_nameless).then_some(Directive { name, args, block }))
     }
@@ -436,6 +463,12 @@ fn balanced(mut body: Vec<Lexeme>) -> Vec<Lexeme> {
 fn unclosed(open: &Position) -> CorefileError {
     let text = "Unexpected end of file: the '{' here is never closed; add the missing '}'";
     CorefileError::syntax(open, text)
+}
+
+/// What stands before the `{` that ends a word; nothing for other words.
+pub(super) fn before_glued_brace(word: &Token) -> Option<&str> {
+    let start = word.text.strip_suffix('{').filter(|_| !word.quoted)?;
+    (!start.is_empty() && !start.contains('{')).then_some(start)
 }
 
 /// The name in `(name)`.

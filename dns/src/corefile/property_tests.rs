@@ -40,9 +40,9 @@ fn word() -> impl Strategy<Value = String> + Clone {
     ]
 }
 
-/// Makes a word one that can name a directive or a zone: not empty, no comma at its end.
+/// Makes a word one that can name a directive or a zone: not empty, no comma and no opening brace at its end.
 fn prefixed(word: &str) -> String {
-    let word = word.replace(',', ";");
+    let word = word.replace(',', ";").replace('{', "(");
     match word.strip_prefix('"') {
         Some(rest) => format!("\"n{rest}"),
         None => format!("n{word}"),

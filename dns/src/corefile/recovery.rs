@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::lexer::Lexeme;
 use super::limits::MAX_GRAMMAR_ERRORS;
+use super::parser::before_glued_brace;
 use super::{Corefile, CorefileError, Directive, Position, ServerBlock, Token};
 
 /// The options that have the name of a plugin.
@@ -164,6 +165,7 @@ pub(super) fn opens_server_block(line: &[Lexeme], next: Option<&Lexeme>) -> bool
         || first.quoted && first.text.contains('.');
     let goes_on = !last.quoted && last.text.len() > 1 && last.text.ends_with(',');
     let has_brace = last.is_syntax("{")
+        || before_glued_brace(last).is_some()
         || next.is_some_and(|next| next.token.is_syntax("{")) && line.len() == 1;
     is_key && (has_brace || goes_on)
 }

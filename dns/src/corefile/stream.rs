@@ -102,6 +102,11 @@ impl<'a> TokenStream<'a> {
         self.loader.take_faults()
     }
 
+    /// Says whether the text itself is wrong there.
+    pub(super) fn has_fault_at(&self, position: &Position) -> bool {
+        self.loader.has_fault_at(position)
+    }
+
     pub(super) fn into_record(self) -> Record {
         self.loader.into_record()
     }

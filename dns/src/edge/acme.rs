@@ -21,8 +21,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use prometheus::Registry;
 
+pub(crate) use self::certificates::validity;
 pub(crate) use self::managed::Managed;
 use self::metrics::AcmeMetrics;
+use crate::edge::certificate_metrics::CertificateMetrics;
 use crate::plugin::tls::acme::AcmeConfig;
 use crate::plugin::tls::challenge::Challenges;
 
@@ -50,6 +52,11 @@ impl Acme {
     /// Returns the records that authorities ask for.
     pub fn challenges(&self) -> &Challenges {
         &self.0.challenges
+    }
+
+    /// Returns what is measured of certificates, those of files too.
+    pub(crate) fn certificate_metrics(&self) -> &CertificateMetrics {
+        &self.0.metrics.certificates
     }
 
     /// Returns the certificates of these options: those that are managed already, or else what is stored. What is

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::http::is_stopped;
@@ -32,12 +33,11 @@ pub async fn probe_health(
             _ = ticks.tick() => {}
         }
         let start = Instant::now();
-        let outcome = timeout(TIMEOUT, probe(address)).await;
-        let is_healthy = matches!(outcome, Ok(Ok(true)));
-        if !is_healthy {
-            tracing::warn!(%address, ?outcome, "the server does not answer its own health probe");
+        let problem = problem(timeout(TIMEOUT, probe(address)).await);
+        if let Some(problem) = &problem {
+            tracing::warn!(%address, problem, "the server does not answer its own health probe");
         }
-        metrics.observe(start.elapsed(), is_healthy);
+        metrics.observe(start.elapsed(), problem.is_none());
     }
 }
 
@@ -48,6 +48,16 @@ fn reachable(address: IpAddr) -> IpAddr {
         // It takes IPv4 too, and hosts may have IPv6 switched off by sysctl.
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         address => address,
+    }
+}
+
+/// Returns what is wrong with an outcome, in words.
+fn problem(outcome: Result<io::Result<bool>, Elapsed>) -> Option<String> {
+    match outcome {
+        Ok(Ok(true)) => None,
+        Ok(Ok(false)) => Some("another status than 200".to_owned()),
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer in {} s", TIMEOUT.as_secs())),
     }
 }
 
@@ -72,6 +82,20 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(listener.serve(routes.into_handler(), stopped));
         (address, stop)
+    }
+
+    #[tokio::test]
+    async fn problems_are_in_words() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let never = timeout(Duration::ZERO, std::future::pending()).await;
+        for (outcome, words) in [
+            (Ok(Ok(true)), None),
+            (Ok(Ok(false)), Some("another status than 200")),
+            (Ok(Err(refused)), Some("connection refused")),
+            (never, Some("no answer in 3 s")),
+        ] {
+            assert_eq!(problem(outcome).as_deref(), words);
+        }
     }
 
     #[tokio::test]

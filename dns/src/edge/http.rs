@@ -15,6 +15,7 @@ mod listener;
 mod message;
 mod probes;
 mod routes;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod web;
@@ -24,6 +25,7 @@ pub use listener::{HttpBindError, HttpListener, HttpMetrics};
 pub use message::{Handler, HttpReply, HttpRequest};
 pub use probes::{health, metrics, ready};
 pub use routes::Routes;
+pub use shared::is_shared;
 pub use web::{WebFile, WebFileError};
 
 use tokio::sync::watch;

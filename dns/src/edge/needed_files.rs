@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::time::SystemTime;
 
 use hickory_proto::rr::LowerName;
 
@@ -21,7 +22,7 @@ use crate::plugin::kubernetes::{ClusterOrigin, KubernetesConfig};
 use crate::plugin::loadbalance::{Balancing, LoadbalanceConfig};
 use crate::plugin::prometheus::PrometheusConfig;
 use crate::plugin::root::Root;
-use crate::plugin::tls::TlsConfig;
+use crate::plugin::tls::{CertificateSource, TlsConfig};
 
 /// What is said of the files of a Corefile.
 #[derive(Debug, Default)]
@@ -69,7 +70,7 @@ impl FileReport {
             "file" => self.zone_files(directive, site),
             "hosts" => self.hosts(directive, site),
             "loadbalance" => self.weights(directive, site),
-            "tls" => self.certificate(directive, site),
+            "tls" => self.certificate(directive, site, SystemTime::now()),
             "prometheus" => self.web(directive),
             "kubernetes" => self.cluster(directive, site),
             _ => {}
@@ -143,13 +144,21 @@ impl FileReport {
         }
     }
 
-    fn certificate(&mut self, directive: &Directive, site: &Site) {
+    fn certificate(&mut self, directive: &Directive, site: &Site, now: SystemTime) {
         let Ok(Some(config)) = TlsConfig::parse(&[directive]) else { return };
         let mut config = config.in_root(&site.root);
         // It would be made.
         config.keylog = None;
-        if let Err(error) = Tls::load(&config, Transport::Tls, &Acme::default()) {
-            self.refuse(&directive.name, error);
+        match Tls::load(&config, Transport::Tls, &Acme::default()) {
+            Err(error) => self.refuse(&directive.name, error),
+            Ok(tls) => {
+                let untimely = tls.validity().and_then(|validity| validity.untimely(now));
+                if let (Some(why), CertificateSource::Files { certificate, .. }) =
+                    (untimely, &config.source)
+                {
+                    self.warn(&directive.name, format!("{} {why}", certificate.display()));
+                }
+            }
         }
     }
 
@@ -206,6 +215,8 @@ impl FileReport {
 #[cfg(test)]
 mod tests {
     use std::fs::write;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
     use crate::corefile::{DiskFiles, parse};
@@ -265,5 +276,28 @@ mod tests {
         assert_eq!(warnings.len(), 2, "{warnings:#?}");
         assert!(warnings[0].starts_with("Corefile:5 - Warning: 1 records of strange are not in"));
         assert!(warnings[1].starts_with("Corefile:6 - Warning: hosts, line 2: "), "{warnings:?}");
+    }
+
+    #[test]
+    fn certificates_that_clients_refuse_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        write(directory.path().join("key"), key.serialize_pem()).unwrap();
+        for (name, from, to) in [("old", 2000, 2001), ("early", 2099, 2100), ("good", 2000, 2100)] {
+            let mut parameters = CertificateParams::new(vec!["dns.test".to_owned()]).unwrap();
+            parameters.not_before = date_time_ymd(from, 1, 1);
+            parameters.not_after = date_time_ymd(to, 1, 1);
+            let certificate = parameters.self_signed(&key).unwrap();
+            write(directory.path().join(name), certificate.pem()).unwrap();
+        }
+        let said = |name: &str| said(directory.path(), &format!("root DIR\ntls {name} key"));
+        assert_eq!(said("good"), Default::default());
+        for (name, expected) in [("old", "old has expired, "), ("early", "early is not valid yet")]
+        {
+            let (mistakes, warnings) = said(name);
+            let [warning] = warnings.as_slice() else { panic!("{mistakes:?} {warnings:?}") };
+            assert!(warning.starts_with(&format!("Corefile:3 - Warning: {expected}")), "{warning}");
+            assert_eq!(mistakes, [""; 0]);
+        }
     }
 }

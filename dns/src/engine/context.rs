@@ -17,7 +17,10 @@ pub struct Context<'a> {
     engine: &'a Engine,
     listener: ListenerId,
     place: Place,
+    /// How often the server has asked itself.
     depth: u8,
+    /// How much deeper than that an explanation is.
+    level: u8,
     trace: Option<&'a Trace>,
     asked: &'a Asked,
     is_learning: bool,
@@ -49,7 +52,7 @@ pub struct Trace {
 /// One step of a query's way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Step {
-    /// How deep the server was asking itself: 0 for the client's own question.
+    /// How deep the server was asking itself, or a plugin others: 0 for the client's own question.
     pub depth: u8,
     /// The plugin that acted; empty for the server.
     pub plugin: &'static str,
@@ -71,6 +74,7 @@ impl<'a> Context<'a> {
             listener,
             place: Place::default(),
             depth: 0,
+            level: 0,
             trace,
             asked,
             is_learning: false,
@@ -161,9 +165,19 @@ impl<'a> Context<'a> {
     ///
     /// For plugins that answer with a changed reply to a changed question, that ask twice, or that limit the
     /// time. The plugin that asks does not see the reply in [`Plugin::reply`](crate::plugin::Plugin::reply).
-    pub fn rest(&self, mut query: Query) -> BoxFuture<'a, Option<Reply>> {
+    pub fn rest(&self, query: Query) -> BoxFuture<'a, Option<Reply>> {
+        self.rest_at(query, self.level)
+    }
+
+    /// Does as [`Context::rest`] does, one level deeper in an explanation: for a plugin that asks for one name after
+    /// the other.
+    pub fn rest_deeper(&self, query: Query) -> BoxFuture<'a, Option<Reply>> {
+        self.rest_at(query, self.level.saturating_add(1))
+    }
+
+    fn rest_at(&self, mut query: Query, level: u8) -> BoxFuture<'a, Option<Reply>> {
         let Some(block) = self.block() else { return Box::pin(std::future::ready(None)) };
-        let after = self.before(self.place.plugin + 1);
+        let after = Self { level, ..self.before(self.place.plugin + 1) };
         Box::pin(async move { block.run(&mut query, &after).await })
     }
 
@@ -180,8 +194,8 @@ impl<'a> Context<'a> {
     /// Like [`Context::rest`], for a task that goes on when the client has its answer: to fill a cache.
     /// Nothing of it is explained.
     pub fn detached_rest(&self, query: Query) -> BoxFuture<'static, Option<Reply>> {
-        let (engine, listener, place, depth) =
-            (self.engine.clone(), self.listener, self.place, self.depth);
+        let (engine, listener, place, depth, level) =
+            (self.engine.clone(), self.listener, self.place, self.depth, self.level);
         let asked = Asked { question: self.asked.question.clone(), ..Asked::default() };
         Box::pin(async move {
             let asked = &asked;
@@ -190,6 +204,7 @@ impl<'a> Context<'a> {
                 listener,
                 place,
                 depth,
+                level,
                 trace: None,
                 asked,
                 is_learning: false,
@@ -217,7 +232,8 @@ impl<'a> Context<'a> {
             }
             return;
         };
-        let step = Step { depth: self.depth, plugin, text: text(), after: trace.start.elapsed() };
+        let depth = self.depth.saturating_add(self.level);
+        let step = Step { depth, plugin, text: text(), after: trace.start.elapsed() };
         if let Ok(mut steps) = trace.steps.lock() {
             steps.push(step);
         }
@@ -225,6 +241,12 @@ impl<'a> Context<'a> {
 
     pub(super) fn trace(&self) -> Option<&'a Trace> {
         self.trace
+    }
+
+    /// Says whether the question is that of `explain`: nobody asks for its answer, which leaves no trace in caches
+    /// and logs.
+    pub fn is_explanation(&self) -> bool {
+        self.trace.is_some()
     }
 
     /// Says whether somebody wants an explanation, so that it is worth its price.

@@ -100,11 +100,14 @@ pub(crate) fn number_in(
     range: RangeInclusive<u32>,
     unit: &str,
 ) -> Result<u32, CorefileError> {
-    let number = number(token)?;
+    let (first, last) = range.clone().into_inner();
+    let number = number(token).map_err(|_| {
+        let text = &token.text;
+        token.error(format!("'{text}' is no whole number; write one from {first} to {last} {unit}"))
+    })?;
     if range.contains(&number) {
         return Ok(number);
     }
-    let (first, last) = range.into_inner();
     Err(token.error(format!("{number} is out of range; write {first} to {last} {unit}")))
 }
 

@@ -100,7 +100,8 @@ impl Autopath {
         let mut first = None;
         for candidate in search.candidates {
             let question = query.for_question(candidate.clone(), query.qtype);
-            let Some(reply) = context.rest(question).await else { return Outcome::Drop };
+            context.note(NAME, || format!("tries {candidate}"));
+            let Some(reply) = context.rest_deeper(question).await else { return Outcome::Drop };
             if reply.rcode == ResponseCode::NXDomain {
                 first.get_or_insert(reply);
                 continue;

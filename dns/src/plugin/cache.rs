@@ -39,7 +39,7 @@ use self::metrics::CacheMetrics;
 use self::store::Table;
 use self::worth::{Kind, Worth, ttl_if_not_kept};
 use super::{Handling, Outcome, Plugin, Setup, SetupError, Site};
-use crate::engine::Context;
+use crate::engine::{Context, ListenerId};
 use crate::{ExtendedError, ExtendedErrorCode, Lasting, Protocol, Query, Repetition, Reply};
 
 const NAME: &str = "cache";
@@ -107,7 +107,8 @@ impl Cache {
     ) -> Handling<'a> {
         let Found { entry, left } = found;
         let Some(left) = left else { return self.answer_stale(entry, query, context, now) };
-        if let Some(prefetch) = &self.0.config.prefetch
+        if !context.is_explanation()
+            && let Some(prefetch) = &self.0.config.prefetch
             && entry.is_due(prefetch, now)
         {
             self.refresh(Arc::clone(&entry), query, context, Duration::ZERO, now);
@@ -130,10 +131,13 @@ impl Cache {
         now: Instant,
     ) -> Handling<'a> {
         let Some(stale) = self.0.config.stale else { return Handling::NEXT };
-        if stale.verify {
+        // An explanation tells the kept answer: the source's would be kept.
+        if stale.verify && !context.is_explanation() {
             return Handling::Later(Box::pin(self.verify(entry, stale, query, context, now)));
         }
-        self.refresh(Arc::clone(&entry), query, context, stale.recheck, now);
+        if !context.is_explanation() {
+            self.refresh(Arc::clone(&entry), query, context, stale.recheck, now);
+        }
         Handling::reply(self.stale_reply(&entry, stale, query, context, now))
     }
 
@@ -165,7 +169,9 @@ impl Cache {
         context: &Context<'_>,
         now: Instant,
     ) -> Reply {
-        self.0.metrics.served_stale.inc();
+        if !context.is_explanation() {
+            self.0.metrics.served_stale.inc();
+        }
         context.note(NAME, || {
             let ago = entry.expired_for(now).as_secs();
             format!(
@@ -253,17 +259,12 @@ impl Cache {
         Some(Found { entry: Arc::clone(entry), left: *left })
     }
 
-    /// Keeps a reply if it may be kept, and gives it the TTL with which it is.
+    /// Gives a reply the TTL with which it is given, and says whether it may be kept.
     ///
     /// # Errors
     /// It may not be; the text says why.
-    fn keep(
-        &self,
-        query: &Query,
-        reply: &mut Reply,
-        older: Option<&Entry>,
-    ) -> Result<Worth, &'static str> {
-        let Inner { config, store, metrics, .. } = &*self.0;
+    fn judge(&self, query: &Query, reply: &mut Reply) -> Result<Worth, &'static str> {
+        let Inner { config, metrics, .. } = &*self.0;
         let Some(worth) = Worth::of(query, reply, config) else {
             if let Some(ttl) = ttl_if_not_kept(query, reply, config) {
                 set_ttls(reply, ttl);
@@ -279,6 +280,21 @@ impl Cache {
         if keep.disabled.iter().any(|zone| zone.zone_of(&query.lower)) {
             return Err("`disable` names its zone");
         }
+        Ok(worth)
+    }
+
+    /// Keeps a reply if it may be kept, and gives it the TTL with which it is.
+    ///
+    /// # Errors
+    /// It may not be; the text says why.
+    fn keep(
+        &self,
+        query: &Query,
+        reply: &mut Reply,
+        older: Option<&Entry>,
+    ) -> Result<Worth, &'static str> {
+        let Inner { config, store, metrics, .. } = &*self.0;
+        let worth = self.judge(query, reply)?;
         let entry = Entry::new(
             Reply { error: None, upstream: None, lasting: None, plugin: "", ..reply.clone() },
             worth,
@@ -323,18 +339,25 @@ impl Plugin for Cache {
         if !self.serves(&query.lower) {
             return Handling::NEXT;
         }
-        self.0.metrics.requests.inc();
+        let counts = !context.is_explanation();
+        if counts {
+            self.0.metrics.requests.inc();
+        }
         let now = Instant::now();
         let Some(found) = self.find(query, now) else {
-            self.0.metrics.misses.inc();
+            if counts {
+                self.0.metrics.misses.inc();
+            }
             context.note(NAME, || "miss".to_owned());
             return Handling::NEXT;
         };
-        self.0.metrics.hit(found.entry.kind());
+        if counts {
+            self.0.metrics.hit(found.entry.kind());
+        }
         self.answer(found, query, context, now)
     }
 
-    fn repetition(&self, query: &Query, reply: &Reply) -> Repetition {
+    fn repetition(&self, _: ListenerId, query: &Query, reply: &Reply) -> Repetition {
         let Inner { config, metrics, .. } = &*self.0;
         if !self.serves(&query.lower) {
             return Repetition::Nothing;
@@ -361,9 +384,16 @@ impl Plugin for Cache {
         if !self.serves(&query.lower) {
             return;
         }
-        let kept = self.keep(query, reply, None);
+        let is_explanation = context.is_explanation();
+        let kept = match is_explanation {
+            true => self.judge(query, reply),
+            false => self.keep(query, reply, None),
+        };
         hide_authentic_data(reply, query);
         context.note(NAME, || match kept {
+            Ok(worth) if is_explanation => {
+                format!("would keep the reply of a client for {} s", worth.ttl)
+            }
             Ok(worth) => format!("keeps the reply for {} s", worth.ttl),
             Err(why) => format!("does not keep the reply: {why}"),
         });

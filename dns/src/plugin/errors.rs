@@ -21,7 +21,7 @@ pub use journal::Journal;
 
 use super::name_text::NameText;
 use super::{Handling, LineSink, Plugin, mnemonic};
-use crate::engine::Context;
+use crate::engine::{Context, ListenerId};
 use crate::{Query, Repetition, Reply};
 
 /// Writes why a reply is a failure, each time or consolidated.
@@ -56,12 +56,14 @@ impl Plugin for Errors {
         Handling::NEXT
     }
 
-    fn repetition(&self, _: &Query, reply: &Reply) -> Repetition {
+    fn repetition(&self, _: ListenerId, _: &Query, reply: &Reply) -> Repetition {
         if reply.error.is_some() { Repetition::Never } else { Repetition::Nothing }
     }
 
-    fn reply(&self, query: &Query, reply: &mut Reply, _: &Context<'_>) {
-        let Some(failure) = &reply.error else { return };
+    fn reply(&self, query: &Query, reply: &mut Reply, context: &Context<'_>) {
+        let Some(failure) = reply.error.as_ref().filter(|_| !context.is_explanation()) else {
+            return;
+        };
         let question = || {
             let qtype = mnemonic::record_type(query.qtype);
             let name = NameText::of(&query.name);

@@ -17,6 +17,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use tokio::sync::watch;
 
 pub use config::HostsConfig;
+pub(crate) use config::is_host_name;
 pub use metrics::HostsMetrics;
 
 use super::{Handling, Plugin};
@@ -24,6 +25,11 @@ use crate::engine::Context;
 use crate::{ExtendedErrorCode, Query, Reply};
 use key::Key;
 use table::HostTable;
+
+/// Says whether a word is the address that an entry begins with.
+pub(crate) fn is_address(word: &str) -> bool {
+    text::parse_address(word.as_bytes()).is_some()
+}
 
 /// Answers A, AAAA and PTR from a table of hosts.
 ///

@@ -13,7 +13,7 @@ use hickory_proto::rr::{DNSClass, LowerName};
 pub use config::{ClusterOrigin, KubernetesConfig, TlsFiles};
 
 use super::{Fallthrough, Handling, Outcome, Plugin};
-use crate::engine::Context;
+use crate::engine::{Context, ListenerId};
 use crate::kubernetes::{
     Answer, Chase, Question, Rule, Status, Zone, answer, is_of_its_parts, metadata, nearest, parts,
 };
@@ -72,7 +72,7 @@ impl Plugin for Kubernetes {
         metadata(&self.view.snapshot(), &self.zone, &query.lower, client, label)
     }
 
-    fn repetition(&self, _: &Query, _: &Reply) -> Repetition {
+    fn repetition(&self, _: ListenerId, _: &Query, _: &Reply) -> Repetition {
         Repetition::Nothing
     }
 

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use super::{Handling, Plugin};
-use crate::engine::Context;
+use crate::engine::{Context, ListenerId};
 use crate::{Query, Repetition, Reply};
 use random::Seeds;
 
@@ -81,7 +81,7 @@ impl Plugin for Loadbalance {
         Handling::NEXT
     }
 
-    fn repetition(&self, _: &Query, reply: &Reply) -> Repetition {
+    fn repetition(&self, _: ListenerId, _: &Query, reply: &Reply) -> Repetition {
         match &self.policy {
             _ if reply.rcode != ResponseCode::NoError => Repetition::Nothing,
             Policy::RoundRobin if self.prefer.is_empty() => Repetition::Order,

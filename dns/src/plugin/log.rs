@@ -141,6 +141,24 @@ mod tests {
     }
 
     #[test]
+    fn bufsize_lowers_the_size_that_is_logged() {
+        let mut question = query("example.org.", RecordType::A);
+        let limited = Reply { size_limit: Some(1232), ..Reply::default() };
+        let size = |question: &Query| logged("log . {>bufsize}", question, Some(&limited), 34);
+        assert_eq!(size(&question), ["[INFO] 512"]);
+        let mut edns = Edns::new();
+        edns.set_max_payload(4096);
+        question.edns = Some(edns.clone());
+        assert_eq!(size(&question), ["[INFO] 1232"]);
+        question.protocol = crate::Protocol::Tcp;
+        assert_eq!(size(&question), ["[INFO] 65535"]);
+        question.protocol = crate::Protocol::Udp;
+        edns.set_max_payload(1000);
+        question.edns = Some(edns);
+        assert_eq!(size(&question), ["[INFO] 1000"]);
+    }
+
+    #[test]
     fn a_dropped_query_has_no_rcode() {
         let question = query("example.org.", RecordType::A);
         assert_eq!(

@@ -25,7 +25,7 @@ pub(crate) use watch::{Change, Finding, Pause, Watch};
 
 use super::{Handling, Plugin, arguments, directive};
 use crate::corefile::{CorefileError, Directive};
-use crate::engine::Context;
+use crate::engine::{Context, ListenerId};
 use crate::reply::ExtendedError;
 use crate::{ExtendedErrorCode, Query, Repetition, Reply};
 
@@ -65,7 +65,7 @@ impl Plugin for Loop {
         NAME
     }
 
-    fn repetition(&self, query: &Query, _: &Reply) -> Repetition {
+    fn repetition(&self, _: ListenerId, query: &Query, _: &Reply) -> Repetition {
         match query.qtype {
             RecordType::HINFO => Repetition::Never,
             _ => Repetition::Nothing,

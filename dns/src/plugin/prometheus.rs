@@ -12,20 +12,26 @@ pub use families::{BuildInfo, DnsMetrics};
 use hickory_proto::rr::{LowerName, Name};
 
 use super::{Handling, Plugin, Sent};
-use crate::engine::Context;
+use crate::engine::{Context, ListenerId};
 use crate::{Query, Repetition, Reply};
 use zone::ZoneMetrics;
 
 /// The `zone` of what no server block saw. It has no final dot, so it is never a zone.
 const DROPPED: &str = "dropped";
 
-/// Records the queries of one server block.
+/// Records the queries of one server block, under the listener where they came in.
 ///
 /// A query counts for the longest of the block's zones that the qname is in, and for `.` if it is in none.
 /// A query that is dropped counts as a request; there is no response to count.
 #[derive(Debug)]
 pub struct Prometheus {
-    /// Longest first, the root last.
+    servers: Vec<(ListenerId, Zones)>,
+}
+
+/// The zones of a block on one listener.
+#[derive(Debug)]
+struct Zones {
+    /// Longest first.
     zones: Vec<(LowerName, ZoneMetrics)>,
     /// For a qname in none of the zones.
     root: ZoneMetrics,
@@ -38,9 +44,26 @@ pub struct DroppedQueries(ZoneMetrics);
 impl Prometheus {
     /// Returns the plugin of a server block.
     ///
-    /// `server` names the listener, for example `dns://:53` or `dns://10.0.0.10:53`; `view` is the name of the
-    /// block's view, empty without one.
-    pub fn new(metrics: &DnsMetrics, server: &str, view: &str, zones: &[LowerName]) -> Self {
+    /// `servers` are the names of its listeners, for example `dns://:53` or `https://10.0.0.10:443`; `view` is the
+    /// name of the block's view, empty without one.
+    pub fn new(
+        metrics: &DnsMetrics,
+        servers: &[(ListenerId, String)],
+        view: &str,
+        zones: &[LowerName],
+    ) -> Self {
+        let of = |server: &str| Zones::new(metrics, server, view, zones);
+        Self { servers: servers.iter().map(|(id, server)| (*id, of(server))).collect() }
+    }
+
+    fn zones_at(&self, listener: ListenerId) -> Option<&Zones> {
+        let server = self.servers.iter().find(|(id, _)| *id == listener);
+        server.map(|(_, zones)| zones)
+    }
+}
+
+impl Zones {
+    fn new(metrics: &DnsMetrics, server: &str, view: &str, zones: &[LowerName]) -> Self {
         let mut zones: Vec<LowerName> = zones.to_vec();
         zones.sort_by_key(|zone| std::cmp::Reverse(zone.num_labels()));
         let of = |zone: &LowerName| ZoneMetrics::new(metrics, server, &zone.to_string(), view);
@@ -49,7 +72,7 @@ impl Prometheus {
         Self { zones: zones.map(|(metrics, zone)| (zone, metrics)).collect(), root }
     }
 
-    fn zone_of(&self, name: &LowerName) -> &ZoneMetrics {
+    fn of(&self, name: &LowerName) -> &ZoneMetrics {
         let found = self.zones.iter().find(|(zone, _)| zone.zone_of(name));
         found.map_or(&self.root, |(_, metrics)| metrics)
     }
@@ -65,11 +88,16 @@ impl Plugin for Prometheus {
     }
 
     fn sent(&self, query: &Query, sent: &Sent<'_>) {
-        self.zone_of(&query.lower).record(query, sent);
+        if let Some(zones) = self.zones_at(sent.listener) {
+            zones.of(&query.lower).record(query, sent);
+        }
     }
 
-    fn repetition(&self, query: &Query, reply: &Reply) -> Repetition {
-        Repetition::Count(self.zone_of(&query.lower).repetition(query, reply))
+    fn repetition(&self, listener: ListenerId, query: &Query, reply: &Reply) -> Repetition {
+        match self.zones_at(listener) {
+            Some(zones) => Repetition::Count(zones.of(&query.lower).repetition(query, reply)),
+            None => Repetition::Nothing,
+        }
     }
 }
 
@@ -121,7 +149,7 @@ mod tests {
     fn a_query_in_every_family() {
         let (metrics, registry) = metrics();
         let zones = [".", "example.org.", "a.example.org."].map(|zone| zone.parse().unwrap());
-        let plugin = Prometheus::new(&metrics, "dns://:53", "", &zones);
+        let plugin = Prometheus::new(&metrics, &[(ListenerId(0), "dns://:53".into())], "", &zones);
         let mut question = query("www.example.org.", RecordType::AAAA);
         question.edns = Some(Edns::new());
         question.edns.as_mut().unwrap().set_dnssec_ok(true);
@@ -155,7 +183,7 @@ mod tests {
     fn the_longest_zone_counts_and_the_root_otherwise() {
         let (metrics, registry) = metrics();
         let zones = ["org.", "a.example.org.", "example.org."].map(|zone| zone.parse().unwrap());
-        let plugin = Prometheus::new(&metrics, "s", "v", &zones);
+        let plugin = Prometheus::new(&metrics, &[(ListenerId(0), "s".into())], "v", &zones);
         for name in ["x.A.example.org.", "a.example.org.", "b.example.org.", "org.", "com."] {
             let mut question = query(name, RecordType::from(4711));
             question.client = "[2001:db8::1]:1".parse().unwrap();

@@ -44,6 +44,20 @@ impl RewriteConfig {
         Ok(Self { rules: rules? })
     }
 
+    /// Returns the rules that never apply, each with one before it that stops at all of its queries; both as
+    /// places in the list.
+    pub(crate) fn never_applied(&self) -> Vec<(usize, usize)> {
+        let rules = &self.rules;
+        let earlier = |later: usize| {
+            (0..later).find(|at| {
+                let between = rules.get(at + 1..later).unwrap_or_default();
+                let pair = rules.get(*at).zip(rules.get(later));
+                pair.is_some_and(|(rule, later)| rule.stops_before(later, between))
+            })
+        };
+        (0..rules.len()).filter_map(|later| Some((later, earlier(later)?))).collect()
+    }
+
     /// Returns the plugin.
     pub fn plugin(&self) -> Rewrite {
         Rewrite { rules: self.rules.clone() }

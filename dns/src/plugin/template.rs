@@ -31,6 +31,9 @@ use crate::reply::{ExtendedError, ExtendedErrorCode};
 use crate::wire::OPTION_EXTENDED_ERROR;
 use crate::{Query, Reply};
 
+/// What clients are told when a template fails, or when none takes the query and none lets it pass.
+const FAILED: &str = "no template of this server answers this query";
+
 /// The `template` directives of a server block.
 #[derive(Clone, Debug)]
 pub struct TemplateConfig {
@@ -87,7 +90,7 @@ impl Plugin for Template {
             Ok((rule, data)) => self.answer(rule, &data, context),
             Err(why) => {
                 context.note("template", || format!("{why}: SERVFAIL"));
-                Reply::server_failure(ExtendedErrorCode::Other, why)
+                Reply::server_failure(ExtendedErrorCode::Other, why).telling(FAILED)
             }
         };
         if follows_cname(query, &reply) {
@@ -172,7 +175,8 @@ impl Template {
                         let why =
                             format!("the {section} of the template at {}: {why}", rule.position);
                         context.note("template", || why.clone());
-                        return Reply::server_failure(ExtendedErrorCode::Other, why);
+                        return Reply::server_failure(ExtendedErrorCode::Other, why)
+                            .telling(FAILED);
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Result;
 use dns::config::{Config, PLUGINS, Support};
 use dns::corefile::Transport;
 use dns::plugin::Level;
@@ -9,6 +10,7 @@ use dns::plugin::Level;
 use crate::cli::DnsArguments;
 use crate::logging::LineForm;
 use crate::output::Output;
+use crate::print;
 
 /// The name and the version, as CoreDNS puts them.
 const VERSION: &str = concat!("Portolan-", env!("CARGO_PKG_VERSION"));
@@ -20,22 +22,21 @@ pub(super) const REVISION: &str = match option_env!("PORTOLAN_REVISION") {
 };
 
 /// Answers `-version` or `-plugins`.
-#[expect(clippy::print_stdout, reason = "these flags ask for text")]
-pub(crate) fn print_facts(arguments: &DnsArguments) {
+///
+/// # Errors
+/// The standard output cannot be written to.
+pub(crate) fn print_facts(arguments: &DnsArguments) -> Result<()> {
     if arguments.version {
-        println!("{VERSION}\n{}", platform());
-        return;
+        return print::answer(&format!("{VERSION}\n{}\n", platform()));
     }
-    println!("Server types:\n  dns\n\nOther plugins:");
     let mut names: Vec<&str> = PLUGINS
         .iter()
         .filter(|(_, support)| *support == Support::Available)
         .map(|(name, _)| *name)
         .collect();
     names.sort_unstable();
-    for name in names {
-        println!("  dns.{name}");
-    }
+    let lines: String = names.iter().map(|name| format!("  dns.{name}\n")).collect();
+    print::answer(&format!("Server types:\n  dns\n\nOther plugins:\n{lines}"))
 }
 
 /// Returns the operating system with the architecture, the compiler and the commit. Architectures have Go's names, as

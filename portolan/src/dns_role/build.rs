@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use cluster::Cluster;
 use cluster_source::Source;
-use dns::config::{BlockConfig, Config, PluginConfig};
+use dns::config::{BlockConfig, Config, ListenerConfig, PluginConfig};
 use dns::edge::acme::Acme;
 use dns::edge::error_flush::{FLUSH_INTERVAL, flush_errors};
 use dns::edge::interfaces::interfaces;
@@ -25,7 +25,7 @@ use dns::plugin::kubernetes::{Kubernetes, KubernetesConfig};
 use dns::plugin::loadbalance::{Balancing, Loadbalance, LoadbalanceConfig};
 use dns::plugin::log::Log;
 use dns::plugin::r#loop::{Loop, LoopGuard};
-use dns::plugin::prometheus::{BuildInfo, DnsMetrics, DroppedQueries, Prometheus};
+use dns::plugin::prometheus::{BuildInfo, DnsMetrics, Prometheus};
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
 use dns::{Engine, Query};
@@ -37,6 +37,7 @@ use super::kubernetes_metrics::KubernetesMetrics;
 use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
 use super::sources::{Live, PodSearch, Sources};
+use super::unserved::{Recorders, Unserved, recorders};
 use crate::logging;
 use crate::output::Output;
 
@@ -51,6 +52,7 @@ pub(crate) struct Built {
     pub source_metrics: SourceMetrics,
     /// The metrics of CoreDNS.
     pub dns_metrics: DnsMetrics,
+    unserved: Unserved,
     shared: Shared,
     served: ArcSwap<Served>,
 }
@@ -75,6 +77,7 @@ pub(crate) struct Assembly {
     /// The rest.
     pub served: Served,
     enabled: Vec<Enabled>,
+    unserved: Recorders,
 }
 
 /// A plugin of a zone, as `coredns_plugin_enabled` tells it.
@@ -104,7 +107,6 @@ struct Workshop<'a> {
     shared: &'a Shared,
     previous: &'a Sources,
     served: Served,
-    enabled: Vec<Enabled>,
     own_addresses: Vec<IpAddr>,
 }
 
@@ -123,11 +125,14 @@ pub(crate) async fn build(
     let assembly = shared.assemble(config, listeners, &Sources::default()).await?;
     let Shared { registry, dns_metrics, .. } = &shared;
     let metrics = ServerMetrics::register(registry, dns_metrics.panics().clone())?;
-    let label = config.listeners.first().map(|listener| listener.label()).unwrap_or_default();
-    let dropped = DroppedQueries::new(dns_metrics, &label);
-    let unserved = move |query: &Query, sent: &Sent<'_>| dropped.record(query, sent);
+    let unserved = Unserved::default();
+    let counted = unserved.clone();
+    let count = move |listener: ListenerId, query: &Query, sent: &Sent<'_>| {
+        counted.record(listener, query, sent);
+    };
     let built = Built {
-        responder: Arc::new(Responder::new(assembly.engine.clone(), metrics, Box::new(unserved))),
+        responder: Arc::new(Responder::new(assembly.engine.clone(), metrics, Box::new(count))),
+        unserved,
         registry: registry.clone(),
         source_metrics: SourceMetrics::register(registry)?,
         dns_metrics: dns_metrics.clone(),
@@ -138,11 +143,50 @@ pub(crate) async fn build(
     Ok(Arc::new(built))
 }
 
-/// Returns the label of the first listener of a block.
-fn label_of(config: &Config, block: usize) -> String {
-    let serves = |zones: &[(_, usize)]| zones.iter().any(|(_, index)| *index == block);
-    let listener = config.listeners.iter().find(|listener| serves(&listener.zones));
-    listener.map(|listener| listener.label()).unwrap_or_default()
+/// A listener of a server block: its number and its label.
+type Server = (ListenerId, String);
+
+/// Returns the listeners of a block.
+fn servers_of(config: &Config, listeners: &[ListenerId], block: usize) -> Vec<Server> {
+    let serves = |listener: &ListenerConfig| listener.zones.iter().any(|(_, at)| *at == block);
+    let all = config.listeners.iter().zip(listeners);
+    all.filter(|(of, _)| serves(of)).map(|(of, id)| (*id, of.label())).collect()
+}
+
+/// Returns the label of what a plugin counts for all listeners of its block: that of the first.
+fn label_of(servers: &[Server]) -> &str {
+    servers.first().map_or("", |(_, label)| label)
+}
+
+/// Returns the plugins of a block as CoreDNS counts them: those that see queries, `metadata` and `view`.
+fn names_of_plugins(config: &BlockConfig, block: &Block) -> Vec<&'static str> {
+    let metadata = (!config.metadata.is_empty()).then_some("metadata");
+    let view = config.view.is_some().then_some("view");
+    block.plugins.iter().map(|plugin| plugin.name()).chain(metadata).chain(view).collect()
+}
+
+/// Returns what `coredns_plugin_enabled` tells: the `plugins` of each block that has `prometheus`, for each zone at each
+/// listener.
+fn enabled(config: &Config, plugins: &[Vec<&'static str>]) -> Vec<Enabled> {
+    let mut enabled = Vec::new();
+    for listener in &config.listeners {
+        for (zone, index) in &listener.zones {
+            let (Some(block), Some(plugins)) = (config.blocks.get(*index), plugins.get(*index))
+            else {
+                continue;
+            };
+            if !plugins.contains(&"prometheus") {
+                continue;
+            }
+            enabled.extend(plugins.iter().map(|plugin| Enabled {
+                server: listener.label(),
+                zone: zone.to_string(),
+                view: block.view_name().to_owned(),
+                plugin,
+            }));
+        }
+    }
+    enabled
 }
 
 impl Shared {
@@ -185,10 +229,11 @@ impl Shared {
         previous: &Sources,
     ) -> Result<Assembly> {
         let mut workshop = Workshop::new(self, previous)?;
-        let mut blocks = Vec::new();
-        for (index, block) in config.blocks.iter().enumerate() {
-            let label = label_of(config, index);
-            let mut block = workshop.block(block, &label).await?;
+        let (mut blocks, mut plugins) = (Vec::new(), Vec::new());
+        for (index, block_config) in config.blocks.iter().enumerate() {
+            let servers = servers_of(config, listeners, index);
+            let mut block = workshop.block(block_config, &servers).await?;
+            plugins.push(names_of_plugins(block_config, &block));
             if config.uses_acme() {
                 self.acme.challenges().add_to(&mut block.plugins);
             }
@@ -202,7 +247,9 @@ impl Shared {
             (*id, router)
         });
         let engine = Engine::of_listeners(blocks, routers.collect());
-        Ok(Assembly { engine, served: workshop.served, enabled: workshop.enabled })
+        let unserved = recorders(&self.dns_metrics, &config.listeners, listeners);
+        let enabled = enabled(config, &plugins);
+        Ok(Assembly { engine, served: workshop.served, enabled, unserved })
     }
 }
 
@@ -214,28 +261,18 @@ impl<'a> Workshop<'a> {
             shared,
             previous,
             served: Served::default(),
-            enabled: Vec::new(),
             own_addresses: addresses.filter(|ip| !ip.is_loopback()).collect(),
         })
     }
 
-    async fn block(&mut self, config: &BlockConfig, label: &str) -> Result<Block> {
+    async fn block(&mut self, config: &BlockConfig, servers: &[Server]) -> Result<Block> {
         if let Some(root) = config.root.path().filter(|root| !root.exists()) {
             tracing::warn!(root = %root.display(), "the directory of `root` does not exist");
         }
         let mut plugins = Vec::new();
         let guard = LoopGuard::new(&config.zones, self.served.serving.subscribe());
         for plugin in &config.plugins {
-            plugins.push(self.plugin(plugin, config, label, &guard).await?);
-        }
-        for (plugin, zone) in plugins.iter().flat_map(|p| config.zones.iter().map(move |z| (p, z)))
-        {
-            self.enabled.push(Enabled {
-                server: label.to_owned(),
-                zone: zone.to_string(),
-                view: config.view_name().to_owned(),
-                plugin: plugin.name(),
-            });
+            plugins.push(self.plugin(plugin, config, servers, &guard).await?);
         }
         let view = config.view.clone();
         let (metadata, cookie) = (config.metadata.clone(), config.cookie.clone());
@@ -246,9 +283,10 @@ impl<'a> Workshop<'a> {
         &mut self,
         plugin: &PluginConfig,
         block: &BlockConfig,
-        label: &str,
+        servers: &[Server],
         guard: &LoopGuard,
     ) -> Result<Box<dyn Plugin>> {
+        let label = label_of(servers);
         Ok(match plugin {
             PluginConfig::Prometheus(config) => {
                 if config.runtime_metrics {
@@ -256,7 +294,7 @@ impl<'a> Workshop<'a> {
                 }
                 Box::new(Prometheus::new(
                     &self.shared.dns_metrics,
-                    label,
+                    servers,
                     block.view_name(),
                     &block.zones,
                 ))
@@ -403,6 +441,7 @@ impl Built {
         for Enabled { server, zone, view, plugin } in &assembly.enabled {
             self.dns_metrics.set_plugin_enabled(server, zone, view, plugin);
         }
+        self.unserved.replace(assembly.unserved);
         self.responder.replace(assembly.engine);
         self.served.store(Arc::new(assembly.served));
     }

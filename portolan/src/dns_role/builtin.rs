@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// What CoreDNS serves without a Corefile.
-pub(crate) const WITHOUT_COREFILE: &str = ".:53 {\n    whoami\n    log\n}\n";
+/// Returns what CoreDNS serves without a Corefile, on the port of `-dns.port`.
+pub(crate) fn without_corefile(port: u16) -> String {
+    format!(".:{port} {{\n    whoami\n    log\n}}\n")
+}
 
 /// Returns kubeadm's Corefile over a manifests source.
 ///

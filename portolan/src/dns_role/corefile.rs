@@ -103,8 +103,9 @@ impl Choice {
             Self::Default { .. } if Path::new("Corefile").exists() => {
                 Ok(("Corefile".into(), read_file(Path::new("Corefile"))?))
             }
-            Self::Default { .. } => {
-                Ok(("built-in Corefile".into(), builtin::WITHOUT_COREFILE.into()))
+            Self::Default { default_port } => {
+                let text = builtin::without_corefile(*default_port);
+                Ok(("built-in Corefile".into(), text.into_bytes()))
             }
             Self::Manifests { path, listen } => {
                 let text = builtin::over_manifests(path, *listen, host_resolvers());
@@ -174,7 +175,7 @@ pub(crate) fn check(choice: &Choice, corefile: &Corefile) -> Result<Loaded> {
         );
     }
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(place = %warning.position, doubt = warning.text, "doubt about the Corefile");
     }
     Ok(Loaded { config, text: corefile.to_string() })
 }

@@ -1,8 +1,10 @@
 //! The HTTP endpoints: `health`, `ready` and `prometheus` of the Corefile, and the admin ones.
 
+mod page;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
@@ -10,34 +12,19 @@ use dns::config::{Config, PluginConfig};
 use dns::corefile::Token;
 use dns::edge::health_probe::probe_health;
 use dns::edge::http::{
-    Handler, HttpBindError, HttpListener, HttpMetrics, HttpReply, Routes, WebFile, health, metrics,
-    only_own_hosts, ready,
+    Handler, HttpBindError, HttpListener, HttpMetrics, Routes, WebFile, is_shared, only_own_hosts,
 };
-use dns::plugin::ready::{Monitor, Readiness};
+use dns::plugin::ready::Monitor;
 use dns::plugin::{ListenAddress, ListenHost};
-use hyper::StatusCode;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Built, admin};
+use self::page::Page;
+use super::Built;
 use crate::cli::DEFAULT_ADMIN;
-
-/// What a listener serves.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Page {
-    Health,
-    Ready(Continuously),
-    Metrics,
-    Admin,
-}
-
-type Continuously = bool;
 
 /// Stands for the address of the admin endpoints, which no Corefile names.
 const ADMIN: &str = "--admin";
-
-/// What is not ready while the sources are being opened and manifests are read for the first time.
-const LOADING: [&str; 2] = ["kubernetes", "loading"];
 
 /// Bound addresses and what each will serve.
 #[derive(Debug)]
@@ -115,9 +102,6 @@ pub(crate) struct EndpointChanges {
     bound: Vec<Bound>,
 }
 
-/// What the pages are about; none while it is being built.
-type Current = watch::Receiver<Option<Arc<Built>>>;
-
 /// Binds every address once, however many server blocks name it.
 ///
 /// # Errors
@@ -157,7 +141,8 @@ async fn bind_one(
         Ok(listener) => listener.with_metrics(metrics.clone()),
         Err(error) if insistence == Insistence::Optional => {
             let pages: Vec<&str> = pages.iter().map(|page| page.name()).collect();
-            tracing::warn!("{error}; going on without {}", pages.join(" and "));
+            let pages = pages.join(" and ");
+            tracing::warn!(%error, pages, "going on without an HTTP endpoint");
             return Ok(None);
         }
         Err(error) => return Err(error).with_context(|| format!("the endpoint at {text}")),
@@ -232,7 +217,8 @@ async fn bind_admin(
         Ok(listener) => Ok(Some((address, listener))),
         Err(error) if admin.is_none() => {
             tracing::warn!(
-                "{error}; going on without the admin endpoints, --admin chooses another address"
+                %error,
+                "going on without the admin endpoints; --admin chooses another address"
             );
             Ok(None)
         }
@@ -252,95 +238,28 @@ impl Neighbour {
 impl Endpoints {
     /// Starts serving: until [`Serving::show`], `/health` says 200 and everything else that it is starting.
     pub(crate) fn serve(self) -> Serving {
-        let Self { bound, insistence, admin_name, metrics } = self;
-        let (unready, built) = (watch::Sender::new(false), watch::Sender::new(None));
-        let mut serving =
-            Serving { unready, built, insistence, admin_name, metrics, open: Vec::new() };
-        for bound in bound {
-            serving.open(bound);
-        }
+        let (mut serving, bound) = self.into_serving();
+        bound.into_iter().for_each(|bound| serving.open(bound));
         serving
     }
-}
 
-impl Page {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Health => "/health",
-            Self::Ready(_) => "/ready",
-            Self::Metrics => "/metrics",
-            Self::Admin => "admin",
-        }
+    /// Starts serving what has been built.
+    ///
+    /// # Errors
+    /// Its registry has the metrics of the endpoints already.
+    pub(crate) fn serve_built(self, built: &Arc<Built>) -> Result<Serving> {
+        let (mut serving, bound) = self.into_serving();
+        serving.show(built)?;
+        bound.into_iter().for_each(|bound| serving.open(bound));
+        Ok(serving)
     }
 
-    fn route(
-        self,
-        routes: Routes,
-        current: &Current,
-        going_away: &watch::Receiver<bool>,
-    ) -> Routes {
-        match self {
-            Self::Health => routes.route("/health", health()),
-            Self::Ready(monitor) => routes.route("/ready", readiness(monitor, current, going_away)),
-            Self::Metrics => routes.route("/metrics", of_built(current, fresh_metrics)),
-            Self::Admin => routes
-                .route("/healthz", health())
-                .route("/readyz", readiness(true, current, going_away))
-                .route("/metrics", of_built(current, fresh_metrics))
-                .route("/debug/cluster", of_built(current, admin::cluster))
-                .route("/debug/explain", of_built(current, admin::explain)),
-        }
+    fn into_serving(self) -> (Serving, Vec<Bound>) {
+        let Self { bound, insistence, admin_name, metrics } = self;
+        let (unready, built) = (watch::Sender::new(false), watch::Sender::new(None));
+        let open = Vec::new();
+        (Serving { unready, built, insistence, admin_name, metrics, open }, bound)
     }
-}
-
-/// Returns a page about what is built; 503 before.
-fn of_built(
-    current: &Current,
-    page: impl Fn(&Arc<Built>) -> Handler + Send + Sync + 'static,
-) -> Handler {
-    let current = current.clone();
-    Arc::new(move |request| {
-        let built = current.borrow().clone();
-        match built {
-            Some(built) => page(&built)(request),
-            None => {
-                let reply = HttpReply::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
-                Box::pin(std::future::ready(reply))
-            }
-        }
-    })
-}
-
-/// Says whether the server is ready; from the stop signal on it is not, so that nobody new is sent here.
-fn readiness(
-    monitor: Continuously,
-    current: &Current,
-    going_away: &watch::Receiver<bool>,
-) -> Handler {
-    let monitor = if monitor { Monitor::Continuously } else { Monitor::UntilReady };
-    let state = Mutex::new(Readiness::new(monitor));
-    let (current, going_away) = (current.clone(), going_away.clone());
-    ready(move || {
-        if *going_away.borrow() {
-            return vec!["shutting down".to_owned()];
-        }
-        let built = current.borrow().clone();
-        let Some(built) = built else { return LOADING.map(str::to_owned).to_vec() };
-        let unready = built.unready();
-        // A poisoned lock means that a report panicked: believe the sources themselves.
-        let Ok(mut state) = state.lock() else { return unready };
-        // The plugin's name is what is remembered: the reasons behind it change all the time.
-        let still_waiting = state.report(unready.first().cloned());
-        if still_waiting.is_empty() { still_waiting } else { unready }
-    })
-}
-
-fn fresh_metrics(built: &Arc<Built>) -> Handler {
-    let (built, render) = (Arc::clone(built), metrics(built.registry.clone()));
-    Arc::new(move |request| {
-        built.refresh_metrics();
-        render(request)
-    })
 }
 
 impl Serving {
@@ -433,6 +352,20 @@ impl Serving {
         self.open = kept;
         for bound in bound {
             self.open(bound);
+        }
+    }
+
+    /// Closes the endpoints at whose addresses another server listens, too: it has taken over, and answers probes.
+    pub(crate) async fn leave_shared(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let (mut shared, alone): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|open| is_shared(open.address));
+        self.open = alone;
+        for open in &shared {
+            open.stop.send_replace(true);
+        }
+        for open in &mut shared {
+            open.close().await;
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Built;
 use super::notify::{State, notify};
+use super::pid_file::PidFile;
 use super::reload::Reloader;
 use crate::output::Output;
 
@@ -70,22 +71,26 @@ impl Signals {
 ///
 /// # Errors
 /// The kernel refuses.
-pub(crate) fn handle_other_signals(output: &Output) -> Result<()> {
+pub(super) fn handle_other_signals(output: &Output, pid_file: &PidFile) -> Result<()> {
     let take = |kind| signal(kind).context("cannot handle signals");
     let (mut quit, mut hangup) = (take(SignalKind::quit())?, take(SignalKind::hangup())?);
     let mut upgrade = take(SignalKind::user_defined2())?;
-    let output = output.clone();
+    let (output, pid_file) = (output.clone(), pid_file.clone());
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 Some(()) = quit.recv() => {
                     tracing::info!(signal = "SIGQUIT", "ending at once");
+                    pid_file.remove();
                     output.flush();
                     std::process::exit(0);
                 }
                 Some(()) = hangup.recv() => {}
                 Some(()) = upgrade.recv() => {
-                    tracing::warn!("SIGUSR2: replacing the binary is not available; restart instead");
+                    tracing::warn!(
+                        signal = "SIGUSR2",
+                        "the binary is not replaced; start the other one with --takeover, then end this one"
+                    );
                 }
                 else => return,
             }
@@ -117,7 +122,7 @@ pub(crate) async fn wait_for_sync(built: &Built) {
 
 /// Goes on until a signal ends the process: takes changed Corefiles over, then stops in order. A second signal
 /// ends the process at once.
-pub(crate) async fn live(mut reloader: Reloader, mut signals: Signals) {
+pub(super) async fn live(mut reloader: Reloader, mut signals: Signals, pid_file: &PidFile) {
     let name = loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -142,13 +147,15 @@ pub(crate) async fn live(mut reloader: Reloader, mut signals: Signals) {
         () = stop(reloader, lameduck) => {}
         name = signals.stop() => {
             tracing::warn!(signal = name, "second signal: ending at once");
+            pid_file.remove();
             std::process::exit(2);
         }
     }
 }
 
 async fn stop(reloader: Reloader, lameduck: Duration) {
-    let Reloader { server, http, .. } = reloader;
+    let Reloader { server, mut http, .. } = reloader;
+    http.leave_shared().await;
     http.go_unready();
     // Watching and answering go on meanwhile.
     tokio::time::sleep(lameduck).await;

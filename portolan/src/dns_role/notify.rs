@@ -25,7 +25,7 @@ pub(super) enum State {
 pub(super) fn notify(state: State) {
     let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else { return };
     if let Err(error) = send(&name, state) {
-        tracing::warn!(%error, "the service manager at {VARIABLE} cannot be told");
+        tracing::warn!(%error, variable = VARIABLE, "the service manager cannot be told");
     }
 }
 

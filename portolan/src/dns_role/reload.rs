@@ -177,7 +177,7 @@ impl Reloader {
         self.refused = Some(what);
         self.metrics.failed.inc();
         for line in in_words(error).lines() {
-            tracing::error!("the changed Corefile is not used: {line}");
+            tracing::error!(error = %line, "the changed Corefile is not used");
         }
     }
 

@@ -10,16 +10,20 @@
 //! came to this one before it answers would wait, so it listens last. The other one, when it is told to stop, takes
 //! nothing more and answers what it has (`Server::drain`).
 
+use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use dns::config::Config;
 use dns::edge::acme::Acme;
-use dns::edge::server::{self, BoundListener};
+use dns::edge::http::HttpBindError;
+use dns::edge::server::{self, BindError, BoundListener};
 
 use super::Built;
-use super::endpoints::{self, Insistence, Neighbour, Serving};
+use super::endpoints::{self, Endpoints, Insistence, Neighbour, Serving};
 use crate::cli::DnsArguments;
+use crate::logging::in_words;
 
 /// How often is looked whether the other server is still there.
 const STEP: Duration = Duration::from_millis(500);
@@ -43,12 +47,15 @@ impl Addresses<'_> {
     /// An address cannot be had.
     pub(super) async fn bind_early(self) -> Result<Option<Bound>> {
         match self.bind(Neighbour::Refused).await {
-            Ok(bound) => Ok(Some(bound)),
-            Err(error) if self.arguments.takeover => {
-                tracing::info!("taking over: {error}");
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            Ok((listeners, http)) => Ok(Some((listeners, http.serve()))),
+            Err(error) => match taken(&error) {
+                Some(address) if self.arguments.takeover => {
+                    tracing::info!(address, "another server listens; taking over from it");
+                    Ok(None)
+                }
+                Some(_) => bail!("{}; or take over with --takeover", in_words(&error)),
+                None => Err(error),
+            },
         }
     }
 
@@ -57,29 +64,43 @@ impl Addresses<'_> {
     ///
     /// # Errors
     /// An address cannot be had, for example because the other server is another user's.
-    pub(super) async fn bind_late(self, built: &Built) -> Result<Bound> {
+    pub(super) async fn bind_late(self, built: &Arc<Built>) -> Result<Bound> {
         let mut waited = Duration::ZERO;
         while !built.served().sources.wait_until_synced(STEP).await {
             waited += STEP;
             let missing = built.unready().join(", ");
             tracing::info!(missing, "the other server answers until the cluster is listed");
             if waited >= built.served().startup_timeout
-                && let Ok(bound) = self.bind(Neighbour::Refused).await
+                && let Ok((listeners, http)) = self.bind(Neighbour::Refused).await
             {
-                return Ok(bound);
+                return Ok((listeners, http.serve_built(built)?));
             }
         }
-        self.bind(Neighbour::Expected).await
+        let (listeners, http) = self.bind(Neighbour::Expected).await?;
+        // Probes must not reach an endpoint that knows nothing.
+        Ok((listeners, http.serve_built(built)?))
     }
 
-    async fn bind(self, neighbour: Neighbour) -> Result<Bound> {
+    async fn bind(self, neighbour: Neighbour) -> Result<(Vec<BoundListener>, Endpoints)> {
         let Self { config, acme, insistence, arguments } = self;
         let listeners = match neighbour {
             Neighbour::Refused => server::bind(&config.listeners, acme)?,
             Neighbour::Expected => server::bind_shared(&config.listeners, acme)?,
         };
         let admin = arguments.admin.as_deref();
-        let http = endpoints::bind(config, insistence, neighbour, admin).await?.serve();
+        let http = endpoints::bind(config, insistence, neighbour, admin).await?;
         Ok((listeners, http))
     }
+}
+
+/// Returns the address that another server has, if that is why a socket could not be bound.
+fn taken(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(BindError::InUse { address, .. }) => Some(address.to_string()),
+        Some(_) => None,
+        None => {
+            let HttpBindError { address, source } = cause.downcast_ref()?;
+            (source.kind() == ErrorKind::AddrInUse).then(|| address.to_string())
+        }
+    })
 }

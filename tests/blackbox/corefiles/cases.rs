@@ -150,7 +150,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "stub-zone-https",
         // Nobody is there: the failure tells where the question was sent.
-        questions: &[OUTSIDE, ("", "wiki.corp.example", "~198.51.100.54:4443: Connection refused")],
+        questions: &[OUTSIDE, ("", "wiki.corp.example", "~EDE: 23 (Network Error)")],
         warnings: &[],
         typo: ("doh_method GET", "doh_method PUT", "GET"),
     },

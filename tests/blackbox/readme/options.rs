@@ -59,7 +59,8 @@ pub(super) fn codes(cell: &str) -> Vec<&str> {
 #[test]
 fn every_option_names_tests_that_exist() {
     let mut wrong = Vec::new();
-    for (Form { plugin, .. }, table) in option_tables() {
+    for (form, table) in option_tables() {
+        let plugin = form.plugin;
         assert_eq!(table.columns, ["option", "default", "meaning", "test"], "{plugin}");
         for row in &table.rows {
             let option = &row[0];
@@ -67,6 +68,10 @@ fn every_option_names_tests_that_exist() {
             let tests = codes(&row[3]);
             if tests.is_empty() {
                 wrong.push(format!("{plugin}: {option} names no test"));
+            }
+            let file = file_of_transport(form);
+            if file.is_some_and(|file| !tests.iter().any(|test| test.starts_with(file))) {
+                wrong.push(format!("{plugin}: {option} names no test of {file:?}"));
             }
             let missing = tests.into_iter().filter(|test| !is_test(test));
             wrong
@@ -76,7 +81,19 @@ fn every_option_names_tests_that_exist() {
     assert!(wrong.is_empty(), "docs/plugins.md: correct these rows:\n{}", wrong.join("\n"));
 }
 
-/// Says whether a path such as `cache::tests::ttls_have_bounds` is that of a test.
+/// Returns where the tests of a plugin that is a transport stand, which ask the real server over it.
+fn file_of_transport(form: Form) -> Option<&'static str> {
+    match form.plugin {
+        "https" => Some("blackbox/https::"),
+        "https3" => Some("blackbox/https3::"),
+        "quic" => Some("blackbox/quic::"),
+        "tls" if form.inside.is_empty() => Some("blackbox/tls::"),
+        _ => None,
+    }
+}
+
+/// Says whether a path such as `cache::tests::ttls_have_bounds` is that of a test that runs: the file of a black-box test has
+/// to be named in `tests/Cargo.toml`, or nothing builds it.
 pub(super) fn is_test(path: &str) -> bool {
     let Some((module, function)) = path.rsplit_once("::") else { return false };
     let (directory, module) = match module.split_once("::") {
@@ -87,10 +104,18 @@ pub(super) fn is_test(path: &str) -> bool {
         _ => ("dns/src/plugin", module),
     };
     let Some((file, inline)) = file_of(&root().join(directory), module) else { return false };
+    if directory == "tests" && !is_registered(&file) {
+        return false;
+    }
     let source = fs::read_to_string(&file).unwrap();
     // A module inside the file stands at its end, as `mod tests { … }`.
     let start = inline.map_or(Some(0), |name| source.find(&format!("\nmod {name} {{")));
     start.is_some_and(|start| has_test(&source[start..], function))
+}
+
+fn is_registered(file: &Path) -> bool {
+    let file = file.strip_prefix(root().join("tests")).unwrap().display();
+    page("tests/Cargo.toml").lines().any(|line| line == format!("path = \"{file}\""))
 }
 
 /// Returns the file of a module, or the one of its parent and the module's name.
@@ -104,6 +129,13 @@ fn file_of<'m>(directory: &Path, module: &'m str) -> Option<(PathBuf, Option<&'m
     }
     let (parent, name) = module.rsplit_once("::")?;
     Some((file(parent)?, Some(name)))
+}
+
+#[test]
+fn a_test_that_nothing_builds_is_none() {
+    assert!(is_test("blackbox/quic::a_client_asks_over_quic"));
+    assert!(!is_test("blackbox/quic::no_such_test"));
+    assert!(!is_test("blackbox/readme/options::a_test_that_nothing_builds_is_none"));
 }
 
 fn has_test(source: &str, function: &str) -> bool {

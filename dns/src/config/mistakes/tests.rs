@@ -87,6 +87,79 @@ fn mistakes_before_one_of_the_grammar_are_found() {
 }
 
 #[test]
+fn what_is_refused_for_another_reason_is_judged_too() {
+    assert_found(
+        ". {\nerrors\nerrors {\nconsolidate 5m \"([\"\nstack\n}\nwhoami\n}\n",
+        &[(3, "used once"), (4, "is no regular expression"), (5, "stack")],
+    );
+    assert_found(
+        ". {\nforward . 1.2.3 {\nmax_fail 1\nforce_tcp\npolicy best\n}\ncache x..y {\nsuces\n}\n}\n",
+        &[(2, "1.2.3"), (3, "max_fail"), (5, "best"), (7, "x..y"), (8, "suces")],
+    );
+    // Names that only an upstream with TLS has; which one was meant is not known.
+    assert_found(
+        ". {\nforward . tls://1.2.3.4:x {\ntls_servername dns.example\n}\n}\n",
+        &[(2, "no valid port")],
+    );
+    // Itself without a fault.
+    assert_found(". {\nerrors\nerrors {\nstacktrace\n}\nwhoami\n}\n", &[(3, "used once")]);
+    assert_found(
+        ". {\nkubernetes a\nkubernetes b {\nmulticluster b c\n}\n}\n",
+        &[(3, "used once"), (4, "'c.' is no zone")],
+    );
+    assert_found(
+        ". {\nforward . 1.2.3.4:abc https:// 192.0.2.1 grpc://a\n}\n",
+        &[(
+            2,
+            "'1.2.3.4:abc' has no valid port; write a number from 1 to 65535 after the last colon; wrong, too: 'https://' and 'grpc://a'",
+        )],
+    );
+}
+
+#[test]
+fn a_plugin_cannot_listen_where_the_server_does() {
+    for (directive, bind) in [
+        ("prometheus 127.0.0.1:53", ""),
+        ("prometheus localhost:53", "bind 127.0.0.1\n"),
+        ("health :53", "bind 127.0.0.1\n"),
+        ("ready 0.0.0.0:53", "bind 127.0.0.1\n"),
+        ("ready [::1]:53", ""),
+    ] {
+        let text = format!(". {{\n{directive}\n{bind}whoami\n}}\n");
+        assert_found(&text, &[(2, "server listens at dns://")][..]);
+        assert_found(&text.replace(". {", ".:54 {"), &[]);
+        assert_found(&text.replace(". {", "quic://.:53 {\ntls c k"), &[]);
+        // Whatever the others say.
+        let first = "a.example:54 {\nwhoami\n}\n";
+        assert_found(&format!("{first}{text}"), &[(5, "use another port")]);
+    }
+    for other in ["bind 127.0.0.1\nhealth 127.0.0.2:53", "bind ::1\nready 0.0.0.0:53", "health"] {
+        assert_found(&format!(". {{\n{other}\nwhoami\n}}\n"), &[]);
+    }
+}
+
+#[test]
+fn a_mistake_stands_where_it_can_be_mended() {
+    assert_found(
+        ". {\nkubernetes {\nnamespaces a\nlabels b\nnamespace_labels c\nmulticluster nope.zone\n}\n}\n",
+        &[(5, "exclude each other; keep one"), (6, "nope.zone")],
+    );
+    assert_found(
+        ". {\nkubernetes {\nzonal\nnoendpoints\nstrict\nmulticluster other.zone\n}\n}\n",
+        &[(4, "keep one of the two"), (6, "other.zone")],
+    );
+    assert_found(
+        ". {\nfederation a b\nqqqqqq\nkubernetes a\nkubernetes b\ncache {\nservfail 1h\n}\n}\n",
+        &[
+            (2, "'multicluster' in the block of 'kubernetes'"),
+            (3, "write a plugin that `-plugins` lists"),
+            (5, "remove this one"),
+            (7, "write a duration up to 5m"),
+        ],
+    );
+}
+
+#[test]
 fn many_mistakes_end() {
     let lines: String = (0..300).map(|number| format!("what{number}\n")).collect();
     assert_eq!(found(&format!(". {{\n{lines}whoami\n}}\n")).len(), 300);
@@ -182,6 +255,32 @@ const BROKEN: &[(&str, &[(u32, &str)])] = &[
         &[(4, "Redeclaration"), (9, "whoami")],
     ),
     ("() {\n    erors\n}\none.example {\n    whoami x\n}\n", &[(1, "needs a name"), (5, "whoami")]),
+    // Braces without white space.
+    (
+        "one.example:53{\n    whoami x\n    log\n}\n",
+        &[(1, "space before '{'; write 'one."), (2, "whoami")],
+    ),
+    (
+        "one.example b two.example{\n    whoami x\n}\n",
+        &[(1, "space before '{'; write 'two."), (2, "whoami")],
+    ),
+    (
+        "(one){\n    erors\n}\none.example {\n    import one\n}\n",
+        &[(1, "write '(one) {'"), (2, "erors")],
+    ),
+    (
+        "one.example {\n    cache{\n        suces 1\n    }\n    whoami x\n}\n",
+        &[(2, "write 'cache {'"), (3, "suces"), (5, "whoami")],
+    ),
+    (
+        "one.example {\n    cache 30{\n        suces 1\n    }\n    whoami x\n}\n",
+        &[(2, "write '30 {'"), (3, "suces"), (5, "whoami")],
+    ),
+    ("one.example {\n    whoami x\n}}\n", &[(2, "whoami"), (3, "each '}' on a line")]),
+    (
+        "one.example {\n    cache {\n        suces 1\n}}\n",
+        &[(3, "suces"), (4, "each '}' on a line")],
+    ),
     // Quotes.
     (
         "one.example {\n    template IN A {\n        answer \"{{ .Name }} 60 IN A 192.0.2.1\n    }\n    erors\n}\n",

@@ -60,7 +60,8 @@ impl Issued {
     }
 }
 
-fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
+/// Returns the dates of a certificate; none when it cannot be read.
+pub(crate) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
     let (_, parsed) = parse_x509_certificate(certificate).ok()?;
     let moment = |seconds: i64| {
         let after = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());

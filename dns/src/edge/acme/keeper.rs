@@ -91,7 +91,7 @@ impl Keeper {
                 *due = now + delay;
                 let serves =
                     if self.certificates.get(domain).is_some() { "the one before" } else { "none" };
-                let again_in_s = delay.as_secs();
+                let again_in_s = whole_seconds(delay);
                 tracing::warn!(%domain, %error, serves, again_in_s, "no certificate by ACME; trying again");
             }
         }
@@ -149,6 +149,11 @@ fn usable(pair: &Pair, domain: &AcmeDomain, now: SystemTime) -> Result<Issued, O
     Ok(issued)
 }
 
+/// Rounds up, so that nothing is awaited that the log calls due.
+fn whole_seconds(delay: Duration) -> u128 {
+    delay.as_millis().div_ceil(1000)
+}
+
 /// Does what blocks on a thread that may.
 async fn off_the_way<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OrderError> + Send + 'static,
@@ -156,4 +161,16 @@ async fn off_the_way<T: Send + 'static>(
     let done = spawn_blocking(work).await;
     // It does not panic, and is not given up before this is.
     done.unwrap_or_else(|error| Err(instant_acme::Error::Other(Box::new(error)).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_is_logged_in_whole_seconds_that_are_not_too_short() {
+        for (millis, seconds) in [(0, 0), (1, 1), (750, 1), (1000, 1), (1001, 2), (600_000, 600)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use prometheus::core::Collector;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, Opts, Registry};
 
+use crate::edge::certificate_metrics::CertificateMetrics;
 use crate::plugin::tls::domain::AcmeDomain;
 use crate::plugin::tls::renewal::Failure;
 
@@ -13,23 +14,19 @@ const REASONS: [Failure; 2] = [Failure::Unreachable, Failure::Refused];
 /// The families; the domains are those of the Corefile.
 #[derive(Clone, Debug)]
 pub(super) struct AcmeMetrics {
-    expiry: IntGaugeVec,
+    pub(super) certificates: CertificateMetrics,
     obtained: IntCounterVec,
     failures: IntCounterVec,
 }
 
 impl Default for AcmeMetrics {
     fn default() -> Self {
-        let expiry = Opts::new(
-            "portolan_acme_certificate_expiry_timestamp_seconds",
-            "When the certificate that is served ends, in seconds since 1970.",
-        );
         let obtained =
             Opts::new("portolan_acme_certificates_total", "Certificates that an authority gave.");
         let failures = Opts::new("portolan_acme_failures_total", "Orders without a certificate.");
         let proof = "the names are valid";
         Self {
-            expiry: IntGaugeVec::new(expiry, &["domain"]).expect(proof),
+            certificates: CertificateMetrics::default(),
             obtained: IntCounterVec::new(obtained, &["domain"]).expect(proof),
             failures: IntCounterVec::new(failures, &["domain", "reason"]).expect(proof),
         }
@@ -38,11 +35,9 @@ impl Default for AcmeMetrics {
 
 impl AcmeMetrics {
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let families: [Box<dyn Collector>; 3] = [
-            Box::new(self.expiry.clone()),
-            Box::new(self.obtained.clone()),
-            Box::new(self.failures.clone()),
-        ];
+        self.certificates.register(registry)?;
+        let families: [Box<dyn Collector>; 2] =
+            [Box::new(self.obtained.clone()), Box::new(self.failures.clone())];
         families.into_iter().try_for_each(|family| registry.register(family))
     }
 
@@ -55,9 +50,7 @@ impl AcmeMetrics {
     }
 
     pub(super) fn serves_until(&self, domain: &AcmeDomain, end: SystemTime) {
-        let seconds = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        self.expiry.with_label_values(&[domain.as_str()]).set(seconds);
+        self.certificates.serves_until(domain.as_str(), end);
     }
 
     pub(super) fn obtained(&self, domain: &AcmeDomain) {
@@ -69,8 +62,8 @@ impl AcmeMetrics {
     }
 
     pub(super) fn forget(&self, domain: &AcmeDomain) {
+        self.certificates.forget(domain.as_str());
         // Those that have no value have nothing to forget.
-        let _ = self.expiry.remove_label_values(&[domain.as_str()]);
         let _ = self.obtained.remove_label_values(&[domain.as_str()]);
         for reason in REASONS {
             let _ = self.failures.remove_label_values(&[domain.as_str(), label(reason)]);

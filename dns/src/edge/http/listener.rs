@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::connection::{self, Service};
 use super::idle::IdleConnections;
 use super::{Handler, WebFile, is_stopped};
+use crate::edge::server::last_connections::begin_no_more;
 use crate::plugin::{ListenAddress, ListenHost};
 
 /// How many connections a listener serves at a time.
@@ -109,32 +110,42 @@ impl HttpListener {
         self
     }
 
-    /// Answers requests until `stop` is true or gone; then lets what is being answered finish, for some seconds.
+    /// Answers requests until `stop` is true or gone; then takes the connections that have been begun, and lets what is
+    /// being answered finish, for some seconds.
     pub async fn serve(self, handler: Handler, mut stop: watch::Receiver<bool>) {
         let service = Service { handler, web: self.web.clone() };
         let idle = IdleConnections::default();
         let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = is_stopped(&mut stop) => break,
-                accepted = accept(&self.listener) => {
-                    let Some(stream) = accepted else { continue };
-                    if !self.make_room(&mut connections, &idle).await {
-                        continue;
-                    }
-                    let (place, told) = idle.enter();
-                    let (service, stop) = (service.clone(), stop.clone());
-                    connections.spawn(async move {
-                        tokio::select! {
-                            () = connection::serve(stream, service, place, stop) => {}
-                            Ok(()) = told => {}
+        let (closing, closed) = watch::channel(false);
+        {
+            let last = async {
+                is_stopped(&mut stop).await;
+                sleep(begin_no_more(&self.listener)).await;
+            };
+            tokio::pin!(last);
+            loop {
+                tokio::select! {
+                    () = &mut last => break,
+                    accepted = accept(&self.listener) => {
+                        let Some(stream) = accepted else { continue };
+                        if !self.make_room(&mut connections, &idle).await {
+                            continue;
                         }
-                    });
+                        let (place, told) = idle.enter();
+                        let (service, stop) = (service.clone(), closed.clone());
+                        connections.spawn(async move {
+                            tokio::select! {
+                                () = connection::serve(stream, service, place, stop) => {}
+                                Ok(()) = told => {}
+                            }
+                        });
+                    }
+                    Some(ended) = connections.join_next() => report(ended),
                 }
-                Some(ended) = connections.join_next() => report(ended),
             }
         }
         drop(self.listener);
+        closing.send_replace(true);
         while idle.close_longest() {}
         while let Some(ended) = connections.join_next().await {
             report(ended);

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use super::exchanges::Exchange;
 use super::responder::{Question, Received};
 use super::service::Service;
-use super::workers::{Share, Worker};
+use super::workers::{Reserved, Share, Worker};
 use crate::wire::Arrival;
 
 /// A connection's client, as its questions see it.
@@ -44,6 +44,16 @@ impl Asker {
             self.service.responder.metrics().refused.with_label_values(&["workers"]).inc();
         }
         worker
+    }
+
+    /// Takes octets of a message that is not complete, or waits for a place; none when there are not as many.
+    pub(super) fn reserve(&self, octets: usize) -> Option<Reserved> {
+        let reserved = self.share.reserve(octets);
+        if reserved.is_none() {
+            let refused = &self.service.responder.metrics().refused;
+            refused.with_label_values(&["stream_octets"]).inc();
+        }
+        reserved
     }
 
     /// Waits while the client has too much unread.

@@ -1,7 +1,7 @@
 //! Which connections are open, and which one goes when there are too many.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 ///
 /// A connection is in use while a question is under way or a reply has not been written. Those that are not are
 /// kept as long as there is room: when there is none, the one idle longest goes for the newest. A client has a part
-/// of all places, so that one alone cannot send the others away; it gives up its own.
+/// of all places, so that one alone cannot send the others away; it gives up its own. With IPv6 a client is a
+/// network, see [`network_of`].
 #[derive(Debug)]
 pub(super) struct Connections {
     limit: AtomicUsize,
@@ -30,6 +31,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Slot {
+    /// Its network, as [`network_of`] has it.
     client: IpAddr,
     /// Since when it is idle, in microseconds from the start; [`IN_USE`] while it is not.
     idle_since: AtomicU64,
@@ -58,6 +60,15 @@ pub(super) struct Place {
     slot: Arc<Slot>,
 }
 
+/// Returns the addresses that one client may have as many of as it likes: with IPv6 the /64, of which hosts choose
+/// their addresses themselves (RFC 4291 §2.5.1), else the address alone.
+pub(super) fn network_of(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
 impl Connections {
     /// Returns no connections, of which there may be as many, and as many from one client.
     pub(super) fn new(limit: usize, per_client: usize) -> Arc<Self> {
@@ -82,6 +93,7 @@ impl Connections {
         now: Instant,
     ) -> Result<(Place, bool), Full> {
         let is_own = client.is_loopback() || client == local;
+        let client = network_of(client);
         let mut table = self.table();
         let of_client = table.by_client.get(&client).copied().unwrap_or_default();
         let (victim, full) = if !is_own && of_client >= self.per_client.load(Ordering::Relaxed) {
@@ -102,7 +114,7 @@ impl Connections {
     pub(super) fn are_scarce(&self, client: IpAddr) -> bool {
         let half = |limit: &AtomicUsize| limit.load(Ordering::Relaxed).min(MANY).div_ceil(2);
         let table = self.table();
-        let of_client = table.by_client.get(&client).copied().unwrap_or_default();
+        let of_client = table.by_client.get(&network_of(client)).copied().unwrap_or_default();
         table.open.len() >= half(&self.limit) || of_client >= half(&self.per_client)
     }
 
@@ -210,6 +222,22 @@ mod tests {
         assert_eq!(admit(5, 11).unwrap_err(), Full::Listener);
         drop(first);
         assert!(!admit(5, 12).unwrap().1);
+    }
+
+    #[test]
+    fn addresses_of_a_network_are_one_client() {
+        let connections = Connections::new(10, 2);
+        let admit = |client: &str| {
+            let client = client.parse().unwrap();
+            connections.admit(client, LOCAL, Instant::now()).map(|(place, _)| place)
+        };
+        let held = ["2001:db8::1", "2001:db8::2"].map(|client| admit(client).unwrap());
+        held.iter().for_each(Place::is_in_use);
+        assert_eq!(admit("2001:db8::3").unwrap_err(), Full::Client);
+        assert!(admit("2001:db8:0:1::1").is_ok(), "another network");
+        assert!(connections.are_scarce("2001:db8::4".parse().unwrap()));
+        drop(held);
+        assert!(connections.table().by_client.is_empty());
     }
 
     #[test]

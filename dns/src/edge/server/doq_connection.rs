@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream};
-use tokio::task::JoinSet;
 
 use super::asker::{Answer, Asker};
 use super::connection::Closing;
 use super::connections::Place;
 use super::doq::{self, Code, MAX_STREAM};
-use super::exchanges::{Exchange, Exchanges, Patience};
+use super::exchanges::{Exchange, Patience};
+use super::gathered::{Gathered, NoRoom};
 use super::quic::close;
 use super::responder::Received;
 use super::service::Service;
 use super::stop::Reading;
+use super::streams::{Ended, Incoming, Streams, ended_stream};
 use crate::wire::Arrival;
 
 /// How long a client may take for the last replies.
@@ -26,77 +26,62 @@ type Ending = (Code, Option<Closing>);
 
 /// Serves a connection until one side ends it; says why, when that was the server.
 pub(super) async fn serve(
-    connection: Connection,
+    mut connection: Connection,
     arrival: Arrival,
     service: &Arc<Service>,
     place: Place,
     mut reading: Reading,
 ) -> Option<Closing> {
-    let exchanges = Exchanges::new(place, &service.shared.unread);
-    let asker = Asker::new(service, arrival);
-    let settings = service.settings();
-    let patience = Patience { idle: settings.idle, write: settings.write };
-    let mut streams = JoinSet::new();
-    let open = |(send, receive), streams: &mut JoinSet<_>| {
-        let (asker, exchange) = (asker.clone(), exchanges.begin());
-        streams.spawn(async move { serve_stream(send, receive, &asker, exchange).await });
-    };
-    let ending = loop {
-        tokio::select! {
-            biased;
-            () = reading.stopped() => break None,
-            () = exchanges.evicted() => {
-                break Some((Code::ExcessiveLoad, Some(Closing::Evicted)));
-            }
-            Some(ended) = streams.join_next(), if !streams.is_empty() => {
-                if let Ok(Err(ending)) = ended {
-                    break Some(ending);
-                }
-            }
-            accepted = connection.accept_bi() => match accepted {
-                Ok(stream) => open(stream, &mut streams),
-                // How a client goes away is its own business.
-                Err(_) => return None,
-            },
-            closing = exchanges.expired(patience) => break Some(ended_by(closing)),
-        }
-    };
-    let ending = match ending {
-        Some(ending) => ending,
-        None => {
-            while let Some(Ok(stream)) = connection.accept_bi().now_or_never() {
-                open(stream, &mut streams);
-            }
+    let mut streams = Streams::new(service, arrival, place);
+    let ending = match streams.take(&mut connection, &mut reading).await {
+        Ended::Stopped => {
             drop(reading);
-            finish(&mut streams, &exchanges, settings.write).await
+            finish(&mut streams).await
         }
+        Ended::Gone => return None,
+        Ended::Closing(closing) => ended_by(closing),
+        Ended::ByStream(ending) => ending,
     };
     if ending.0 != Code::NoError {
-        count(&asker, ending.0);
+        count(&streams.asker, ending.0);
     }
     close(&connection, ending.0);
     ending.1
 }
 
 /// Waits for the questions under way, and for a moment until the client has their replies: it may be gone.
-async fn finish(
-    streams: &mut JoinSet<Result<(), Ending>>,
-    exchanges: &Exchanges,
-    write: Duration,
-) -> Ending {
-    let patience = Patience { idle: LAST_WRITE, write: write.min(LAST_WRITE) };
-    while !streams.is_empty() {
+async fn finish(streams: &mut Streams<Connection>) -> Ending {
+    let write = streams.patience.write.min(LAST_WRITE);
+    let patience = Patience { idle: LAST_WRITE, write };
+    while !streams.tasks.is_empty() {
         tokio::select! {
             biased;
-            ended = streams.join_next() => {
-                if let Some(Ok(Err(ending))) = ended {
+            Some(ended) = streams.tasks.join_next() => {
+                if let Some(Err(ending)) = ended_stream(ended, &streams.asker) {
                     return ending;
                 }
             }
-            _ = exchanges.expired(patience) => break,
+            _ = streams.exchanges.expired(patience) => break,
         }
     }
     (Code::NoError, None)
+}
+
+impl Incoming for Connection {
+    type Stream = (SendStream, RecvStream);
+    type Ending = Ending;
+
+    async fn next(&mut self) -> Option<Self::Stream> {
+        self.accept_bi().await.ok()
+    }
+
+    async fn answer(
+        (send, receive): Self::Stream,
+        asker: Asker,
+        exchange: Exchange,
+    ) -> Result<(), Ending> {
+        serve_stream(send, receive, &asker, exchange).await
+    }
 }
 
 fn ended_by(closing: Closing) -> Ending {
@@ -117,20 +102,27 @@ async fn serve_stream(
     asker: &Asker,
     mut exchange: Exchange,
 ) -> Result<(), Ending> {
+    let limit = asker.service.settings().read;
+    let mut stream = Gathered::new(asker, MAX_STREAM);
+    match tokio::time::timeout(limit, read_to_end(&mut receive, &mut stream)).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(NoRoom::TooLong))) => return Err(protocol_error()),
+        Ok(Ok(Err(NoRoom::Full))) => {
+            let _ = receive.stop(Code::ExcessiveLoad.number().into());
+            reset(&mut send, asker, Code::ExcessiveLoad);
+            return Ok(());
+        }
+        // The client does not want to know any more (RFC 9250 §4.3.1).
+        Ok(Err(_)) => return Ok(()),
+        Err(_) => return Err((Code::ProtocolError, Some(Closing::Read))),
+    }
+    let message =
+        doq::message_of(stream.octets()).map_err(|code| (code, Some(Closing::Protocol)))?;
+    exchange.asked();
     let Some(_worker) = asker.enter().await else {
-        let _ = receive.stop(Code::ExcessiveLoad.number().into());
         reset(&mut send, asker, Code::ExcessiveLoad);
         return Ok(());
     };
-    let limit = asker.service.settings().read;
-    let stream = match tokio::time::timeout(limit, receive.read_to_end(MAX_STREAM)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(quinn::ReadToEndError::TooLong)) => return Err(protocol_error()),
-        // The client does not want to know any more (RFC 9250 §4.3.1).
-        Ok(Err(quinn::ReadToEndError::Read(_))) => return Ok(()),
-        Err(_) => return Err((Code::ProtocolError, Some(Closing::Read))),
-    };
-    let message = doq::message_of(&stream).map_err(|code| (code, Some(Closing::Protocol)))?;
     asker.readable(&exchange).await;
     let mut repeated = Vec::new();
     let reply = match asker.receive(message, &mut repeated) {
@@ -156,6 +148,19 @@ async fn serve_stream(
         let _ = send.stopped().await;
     }
     Ok(())
+}
+
+/// Reads a stream until the client has ended it, or there is no room for it.
+async fn read_to_end(
+    receive: &mut RecvStream,
+    stream: &mut Gathered<'_>,
+) -> Result<Result<(), NoRoom>, quinn::ReadError> {
+    while let Some(chunk) = receive.read_chunk(usize::MAX, true).await? {
+        if let Err(no_room) = stream.push(&chunk.bytes) {
+            return Ok(Err(no_room));
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn protocol_error() -> Ending {

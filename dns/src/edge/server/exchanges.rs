@@ -27,6 +27,8 @@ struct State {
     next: u64,
     /// Since when the client may read the reply; none before there is one.
     open: BTreeMap<u64, Option<Instant>>,
+    /// How many of them have come whole, or have a reply.
+    in_use: usize,
     idle_since: Instant,
     /// Octets of replies that the client has not read.
     unread: usize,
@@ -38,6 +40,7 @@ pub(super) struct Exchange {
     exchanges: Arc<Exchanges>,
     number: u64,
     unread: usize,
+    is_in_use: bool,
 }
 
 /// How long a connection may wait for its client.
@@ -54,22 +57,20 @@ impl Exchanges {
     pub(super) fn new(place: Place, all: &Arc<Unread>) -> Arc<Self> {
         let now = Instant::now();
         place.is_idle_since(now.into_std());
-        let state = State { next: 0, open: BTreeMap::new(), idle_since: now, unread: 0 };
+        let state = State { next: 0, open: BTreeMap::new(), in_use: 0, idle_since: now, unread: 0 };
         let (changed, _) = watch::channel(());
         Arc::new(Self { place, all: Arc::clone(all), state: Mutex::new(state), changed })
     }
 
-    /// Begins another question.
+    /// Begins another question, whose first octets do not keep the connection: they are cheap to send.
     pub(super) fn begin(self: &Arc<Self>) -> Exchange {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
         state.open.insert(number, None);
-        // Under the lock, so that the end of another question does not overtake it.
-        self.place.is_in_use();
         drop(state);
         self.changed.send_replace(());
-        Exchange { exchanges: Arc::clone(self), number, unread: 0 }
+        Exchange { exchanges: Arc::clone(self), number, unread: 0, is_in_use: false }
     }
 
     /// Waits until another connection gets the place of this one.
@@ -121,6 +122,17 @@ impl Exchanges {
 }
 
 impl Exchange {
+    /// Says that the question has come whole: the connection is in use until it is through.
+    pub(super) fn asked(&mut self) {
+        if !self.is_in_use {
+            self.is_in_use = true;
+            let mut state = self.exchanges.state();
+            state.in_use += 1;
+            // Under the lock, so that the end of another question does not overtake it.
+            self.exchanges.place.is_in_use();
+        }
+    }
+
     /// Says which limit keeps the question from being answered now.
     pub(super) fn held(&self, unread: usize, unread_all: usize) -> Option<&'static str> {
         let of_connection = self.exchanges.state().unread;
@@ -141,6 +153,7 @@ impl Exchange {
 
     /// Says that there is a reply of this many octets, which the client has to read from now on.
     pub(super) fn replied(&mut self, octets: usize) {
+        self.asked();
         let mut state = self.exchanges.state();
         state.open.insert(self.number, Some(Instant::now()));
         state.unread += octets;
@@ -159,6 +172,9 @@ impl Drop for Exchange {
         let now = Instant::now();
         if state.open.is_empty() {
             state.idle_since = now;
+        }
+        state.in_use -= usize::from(self.is_in_use);
+        if self.is_in_use && state.in_use == 0 {
             self.exchanges.place.is_idle_since(now.into_std());
         }
         drop(state);
@@ -179,9 +195,12 @@ mod tests {
         Patience { idle: Duration::from_secs(10), write: Duration::from_secs(5) };
 
     fn exchanges() -> (Arc<Exchanges>, Arc<Unread>) {
+        exchanges_of(&Connections::new(9, 9))
+    }
+
+    fn exchanges_of(connections: &Arc<Connections>) -> (Arc<Exchanges>, Arc<Unread>) {
         let unread = Unread::new(IntGauge::new("unread", "Unread.").unwrap());
         let client = [10, 0, 0, 1].into();
-        let connections = Connections::new(9, 9);
         let (place, _) = connections.admit(client, client, Instant::now().into_std()).unwrap();
         (Exchanges::new(place, &unread), unread)
     }
@@ -201,6 +220,25 @@ mod tests {
         drop(second);
         assert_eq!(exchanges.expired(PATIENCE).await, Closing::Idle);
         assert_eq!(start.elapsed(), Duration::from_secs(75));
+    }
+
+    #[tokio::test]
+    async fn a_question_keeps_the_place_from_its_last_octet_to_its_end() {
+        let connections = Connections::new(1, 1);
+        let newest = || {
+            let client = [10, 0, 0, 2].into();
+            connections.admit(client, client, Instant::now().into_std()).map(|_| ())
+        };
+        let (exchanges, _) = exchanges_of(&connections);
+        let (_begun, mut asked, mut refused) =
+            (exchanges.begin(), exchanges.begin(), exchanges.begin());
+        asked.asked();
+        refused.replied(10);
+        assert!(newest().is_err());
+        drop(asked);
+        assert!(newest().is_err(), "a reply is not read");
+        drop(refused);
+        assert!(newest().is_ok() && exchanges.evicted().now_or_never().is_some());
     }
 
     #[tokio::test]

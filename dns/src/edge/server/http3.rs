@@ -9,19 +9,21 @@ use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use hyper::{Request, StatusCode};
 use quinn::VarInt;
-use tokio::task::JoinSet;
 
 use super::asker::Asker;
 use super::connection::Closing;
 use super::connections::Place;
 use super::doh::{self, MAX_HEAD, MAX_MESSAGE};
-use super::exchanges::{Exchange, Exchanges, Patience};
+use super::exchanges::Exchange;
+use super::gathered::Gathered;
 use super::http3_streams::{Bounded, BoundedConnection};
 use super::https;
 use super::service::Service;
 use super::stop::Reading;
+use super::streams::{Ended, Incoming, Streams, ended_stream};
 use crate::wire::Arrival;
 
+type Requests = h3::server::Connection<BoundedConnection, Bytes>;
 type Stream = Bounded<h3_quinn::BidiStream<Bytes>>;
 
 /// The error codes of RFC 9114 §8.1.
@@ -39,74 +41,85 @@ pub(super) async fn serve(
     place: Place,
     reading: Reading,
 ) -> Option<Closing> {
-    let closing = serve_requests(connection.clone(), arrival, service, place, reading).await;
+    let mut streams = Streams::new(service, arrival, place);
+    let mut requests = match begin(connection.clone(), service.settings().read).await {
+        Ok(requests) => requests,
+        Err(closing) => return end(&connection, closing),
+    };
+    let closing = serve_requests(&connection, &mut requests, &mut streams, reading).await;
+    // Before the library does when it is dropped, which gives no reason.
+    end(&connection, closing)
+}
+
+fn end(connection: &quinn::Connection, closing: Option<Closing>) -> Option<Closing> {
     let load = closing.is_some_and(|closing| closing != Closing::Idle);
     connection.close(if load { EXCESSIVE_LOAD } else { NO_ERROR }, b"");
     closing
 }
 
 async fn serve_requests(
-    connection: quinn::Connection,
-    arrival: Arrival,
-    service: &Arc<Service>,
-    place: Place,
+    connection: &quinn::Connection,
+    requests: &mut Requests,
+    streams: &mut Streams<Requests>,
     mut reading: Reading,
 ) -> Option<Closing> {
-    let exchanges = Exchanges::new(place, &service.shared.unread);
-    let asker = Asker::new(service, arrival);
-    let settings = service.settings();
-    let patience = Patience { idle: settings.idle, write: settings.write };
+    match streams.take(requests, &mut reading).await {
+        Ended::Stopped => drop(reading),
+        Ended::Gone => return None,
+        Ended::Closing(closing) | Ended::ByStream(closing) => return Some(closing),
+    }
+    let closing = finish(requests, streams).await;
+    if closing.is_none() {
+        // The end of the connection would overtake what the client has not got yet; it goes when it has.
+        let _ = tokio::time::timeout(LAST_WRITE, connection.closed()).await;
+    }
+    closing
+}
+
+/// Begins HTTP/3, for which the client has to allow the streams that it takes; an error says why the server ends the
+/// connection, if it does.
+async fn begin(
+    connection: quinn::Connection,
+    limit: Duration,
+) -> Result<Requests, Option<Closing>> {
     let mut builder = h3::server::builder();
     builder.max_field_section_size(MAX_HEAD.into()).send_grease(false);
-    // The client has to allow the streams that it takes to begin.
-    let building = builder.build(BoundedConnection::new(connection.clone()));
-    let mut requests = match tokio::time::timeout(settings.read, building).await {
-        Ok(built) => built.ok()?,
-        Err(_) => return Some(Closing::Read),
-    };
-    let mut streams = JoinSet::new();
-    let open = |resolver, streams: &mut JoinSet<_>| {
-        let (asker, exchange) = (asker.clone(), exchanges.begin());
-        streams.spawn(async move { serve_stream(resolver, &asker, exchange).await });
-    };
-    loop {
-        tokio::select! {
-            biased;
-            () = reading.stopped() => break,
-            () = exchanges.evicted() => return Some(Closing::Evicted),
-            Some(ended) = streams.join_next(), if !streams.is_empty() => {
-                if let Ok(Err(closing)) = ended {
-                    return Some(closing);
-                }
-            }
-            accepted = requests.accept() => match accepted {
-                Ok(Some(resolver)) => open(resolver, &mut streams),
-                // How a client goes away is its own business.
-                Ok(None) | Err(_) => return None,
-            },
-            closing = exchanges.expired(patience) => return Some(closing),
-        }
+    let building = builder.build(BoundedConnection::new(connection));
+    match tokio::time::timeout(limit, building).await {
+        Ok(built) => built.map_err(|_| None),
+        Err(_) => Err(Some(Closing::Read)),
     }
-    while let Some(Ok(Some(resolver))) = requests.accept().now_or_never() {
-        open(resolver, &mut streams);
-    }
-    drop(reading);
+}
+
+/// Waits for the requests under way, and refuses others; says why if the client is not waited for any longer.
+async fn finish(requests: &mut Requests, streams: &mut Streams<Requests>) -> Option<Closing> {
     let _ = requests.shutdown(0).now_or_never();
-    while !streams.is_empty() {
+    while !streams.tasks.is_empty() {
         tokio::select! {
             biased;
-            _ = streams.join_next() => {}
-            // Others than those above are refused.
-            accepted = requests.accept() => match accepted {
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => break,
+            Some(ended) = streams.tasks.join_next() => {
+                let _ = ended_stream(ended, &streams.asker);
+            }
+            refused = requests.next() => if refused.is_none() {
+                break;
             },
-            closing = exchanges.expired(patience) => return Some(closing),
+            closing = streams.exchanges.expired(streams.patience) => return Some(closing),
         }
     }
-    // The end of the connection would overtake what the client has not got yet; it goes when it has.
-    let _ = tokio::time::timeout(LAST_WRITE, connection.closed()).await;
     None
+}
+
+impl Incoming for Requests {
+    type Stream = RequestResolver<BoundedConnection, Bytes>;
+    type Ending = Closing;
+
+    async fn next(&mut self) -> Option<Self::Stream> {
+        self.accept().await.ok().flatten()
+    }
+
+    async fn answer(stream: Self::Stream, asker: Asker, exchange: Exchange) -> Result<(), Closing> {
+        serve_stream(stream, &asker, exchange).await
+    }
 }
 
 /// Answers the request of a stream; an error ends the connection.
@@ -122,11 +135,14 @@ async fn serve_stream(
         return Ok(());
     };
     let (head, ()) = Request::into_parts(request);
-    let (_worker, outcome) = https::answer(&head, body(&mut stream), asker, &exchange).await;
+    let (_worker, outcome) =
+        https::answer(&head, body(&mut stream, asker), asker, &mut exchange).await;
+    let (mut stream, mut receive) = stream.split();
     // What the client may still send, such as the end of a GET, is of no use (RFC 9114 §4.1).
-    if stream.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
-        stream.stop_sending(Code::H3_NO_ERROR);
+    if receive.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {
+        receive.stop_sending(Code::H3_NO_ERROR);
     }
+    drop(receive);
     let response = doh::response(outcome);
     let status = response.status();
     let counts = &asker.service.responder.metrics().https3_responses;
@@ -142,15 +158,15 @@ async fn serve_stream(
     Ok(())
 }
 
-async fn body(stream: &mut RequestStream<Stream, Bytes>) -> Result<Vec<u8>, StatusCode> {
-    let mut body = Vec::new();
+async fn body<'a>(
+    stream: &mut RequestStream<Stream, Bytes>,
+    asker: &'a Asker,
+) -> Result<Gathered<'a>, StatusCode> {
+    let mut body = Gathered::new(asker, MAX_MESSAGE);
     while let Some(mut data) = stream.recv_data().await.map_err(|_| StatusCode::BAD_REQUEST)? {
-        if body.len() + data.remaining() > MAX_MESSAGE {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
         while data.has_remaining() {
             let chunk = data.chunk();
-            body.extend_from_slice(chunk);
+            body.push(chunk).map_err(https::refusal)?;
             let length = chunk.len();
             data.advance(length);
         }

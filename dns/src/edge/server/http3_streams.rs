@@ -19,21 +19,32 @@ const MAX_REQUEST: usize = 96 << 10;
 const MAX_CONTROL: usize = 64 << 10;
 
 /// A connection with bounded streams.
-pub(super) struct BoundedConnection(h3_quinn::Connection);
+pub(super) type BoundedConnection = Bounding<h3_quinn::Connection>;
 
-/// Opens streams on it.
-pub(super) struct BoundedOpener(h3_quinn::OpenStreams);
+/// Bounds the streams of a connection, or of what opens streams on one.
+pub(super) struct Bounding<Q>(Q);
 
 /// A stream and how much it may still bring.
 pub(super) struct Bounded<S> {
     stream: S,
+    id: StreamId,
     left: usize,
+    /// A read has begun and has not ended: the library does not have the stream at hand then, and panics when it is
+    /// asked for its number or to stop it.
+    is_reading: bool,
 }
 
 /// More came than may.
 #[derive(Debug, thiserror::Error)]
 #[error("the stream has more octets than a question needs")]
 struct TooLong;
+
+impl<S: RecvStream> Bounded<S> {
+    fn new(stream: S, left: usize) -> Self {
+        let id = stream.recv_id();
+        Self { stream, id, left, is_reading: false }
+    }
+}
 
 impl BoundedConnection {
     /// Bounds the streams of a connection.
@@ -44,14 +55,14 @@ impl BoundedConnection {
 
 impl Connection<Bytes> for BoundedConnection {
     type RecvStream = Bounded<h3_quinn::RecvStream>;
-    type OpenStreams = BoundedOpener;
+    type OpenStreams = Bounding<h3_quinn::OpenStreams>;
 
     fn poll_accept_recv(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::RecvStream, ConnectionErrorIncoming>> {
         let accepted = Connection::<Bytes>::poll_accept_recv(&mut self.0, context);
-        accepted.map_ok(|stream| Bounded { stream, left: MAX_CONTROL })
+        accepted.map_ok(|stream| Bounded::new(stream, MAX_CONTROL))
     }
 
     fn poll_accept_bidi(
@@ -59,59 +70,37 @@ impl Connection<Bytes> for BoundedConnection {
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::BidiStream, ConnectionErrorIncoming>> {
         let accepted = Connection::<Bytes>::poll_accept_bidi(&mut self.0, context);
-        accepted.map_ok(|stream| Bounded { stream, left: MAX_REQUEST })
+        accepted.map_ok(|stream| Bounded::new(stream, MAX_REQUEST))
     }
 
     fn opener(&self) -> Self::OpenStreams {
-        BoundedOpener(Connection::<Bytes>::opener(&self.0))
+        Bounding(Connection::<Bytes>::opener(&self.0))
     }
 }
 
-impl OpenStreams<Bytes> for BoundedConnection {
-    type BidiStream = Bounded<h3_quinn::BidiStream<Bytes>>;
-    type SendStream = h3_quinn::SendStream<Bytes>;
+impl<Q: OpenStreams<Bytes>> OpenStreams<Bytes> for Bounding<Q>
+where
+    Q::BidiStream: RecvStream,
+{
+    type BidiStream = Bounded<Q::BidiStream>;
+    type SendStream = Q::SendStream;
 
     fn poll_open_bidi(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-        let opened = OpenStreams::<Bytes>::poll_open_bidi(&mut self.0, context);
-        opened.map_ok(|stream| Bounded { stream, left: MAX_REQUEST })
+        self.0.poll_open_bidi(context).map_ok(|stream| Bounded::new(stream, MAX_REQUEST))
     }
 
     fn poll_open_send(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        OpenStreams::<Bytes>::poll_open_send(&mut self.0, context)
+        self.0.poll_open_send(context)
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
-        OpenStreams::<Bytes>::close(&mut self.0, code, reason);
-    }
-}
-
-impl OpenStreams<Bytes> for BoundedOpener {
-    type BidiStream = Bounded<h3_quinn::BidiStream<Bytes>>;
-    type SendStream = h3_quinn::SendStream<Bytes>;
-
-    fn poll_open_bidi(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Self::BidiStream, StreamErrorIncoming>> {
-        let opened = OpenStreams::<Bytes>::poll_open_bidi(&mut self.0, context);
-        opened.map_ok(|stream| Bounded { stream, left: MAX_REQUEST })
-    }
-
-    fn poll_open_send(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        OpenStreams::<Bytes>::poll_open_send(&mut self.0, context)
-    }
-
-    fn close(&mut self, code: Code, reason: &[u8]) {
-        OpenStreams::<Bytes>::close(&mut self.0, code, reason);
+        self.0.close(code, reason);
     }
 }
 
@@ -123,6 +112,7 @@ impl<S: RecvStream> RecvStream for Bounded<S> {
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Self::Buf>, StreamErrorIncoming>> {
         let read = self.stream.poll_data(context);
+        self.is_reading = read.is_pending();
         let Poll::Ready(Ok(Some(octets))) = &read else { return read };
         match self.left.checked_sub(octets.remaining()) {
             Some(left) => self.left = left,
@@ -131,12 +121,16 @@ impl<S: RecvStream> RecvStream for Bounded<S> {
         read
     }
 
+    /// Tells the client to send no more; during a read only dropping the stream does that, with the code 0, which
+    /// means the same as `H3_NO_ERROR` (RFC 9114 §8).
     fn stop_sending(&mut self, code: u64) {
-        self.stream.stop_sending(code);
+        if !self.is_reading {
+            self.stream.stop_sending(code);
+        }
     }
 
     fn recv_id(&self) -> StreamId {
-        self.stream.recv_id()
+        self.id
     }
 }
 
@@ -167,8 +161,9 @@ impl<S: BidiStream<Bytes>> BidiStream<Bytes> for Bounded<S> {
     type RecvStream = Bounded<S::RecvStream>;
 
     fn split(self) -> (Self::SendStream, Self::RecvStream) {
-        let (send, stream) = self.stream.split();
-        (send, Bounded { stream, left: self.left })
+        let Self { stream, id, left, is_reading } = self;
+        let (send, stream) = stream.split();
+        (send, Bounded { stream, id, left, is_reading })
     }
 }
 
@@ -201,7 +196,7 @@ mod tests {
     fn a_stream_brings_its_limit_and_no_octet_more() {
         let chunks = |last: usize| {
             let chunks = [Bytes::from(vec![0; 60]), Bytes::from(vec![0; last])];
-            Bounded { stream: Chunks(chunks.into()), left: 100 }
+            Bounded::new(Chunks(chunks.into()), 100)
         };
         let mut context = Context::from_waker(std::task::Waker::noop());
         for (last, is_whole) in [(40, true), (41, false)] {

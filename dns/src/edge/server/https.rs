@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
@@ -20,6 +20,7 @@ use super::connection::Closing;
 use super::connections::Place;
 use super::doh::{self, Asked, MAX_HEAD, MAX_MESSAGE};
 use super::exchanges::{Exchange, Exchanges, Patience};
+use super::gathered::{Gathered, NoRoom};
 use super::service::Service;
 use super::stop::Reading;
 use super::workers::Worker;
@@ -148,17 +149,7 @@ async fn respond(
     mut exchange: Exchange,
 ) -> Result<Response<Full<Octets>>, Infallible> {
     let (head, body) = request.into_parts();
-    let body = async move {
-        let collected = Limited::new(body, MAX_MESSAGE).collect().await;
-        match collected {
-            Ok(collected) => Ok(collected.to_bytes().to_vec()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(StatusCode::PAYLOAD_TOO_LARGE)
-            }
-            Err(_) => Err(StatusCode::BAD_REQUEST),
-        }
-    };
-    let (worker, outcome) = answer(&head, body, &asker, &exchange).await;
+    let (worker, outcome) = answer(&head, gather(body, &asker), &asker, &mut exchange).await;
     let response = doh::response(outcome);
     let status = response.status();
     let settings = asker.service.settings();
@@ -168,39 +159,69 @@ async fn respond(
     Ok(response.map(|octets| Full::new(Octets { octets, _exchange: exchange, _worker: worker })))
 }
 
+async fn gather(mut body: Incoming, asker: &Asker) -> Result<Gathered<'_>, StatusCode> {
+    let mut gathered = Gathered::new(asker, MAX_MESSAGE);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        // Others than data are trailers, which have no meaning here.
+        if let Some(octets) = frame.data_ref() {
+            gathered.push(octets).map_err(refusal)?;
+        }
+    }
+    Ok(gathered)
+}
+
+/// Returns the status that says that there is no room for a body.
+pub(super) fn refusal(no_room: NoRoom) -> StatusCode {
+    match no_room {
+        NoRoom::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        NoRoom::Full => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
 /// Answers a request of any version of HTTP; what it holds until the response is written comes with it.
-pub(super) async fn answer(
+///
+/// It takes its place among the questions under way when it is complete: one whose body does not come keeps none.
+pub(super) async fn answer<'a>(
     head: &Parts,
-    body: impl Future<Output = Result<Vec<u8>, StatusCode>>,
-    asker: &Asker,
-    exchange: &Exchange,
+    body: impl Future<Output = Result<Gathered<'a>, StatusCode>>,
+    asker: &'a Asker,
+    exchange: &mut Exchange,
 ) -> (Option<Worker>, Result<Vec<u8>, StatusCode>) {
-    let asked = match doh::read_head(head) {
-        Ok(asked) => asked,
+    let message = match read(head, body, asker).await {
+        Ok(message) => message,
         Err(status) => return (None, Err(status)),
     };
+    exchange.asked();
     let Some(worker) = asker.enter().await else {
         return (None, Err(StatusCode::SERVICE_UNAVAILABLE));
     };
-    let message = match asked {
-        Asked::Message(message) => Ok(message),
+    asker.readable(exchange).await;
+    let outcome = match asker.ask(message.octets()).await {
+        Answer::Reply(reply) => Ok(reply),
+        Answer::NoQuery => Err(StatusCode::BAD_REQUEST),
+        // As with CoreDNS: HTTP has no way to say nothing.
+        Answer::Dropped => Err(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    (Some(worker), outcome)
+}
+
+/// Returns the message of a request, which has come in time.
+async fn read<'a>(
+    head: &Parts,
+    body: impl Future<Output = Result<Gathered<'a>, StatusCode>>,
+    asker: &'a Asker,
+) -> Result<Gathered<'a>, StatusCode> {
+    match doh::read_head(head)? {
+        Asked::Message(message) => {
+            let mut gathered = Gathered::new(asker, MAX_MESSAGE);
+            gathered.push(&message).map_err(refusal)?;
+            Ok(gathered)
+        }
         Asked::Body => {
             let limit = asker.service.settings().read;
             let read = tokio::time::timeout(limit, body).await;
             read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
         }
-    };
-    let outcome = match message {
-        Err(status) => Err(status),
-        Ok(message) => {
-            asker.readable(exchange).await;
-            match asker.ask(&message).await {
-                Answer::Reply(reply) => Ok(reply),
-                Answer::NoQuery => Err(StatusCode::BAD_REQUEST),
-                // As with CoreDNS: HTTP has no way to say nothing.
-                Answer::Dropped => Err(StatusCode::INTERNAL_SERVER_ERROR),
-            }
-        }
-    };
-    (Some(worker), outcome)
+    }
 }

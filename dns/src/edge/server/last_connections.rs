@@ -30,7 +30,7 @@ fn no_first_packets() -> [SockFilter; 5] {
 }
 
 /// Makes a socket begin no more connections, and returns how long those that it has begun should be waited for.
-pub(super) fn begin_no_more(tcp: &TcpListener) -> Duration {
+pub(in crate::edge) fn begin_no_more(tcp: &TcpListener) -> Duration {
     if kernel_migrates() {
         return Duration::ZERO;
     }

@@ -38,7 +38,7 @@ pub enum BindError {
     /// Another socket has it.
     #[error(
         "cannot listen on {address} ({protocol}): the address is in use; stop the other server \
-         (`ss -lunpt` shows it), choose another port, or take over with --takeover"
+         (`ss -lunpt` shows it), or choose another port"
     )]
     InUse {
         /// The address.

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Learns of replies that no server block has seen.
-pub(super) type UnservedHook = Box<dyn Fn(&Query, &Sent<'_>) + Send + Sync>;
+pub(super) type UnservedHook = Box<dyn Fn(ListenerId, &Query, &Sent<'_>) + Send + Sync>;
 
 /// Answers messages with an engine, which can be replaced at any time.
 pub struct Responder {
@@ -154,13 +154,39 @@ impl Responder {
         Whose { block, blocks: engine.blocks().len() }
     }
 
-    /// Returns the reply to a question that a limit keeps from being answered.
-    pub(super) fn overloaded(&self, message: &[u8], arrival: Arrival) -> Option<Vec<u8>> {
+    /// Returns the reply to a question that a limit keeps from being answered, and counts both.
+    pub(super) fn overloaded(
+        &self,
+        listener: ListenerId,
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+    ) -> Option<Vec<u8>> {
         let mut query = wire::parse(message, arrival).ok()?;
-        query.cookie = query.cookie.map(|cookie| self.check(cookie, arrival, &self.engine.load()));
+        let engine = self.engine.load();
+        query.cookie = query.cookie.map(|cookie| self.check(cookie, arrival, &engine));
         let why = "too many questions wait for an upstream";
         let reply = Reply::server_failure(ExtendedErrorCode::Other, why);
-        Some(wire::encode(&query, &reply).message)
+        let encoded = wire::encode(&query, &reply);
+        let sent = Sent {
+            reply: Some(&reply),
+            size: encoded.message.len(),
+            message: &encoded.message,
+            truncated: encoded.truncated,
+            elapsed: start.elapsed(),
+            listener,
+            ..Sent::default()
+        };
+        let block = engine.block_of(listener, &query).and_then(|index| engine.blocks().get(index));
+        match block {
+            // No line of a log for each: they are many, and the limit has a metric.
+            Some(block) => {
+                let counting = block.plugins.iter().filter(|plugin| plugin.name() == COUNTS);
+                counting.for_each(|plugin| plugin.sent(&query, &sent));
+            }
+            None => (self.unserved)(listener, &query, &sent),
+        }
+        Some(encoded.message)
     }
 
     fn read(
@@ -173,7 +199,7 @@ impl Responder {
         let engine = self.engine.load();
         let mut query = match wire::parse(message, arrival) {
             Ok(query) => query,
-            Err(rejection) => return self.reject(rejection, arrival, &engine),
+            Err(rejection) => return self.reject(rejection, message.len(), arrival, &engine),
         };
         if let Some(cookie) = &mut query.cookie {
             *cookie = self.check(*cookie, arrival, &engine);
@@ -181,7 +207,7 @@ impl Responder {
         }
         if let Some((reply, reason)) = refusal(&query, &engine) {
             self.metrics.rejected.with_label_values(&[reason]).inc();
-            return Received::Reply(Some(wire::encode(&query, &reply).message));
+            return Received::Reply(Some(refuse(&query, reply, message.len())));
         }
         // Options are of one client or of one moment.
         let has_options =
@@ -191,8 +217,14 @@ impl Responder {
         Received::Question(Question { query, message, start, keep })
     }
 
-    /// Answers a message that is no query.
-    fn reject(&self, mut rejection: Rejection, arrival: Arrival, engine: &Engine) -> Received {
+    /// Answers a message of so many octets that is no query.
+    fn reject(
+        &self,
+        mut rejection: Rejection,
+        length: usize,
+        arrival: Arrival,
+        engine: &Engine,
+    ) -> Received {
         if let Rejection::Answered(reply) = &mut rejection {
             if let Some(cookie) = reply.opt.as_mut().and_then(|opt| opt.cookie.as_mut()) {
                 *cookie = self.check(*cookie, arrival, engine);
@@ -200,7 +232,15 @@ impl Responder {
             answer_cookie_alone(reply, arrival, engine);
         }
         self.metrics.rejected.with_label_values(&[reason(&rejection)]).inc();
-        Received::Reply(wire::encode_rejection(&rejection))
+        let message = wire::encode_rejection(&rejection);
+        let is_longer = message.as_ref().is_some_and(|message| message.len() > length);
+        match &mut rejection {
+            Rejection::Answered(reply) if is_longer && !has_proven_address(reply, arrival) => {
+                reply.error = reply.error.map(|(code, _)| (code, ""));
+                Received::Reply(wire::encode_rejection(&rejection))
+            }
+            _ => Received::Reply(message),
+        }
     }
 
     fn check(&self, cookie: Cookie, arrival: Arrival, engine: &Engine) -> Cookie {
@@ -233,9 +273,9 @@ impl Responder {
         {
             self.metrics.any_truncated.inc();
         }
-        let encoded = self.finish(asked, &message, &answered, start)?;
+        let encoded = self.finish(listener, asked, &message, &answered, start)?;
         if let Some(Keep { key, message, age }) = keep
-            && let Some(lesson) = lesson(asked, &answered, &encoded)
+            && let Some(lesson) = lesson(listener, asked, &answered, &encoded)
         {
             self.kept.learn(key, &message, &encoded.message, age, lesson);
         }
@@ -245,6 +285,7 @@ impl Responder {
     /// Encodes a reply to the question as it was asked, and tells the plugins that let the query pass.
     fn finish(
         &self,
+        listener: ListenerId,
         asked: &Query,
         question: &[u8],
         answered: &Answered<'_>,
@@ -259,6 +300,7 @@ impl Responder {
             truncated: encoded.as_ref().is_some_and(|encoded| encoded.truncated),
             elapsed: start.elapsed(),
             metadata: answered.metadata(asked),
+            listener,
         };
         match answered.block {
             Some(block) => {
@@ -266,7 +308,7 @@ impl Responder {
                     plugin.sent(asked, &sent);
                 }
             }
-            None => (self.unserved)(asked, &sent),
+            None => (self.unserved)(listener, asked, &sent),
         }
         encoded
     }
@@ -279,13 +321,13 @@ fn may_keep(engine: &Engine) -> bool {
 }
 
 /// Returns what to keep of a reply, if it lasts and no plugin has to see the question each time.
-fn lesson(asked: &Query, answered: &Answered<'_>, encoded: &Encoded) -> Option<Lesson> {
+fn lesson(listener: ListenerId, asked: &Query, answered: &Answered<'_>, encoded: &Encoded) -> Option<Lesson> {
     let reply = answered.reply.as_ref()?;
     let lasting = reply.lasting.clone().filter(|_| !encoded.truncated)?;
     let (mut is_ordered, mut counts) = (false, Vec::new());
     // Those that let the query pass, and the one that answered.
     for plugin in answered.block?.plugins.get(..=answered.passed)? {
-        match plugin.repetition(asked, reply) {
+        match plugin.repetition(listener, asked, reply) {
             Repetition::Never => return None,
             Repetition::Nothing => {}
             Repetition::Order => is_ordered = true,
@@ -312,6 +354,29 @@ fn refusal(query: &Query, engine: &Engine) -> Option<(Reply, &'static str)> {
         return Some((reply, "badcookie"));
     }
     None
+}
+
+/// The plugin that learns of questions that no plugin has seen.
+const COUNTS: &str = "prometheus";
+
+/// Encodes the reply to a query of so many octets that is not given to the engine.
+///
+/// No `ratelimit` counts these, and the address may be forged, so that the text of the error is left out where it
+/// would make the reply longer than the query.
+fn refuse(query: &Query, mut reply: Reply, length: usize) -> Vec<u8> {
+    let message = wire::encode(query, &reply).message;
+    if message.len() <= length || query.has_proven_address() {
+        return message;
+    }
+    reply.extended_error =
+        reply.extended_error.map(|error| ExtendedError { text: "".into(), ..error });
+    wire::encode(query, &reply).message
+}
+
+/// As [`Query::has_proven_address`], of what is no query.
+fn has_proven_address(reply: &BareReply, arrival: Arrival) -> bool {
+    let checked = reply.opt.and_then(|opt| opt.cookie).and_then(|cookie| cookie.checked);
+    arrival.protocol != Protocol::Udp || checked.is_some_and(|checked| checked.is_valid)
 }
 
 const COOKIE_REQUIRED: &str = "ask again with the cookie of this reply";

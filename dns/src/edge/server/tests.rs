@@ -67,7 +67,7 @@ fn open(rcode: ResponseCode, ids: &[ListenerId]) -> Engine {
 fn responder(engine: Engine) -> Arc<Responder> {
     let panics = IntCounter::new("panics", "Panics.").unwrap();
     let metrics = ServerMetrics::register(&Registry::new(), panics).unwrap();
-    Arc::new(Responder::new(engine, metrics, Box::new(|_, _| ())))
+    Arc::new(Responder::new(engine, metrics, Box::new(|_, _, _| ())))
 }
 
 fn listener(port: u16) -> ListenerConfig {

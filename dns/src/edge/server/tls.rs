@@ -1,11 +1,13 @@
 //! The certificate of an encrypted listener, as files or an authority say it at the moment (RFC 7858, RFC 8310).
 
+mod following;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -22,9 +24,12 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::ServerCertificate;
 use super::key_log::KeyLogFile;
 use crate::corefile::Transport;
-use crate::edge::acme::{Acme, Managed};
+use crate::edge::acme::{self, Acme, Managed};
 use crate::edge::any_certificate::AnyCertificate;
+use crate::edge::certificate_metrics::CertificateMetrics;
+use crate::plugin::tls::renewal::Validity;
 use crate::plugin::tls::{CertificateSource, ClientAuth, TlsConfig};
+use following::Following;
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -36,6 +41,9 @@ pub struct Tls {
     transport: Transport,
     shown: Shown,
     current: ArcSwap<ServerConfig>,
+    /// The files before they were read: whoever replaces them while the server starts is noticed when following begins.
+    loaded: Vec<Fingerprint>,
+    metrics: CertificateMetrics,
 }
 
 /// Where handshakes take their certificate from.
@@ -96,8 +104,10 @@ impl Tls {
                 Shown::Acme(acme.manage(options))
             }
         };
+        let loaded = fingerprints(config);
         let current = ArcSwap::from_pointee(read(config, transport, &shown)?);
-        Ok(Arc::new(Self { config: config.clone(), transport, shown, current }))
+        let (config, metrics) = (config.clone(), acme.certificate_metrics().clone());
+        Ok(Arc::new(Self { config, transport, shown, current, loaded, metrics }))
     }
 
     /// Returns what accepts connections with the certificate of the moment.
@@ -111,36 +121,26 @@ impl Tls {
         QuicServerConfig::try_from(self.current.load_full()).ok().map(Arc::new)
     }
 
+    /// Returns the dates of the certificate of the moment, if it comes from a file and they can be read.
+    pub(crate) fn validity(&self) -> Option<Validity> {
+        let Shown::Files(certificate) = &self.shown else { return None };
+        acme::validity(certificate.current()?.cert.first()?)
+    }
+
     /// Reads the files again whenever they change; ends when nobody uses them any more. What comes from an authority
     /// is managed from here on.
     pub(super) async fn follow(tls: Weak<Self>) {
-        let Some(config) = tls.upgrade().map(|tls| tls.config.clone()) else { return };
-        let CertificateSource::Files { certificate, .. } = &config.source else {
-            if let Some(Shown::Acme(managed)) = tls.upgrade().as_deref().map(|tls| &tls.shown) {
-                managed.begin();
-            }
-            return;
+        let Some(start) = tls.upgrade() else { return };
+        let mut following = match &start.shown {
+            Shown::Acme(managed) => return managed.begin(),
+            Shown::Files(_) => Following::begin(&start),
         };
-        let mut last = fingerprints(&config);
+        drop(start);
         let mut ticks = tokio::time::interval(INTERVAL);
         loop {
             ticks.tick().await;
             let Some(tls) = tls.upgrade() else { return };
-            let files = fingerprints(&config);
-            if files == last {
-                continue;
-            }
-            last = files;
-            let path = certificate.display();
-            match read(&config, tls.transport, &tls.shown) {
-                Ok(current) => {
-                    tls.current.store(Arc::new(current));
-                    tracing::info!(%path, "certificate read again");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "certificate not read again; the last good one stays");
-                }
-            }
+            following.look(&tls, SystemTime::now());
         }
     }
 }
@@ -265,3 +265,6 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 fn contents(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,7 +120,8 @@ async fn handle(
                 }
                 None => {
                     responder.metrics().refused.with_label_values(&["udp_waiting"]).inc();
-                    send_any(socket, &datagram, responder.overloaded(message, arrival)).await;
+                    let reply = responder.overloaded(service.id, message, arrival, start);
+                    send_any(socket, &datagram, reply).await;
                 }
             }
         }

@@ -106,7 +106,7 @@ pub(crate) fn system_roots() -> RootCertStore {
         tracing::warn!(
             certificates = roots.len(),
             unusable,
-            ?errors,
+            errors = errors.join("; "),
             "CA certificates of the host"
         );
     }

@@ -193,7 +193,9 @@ impl CacheConfig {
         let token = arguments::single(line)?;
         self.servfail = arguments::duration(token)?;
         if self.servfail > MAX_SERVFAIL {
-            return Err(token.error("caching SERVFAIL responses over 5 minutes is not permitted"));
+            return Err(token.error(
+                "caching SERVFAIL responses over 5 minutes is not permitted; write a duration up to 5m",
+            ));
         }
         Ok(())
     }

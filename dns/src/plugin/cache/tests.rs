@@ -289,20 +289,24 @@ async fn records_about_another_name_are_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happened_is_explained() {
+async fn an_explanation_tells_what_happens_and_changes_nothing() {
     let server = Server::new("cache", address(1, 60));
-    let mut steps = Vec::new();
-    for _ in 0..2 {
+    let explain = async || {
         let trace = Trace::default();
         let mut query = query("a.example.", RecordType::A);
         server.engine.answer(ListenerId(0), &mut query, Some(&trace)).await;
-        advance(secs(7)).await;
         let of_cache = trace.into_steps().into_iter().filter(|step| step.plugin == "cache");
-        steps.extend(of_cache.map(|step| step.text));
-    }
-    let expected =
-        ["miss", "keeps the reply for 60 s", "hit: kept for 60 s, 53 s of them are left"];
-    assert_eq!(steps, expected);
+        of_cache.map(|step| step.text).collect::<Vec<_>>()
+    };
+    let miss = ["miss", "would keep the reply of a client for 60 s"];
+    assert_eq!(explain().await, miss);
+    assert_eq!(explain().await, miss);
+    let cache = &server.cache.0;
+    assert_eq!((cache.store.success.len(), cache.metrics.requests.get()), (0, 0));
+    server.ask("a.example.").await;
+    advance(secs(7)).await;
+    assert_eq!(explain().await, ["hit: kept for 60 s, 53 s of them are left"]);
+    assert_eq!((cache.metrics.requests.get(), cache.metrics.misses.get()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::edge::upstream::{Carriage, ExchangeError};
 use crate::plugin::arguments::rcode_name;
 use crate::{ExtendedErrorCode, Reply};
 
-/// How many attempts a failure tells of; the text goes to the client, too, where space is scarce.
+/// How many attempts a failure tells of.
 const MAX_TOLD: usize = 4;
 
 /// One question to one upstream.
@@ -49,37 +49,46 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Returns the SERVFAIL that says why (RFC 8914 §4.23, §4.24).
+    /// Returns the SERVFAIL that says why (RFC 8914 §4.23, §4.24): to the operator with the addresses of upstreams, to the
+    /// client without.
     pub(super) fn reply(&self, attempts: &[Attempt]) -> Reply {
         let is_silence = |attempt: &Attempt| {
             matches!(attempt.result, Err(ExchangeError::TimedOut { ignored: None, .. }))
         };
-        let (code, why) = match self {
+        let (code, told, why) = match self {
             Self::NoReply if attempts.iter().all(is_silence) => {
-                (ExtendedErrorCode::NoReachableAuthority, told(attempts))
+                (ExtendedErrorCode::NoReachableAuthority, "no upstream answers", told(attempts))
             }
-            Self::NoReply => (ExtendedErrorCode::NetworkError, told(attempts)),
+            Self::NoReply => {
+                (ExtendedErrorCode::NetworkError, "no upstream gives an answer", told(attempts))
+            }
             Self::AllUnhealthy => {
-                let why = after(attempts, "every upstream is unhealthy");
-                (ExtendedErrorCode::NoReachableAuthority, why)
+                let why = "every upstream is unhealthy";
+                (ExtendedErrorCode::NoReachableAuthority, why, after(attempts, why))
             }
             Self::Looping(upstreams) => {
-                let why = format!("every upstream leads back to this server: {upstreams}");
-                (ExtendedErrorCode::NoReachableAuthority, after(attempts, &why))
+                let told = "every upstream leads back to this server";
+                let why = after(attempts, &format!("{told}: {upstreams}"));
+                (ExtendedErrorCode::NoReachableAuthority, told, why)
             }
             Self::NoTrial => {
                 let why = "every upstream is unhealthy, and other queries are trying them";
-                (ExtendedErrorCode::NoReachableAuthority, after(attempts, why))
+                (ExtendedErrorCode::NoReachableAuthority, why, after(attempts, why))
             }
-            Self::Unresolved(why) => (ExtendedErrorCode::NoReachableAuthority, why.clone()),
+            Self::Unresolved(why) => {
+                let told = "no address of an upstream is known";
+                (ExtendedErrorCode::NoReachableAuthority, told, why.clone())
+            }
             Self::NoSocket => {
-                (ExtendedErrorCode::Other, "too many queries are being forwarded".to_owned())
+                let why = "too many queries are being forwarded";
+                (ExtendedErrorCode::Other, why, why.to_owned())
             }
             Self::NotEncodable => {
-                (ExtendedErrorCode::Other, "the query cannot be encoded".to_owned())
+                let why = "the query cannot be encoded";
+                (ExtendedErrorCode::Other, why, why.to_owned())
             }
         };
-        Reply::server_failure(code, why)
+        Reply::server_failure(code, why).telling(told)
     }
 }
 

@@ -118,8 +118,11 @@ pub(super) fn parse(
     files: &dyn Files,
 ) -> Result<Vec<Target>, CorefileError> {
     let mut targets = Vec::new();
-    for token in tokens {
-        targets.extend(parse_one(token, files)?);
+    for (at, token) in tokens.iter().enumerate() {
+        let rest = tokens.get(at + 1..).unwrap_or_default();
+        targets.extend(
+            parse_one(token, files).map_err(|error| with_others(error, token, rest, files))?,
+        );
     }
     if targets.is_empty() {
         return Err(directive.error(
@@ -134,6 +137,23 @@ pub(super) fn parse(
         )));
     }
     Ok(targets)
+}
+
+/// Adds to an error which of the arguments behind it are wrong, too.
+fn with_others(
+    error: CorefileError,
+    token: &Token,
+    rest: &[Token],
+    files: &dyn Files,
+) -> CorefileError {
+    // More than can be used are not looked at.
+    let rest = rest.iter().take(MAX_UPSTREAMS);
+    let wrong = rest.filter(|other| parse_one(other, files).is_err());
+    let names: Vec<String> = wrong.map(|other| format!("'{}'", other.text)).collect();
+    if names.is_empty() {
+        return error;
+    }
+    token.error(format!("{}; wrong, too: {}", error.problem(), names.join(" and ")))
 }
 
 fn parse_one(token: &Token, files: &dyn Files) -> Result<Vec<Target>, CorefileError> {

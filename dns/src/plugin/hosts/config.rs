@@ -7,7 +7,7 @@ use hickory_proto::rr::LowerName;
 
 use super::key::Key;
 use super::text::parse_address;
-use crate::corefile::{CorefileError, Directive};
+use crate::corefile::{CorefileError, Directive, Token};
 use crate::plugin::directive::only;
 use crate::plugin::root::Root;
 use crate::plugin::{Fallthrough, arguments};
@@ -38,6 +38,8 @@ pub struct HostsConfig {
     pub zones: Vec<LowerName>,
     /// More entries, in the form of a hosts file.
     pub inline: String,
+    /// The words of those entries that are no host names, and so not used.
+    pub unused: Vec<Token>,
     /// The TTL of records, 1 to 65535 seconds.
     pub ttl: u32,
     /// Whether PTR records are made.
@@ -64,6 +66,7 @@ impl HostsConfig {
             path: PathBuf::from("/etc/hosts"),
             zones: block.to_vec(),
             inline: String::new(),
+            unused: Vec::new(),
             ttl: TTL,
             has_reverse: true,
             reload: Some(RELOAD),
@@ -118,15 +121,22 @@ impl HostsConfig {
 
     fn add_inline(&mut self, line: &Directive) -> Result<(), CorefileError> {
         arguments::no_block(line)?;
-        for name in arguments::some(line)? {
-            if Key::parse(name.text.as_bytes()).is_err() {
-                return Err(name.error(format!("'{}' is no host name; correct it", name.text)));
-            }
+        // As in the file, and as with CoreDNS, the others count when one is no name.
+        let (names, unused): (Vec<&Token>, Vec<&Token>) =
+            arguments::some(line)?.iter().partition(|name| is_host_name(&name.text));
+        self.unused.extend(unused.into_iter().cloned());
+        let names: Vec<&str> = names.into_iter().map(|name| name.text.as_str()).collect();
+        if names.is_empty() {
+            return Ok(());
         }
-        let names: Vec<&str> = line.args.iter().map(|name| name.text.as_str()).collect();
         self.inline.push_str(&format!("{} {}\n", line.name.text, names.join(" ")));
         Ok(())
     }
+}
+
+/// Says whether a word can be a host name of an entry.
+pub(crate) fn is_host_name(word: &str) -> bool {
+    Key::parse(word.as_bytes()).is_ok()
 }
 
 #[cfg(test)]
@@ -150,6 +160,7 @@ mod tests {
             path: "/etc/hosts".into(),
             zones: zones(&["block.example."]),
             inline: String::new(),
+            unused: Vec::new(),
             ttl: 3600,
             has_reverse: true,
             reload: Some(Duration::from_secs(5)),
@@ -164,6 +175,7 @@ mod tests {
             path: "/srv/my.hosts".into(),
             zones: zones(&["example.org.", "10.in-addr.arpa."]),
             inline: "10.0.0.1 a.example.org a\n::1 b\n".into(),
+            unused: Vec::new(),
             ttl: 60,
             has_reverse: false,
             reload: Some(Duration::from_millis(500)),
@@ -174,6 +186,18 @@ mod tests {
         let never = configure("hosts /a {\nreload 0s\nfallthrough\n}", parse).unwrap();
         assert_eq!((never.path, never.reload), ("/a".into(), None));
         assert_eq!(never.fallthrough, Fallthrough::Zones(zones(&["."])));
+    }
+
+    #[test]
+    fn a_word_that_is_no_name_leaves_the_others() {
+        let text = "hosts {\n10.0.0.1 a..b good\n10.0.0.2 c..d\n}";
+        let config = configure(text, parse).unwrap();
+        assert_eq!(config.inline, "10.0.0.1 good\n");
+        let unused: Vec<_> =
+            config.unused.iter().map(|word| (word.position.line, word.text.as_str())).collect();
+        assert_eq!(unused.len(), 2);
+        assert_eq!((unused[0].1, unused[1].1), ("a..b", "c..d"));
+        assert_eq!(unused[1].0, unused[0].0 + 1);
     }
 
     #[test]
@@ -194,7 +218,6 @@ mod tests {
                 ("hosts {\nno-reverse\n}", "unknown property 'no-reverse'"),
                 ("hosts {\n10.0.0.256 a\n}", "unknown property '10.0.0.256'"),
                 ("hosts {\n10.0.0.1\n}", "needs at least one argument"),
-                ("hosts {\n10.0.0.1 a..b\n}", "'a..b' is no host name"),
             ],
         );
     }

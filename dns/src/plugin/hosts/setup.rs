@@ -66,6 +66,14 @@ impl Setup for HostsConfig {
 
     fn set_up(&self, site: &Site<'_>) -> Result<Box<dyn Plugin>, SetupError> {
         let inline = self.inline_table()?;
+        for word in &self.unused {
+            let (position, name) = (word.position.to_string(), &word.text);
+            tracing::warn!(
+                position,
+                name,
+                "a word of 'hosts' in the Corefile is no host name and not used"
+            );
+        }
         let report = Report {
             metrics: site.metrics.hosts.clone(),
             path: self.path.display().to_string(),

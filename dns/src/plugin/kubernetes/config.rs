@@ -99,7 +99,10 @@ impl KubernetesConfig {
             return Ok(Self::new(block_zones.to_vec()));
         };
         if let Some(second) = rest.first() {
-            return Err(second.error("`kubernetes` can only be used once per Server Block"));
+            return Err(second.error(
+                "`kubernetes` can only be used once per Server Block; add its zones and options to the first one and \
+                 remove this one",
+            ));
         }
         let served = match directive.args.as_slice() {
             [] => block_zones.to_vec(),

@@ -25,7 +25,11 @@ pub(super) struct Draft {
     /// `kubeconfig`, `endpoint` or `manifests`, as written.
     origin_word: Option<String>,
     tls: Option<TlsFiles>,
+    /// The line of `namespaces` or `namespace_labels` that came beside the other.
+    both_namespaces: Option<Directive>,
     namespace_labels_set: bool,
+    /// The line of `zonal` or `noendpoints` that came beside the other.
+    both_endpoints: Option<Directive>,
     /// The line `multicluster`, whose zones have to be among those of the block.
     multicluster: Vec<Token>,
 }
@@ -36,7 +40,9 @@ impl Draft {
             config,
             origin_word: None,
             tls: None,
+            both_namespaces: None,
             namespace_labels_set: false,
+            both_endpoints: None,
             multicluster: Vec::new(),
         }
     }
@@ -70,13 +76,13 @@ impl Draft {
         mut self,
         directive: &Directive,
     ) -> Result<KubernetesConfig, CorefileError> {
-        if self.config.options.namespaces.is_some() && self.namespace_labels_set {
+        if let Some(line) = &self.both_namespaces {
             return Err(
-                directive.error("`namespaces` and `namespace_labels` exclude each other; keep one")
+                line.error("`namespaces` and `namespace_labels` exclude each other; keep one")
             );
         }
-        if self.config.options.zonal && self.config.options.no_endpoints {
-            return Err(directive.error(
+        if let Some(line) = &self.both_endpoints {
+            return Err(line.error(
                 "`zonal` needs the endpoints that `noendpoints` leaves out; keep one of the two",
             ));
         }
@@ -160,6 +166,10 @@ impl Draft {
             }
             _ => self.config.labels = selector(line)?,
         }
+        let is_first = self.both_namespaces.is_none();
+        if is_first && self.config.options.namespaces.is_some() && self.namespace_labels_set {
+            self.both_namespaces = Some(line.clone());
+        }
         Ok(())
     }
 
@@ -209,6 +219,10 @@ impl Draft {
             "noendpoints" => self.config.options.no_endpoints = true,
             "zonal" => self.config.options.zonal = true,
             _ => self.config.options.strict = true,
+        }
+        let is_first = self.both_endpoints.is_none();
+        if is_first && self.config.options.zonal && self.config.options.no_endpoints {
+            self.both_endpoints = Some(line.clone());
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A log line as fields, for those who read logs with programs.
 
 use super::LogFormat;
-use super::format::flags;
+use super::format::{buffer_size, flags};
 use crate::Query;
 use crate::plugin::name_text::NameText;
 use crate::plugin::{FieldValue, Level, LineSink, Sent, mnemonic};
@@ -24,7 +24,7 @@ pub(super) fn write(sink: &LineSink, format: &LogFormat, query: &Query, sent: &S
         ("proto", FieldValue::Text(query.protocol.as_str())),
         ("size", number(query.size)),
         ("do", FieldValue::Truth(query.dnssec_ok())),
-        ("bufsize", FieldValue::Number(query.max_reply_size().into())),
+        ("bufsize", FieldValue::Number(buffer_size(query, sent).into())),
         ("rcode", rcode.as_deref().map_or(FieldValue::Absent, FieldValue::Text)),
         ("flags", flags.as_deref().map_or(FieldValue::Absent, FieldValue::Words)),
         ("rsize", number(sent.size)),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::plugin::name_text::NameText;
 use crate::plugin::{Sent, mnemonic};
-use crate::{Query, Reply};
+use crate::{Protocol, Query, Reply};
 
 /// The Common Log Format.
 const COMMON: &str = "{remote}:{port} - {>id} \"{type} {class} {name} {proto} {size} {>do} {>bufsize}\" \
@@ -25,7 +25,7 @@ const OPCODE: &str = " \"{>opcode}\"";
 /// | `{size}` `{rsize}` | octets of the question and of the reply |
 /// | `{rcode}` `{duration}` | `NOERROR`, `0.000051965s` |
 /// | `{>rflags}` | the flags set in the reply: `qr,aa,tc,rd,ra,ad,cd` |
-/// | `{>id}` `{>opcode}` `{>do}` `{>bufsize}` | of the question; 65535 octets over TCP |
+/// | `{>id}` `{>opcode}` `{>do}` `{>bufsize}` | of the question, the size as `bufsize` lowers it; 65535 octets over TCP |
 /// | `{common}` `{combined}` | the two named formats |
 /// | `{/LABEL}` | metadata, with the plugin `metadata` |
 ///
@@ -78,6 +78,33 @@ impl LogFormat {
         }
         format.push_text(rest);
         format
+    }
+
+    /// The placeholders as a message lists them.
+    pub(crate) const PLACEHOLDERS: &str = "{type}, {class}, {name}, {proto}, {remote}, {port}, {local}, {size}, \
+        {rsize}, {rcode}, {duration}, {>rflags}, {>id}, {>opcode}, {>do}, {>bufsize}, {common} and {combined}";
+
+    /// Returns what looks like placeholders and is none, such as `{nme}`: a word in braces; and whether it is
+    /// written as text, or always as `-`.
+    pub(crate) fn unknown(text: &str) -> Vec<(String, bool)> {
+        let starts = text.match_indices('{').filter_map(|(at, _)| text.get(at..));
+        let words = starts.filter_map(|rest| rest.get(..=rest.find('}')?));
+        let unknown = words.filter_map(|word| {
+            let inner = word.strip_prefix('{')?.strip_suffix('}')?;
+            let name = inner.strip_prefix('>').unwrap_or(inner);
+            let is_word = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            let is_named = matches!(word, "{common}" | "{combined}");
+            if !is_word || is_named {
+                return None;
+            }
+            match placeholder(word) {
+                None => Some((word.to_owned(), true)),
+                Some(Piece::Absent) => Some((word.to_owned(), false)),
+                Some(_) => None,
+            }
+        });
+        unknown.collect()
     }
 
     /// Returns the Common Log Format.
@@ -162,7 +189,7 @@ impl Piece {
             // Only QUERY reaches a plugin (RFC 1035 §4.1.1).
             Self::Opcode => line.write_str("0"),
             Self::DnssecOk => write!(line, "{}", query.dnssec_ok()),
-            Self::BufferSize => write!(line, "{}", query.max_reply_size()),
+            Self::BufferSize => write!(line, "{}", buffer_size(query, sent)),
             Self::Metadata(label) => {
                 line.write_str(sent.metadata_of(label).as_deref().unwrap_or("-"))
             }
@@ -192,6 +219,14 @@ pub(super) fn flags(query: &Query, sent: &Sent<'_>, reply: &Reply) -> Vec<&'stat
         (query.checking_disabled, "cd"),
     ];
     flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect()
+}
+
+/// Returns the largest reply that the client gets, in octets: `bufsize` lowers what a query with EDNS says, as CoreDNS
+/// logs it.
+pub(super) fn buffer_size(query: &Query, sent: &Sent<'_>) -> u16 {
+    let limit = sent.reply.filter(|_| query.edns.is_some() && query.protocol == Protocol::Udp);
+    let limit = limit.and_then(|reply| reply.size_limit).unwrap_or(u16::MAX);
+    query.max_reply_size().min(limit)
 }
 
 #[cfg(test)]

@@ -183,6 +183,7 @@ mod tests {
             ("rate 0", "out of range; write 1 to 1000000 queries a second"),
             ("rate", "needs an argument"),
             ("burst 0", "out of range"),
+            ("burst x", "'x' is no whole number; write one from 1 to 1000000 queries"),
             ("ipv4_prefix 33", "out of range; write 1 to 32 bits"),
             ("ipv6_prefix 0", "out of range; write 1 to 128 bits"),
             ("exempt", "needs at least one argument"),

@@ -47,6 +47,26 @@ impl NameMatch {
         }
     }
 
+    /// Says whether every name of another rule is for sure one of this rule, too.
+    pub(super) fn has_all(&self, other: &Self) -> bool {
+        let exact = |name: &LowerName| NameText::of(name).as_str().to_owned();
+        match (self, other) {
+            (Self::Exact(name), Self::Exact(other)) => name == other,
+            (Self::Regex(own), Self::Regex(other)) => own.as_str() == other.as_str(),
+            (Self::Regex(own), Self::Exact(name)) => own.is_match(&exact(name)),
+            (Self::Prefix(part), Self::Exact(name)) => exact(name).starts_with(part),
+            (Self::Prefix(part), Self::Prefix(other)) => other.starts_with(part),
+            (Self::Suffix(part), Self::Exact(name)) => exact(name).ends_with(part),
+            (Self::Suffix(part), Self::Suffix(other)) => other.ends_with(part),
+            (Self::Substring(part), Self::Exact(name)) => exact(name).contains(part),
+            (
+                Self::Substring(part),
+                Self::Prefix(other) | Self::Suffix(other) | Self::Substring(other),
+            ) => other.contains(part),
+            _ => false,
+        }
+    }
+
     /// Returns the text with what matches replaced, of a regular expression the whole text; none when nothing
     /// matches.
     pub(super) fn replace(&self, text: &str, to: &Substitution) -> Option<String> {

@@ -19,6 +19,38 @@ pub(super) struct Rule {
     pub(super) action: Action,
 }
 
+impl Rule {
+    /// Says for sure whether this rule stops at every query that a later one is for; with the rules between them,
+    /// which may change what the later one sees.
+    pub(super) fn stops_before(&self, later: &Self, between: &[Self]) -> bool {
+        let takes_all = match (&self.action, &later.action) {
+            (Action::Type { from, .. }, Action::Type { from: other, .. }) => from == other,
+            (Action::Class { from, .. }, Action::Class { from: other, .. }) => from == other,
+            (own, other) => match (own.names(), other.names()) {
+                (Some(names), Some(others)) => names.has_all(others),
+                _ => false,
+            },
+        };
+        let changes = |rule: &Self| rule.then == Then::Continue && rule.action.changes_query();
+        self.then == Then::Stop && takes_all && !between.iter().any(changes)
+    }
+}
+
+impl Action {
+    /// Returns the names that the rule is for; none of those that other things decide.
+    fn names(&self) -> Option<&NameMatch> {
+        match self {
+            Self::Name(rule) => Some(&rule.names),
+            Self::Ttl(names, _) | Self::Rcode(names, _) => Some(names),
+            Self::Type { .. } | Self::Class { .. } | Self::Cname(_) | Self::Edns(_) => None,
+        }
+    }
+
+    fn changes_query(&self) -> bool {
+        matches!(self, Self::Name(_) | Self::Type { .. } | Self::Class { .. })
+    }
+}
+
 /// What follows a rule that applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Then {

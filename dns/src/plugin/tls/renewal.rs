@@ -8,6 +8,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use thiserror::Error;
+
 /// From when to when a certificate is good (RFC 5280 §4.1.2.5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Validity {
@@ -15,6 +17,20 @@ pub struct Validity {
     pub not_before: SystemTime,
     /// The last moment.
     pub not_after: SystemTime,
+}
+
+/// Why clients refuse a certificate at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum Untimely {
+    /// It has ended.
+    #[error("has expired, {days} days ago: clients refuse it; renew it")]
+    Expired {
+        /// Whole days since.
+        days: u64,
+    },
+    /// It begins later.
+    #[error("is not valid yet: clients refuse it; check its dates and the clock of this host")]
+    Early,
 }
 
 /// What kind of failure an attempt ended with.
@@ -30,10 +46,21 @@ pub enum Failure {
 /// together do not ask together.
 const SPREAD: f64 = 1.0 / 24.0;
 
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
 /// The least time from one certificate to the next.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 impl Validity {
+    /// Returns why the certificate cannot be used at a moment (RFC 5280 §4.1.2.5: both ends belong to it).
+    pub fn untimely(self, now: SystemTime) -> Option<Untimely> {
+        if now < self.not_before {
+            return Some(Untimely::Early);
+        }
+        let since = now.duration_since(self.not_after).ok().filter(|since| !since.is_zero())?;
+        Some(Untimely::Expired { days: since.as_secs() / DAY_SECONDS })
+    }
+
     /// Returns the moment at which the certificate is renewed; `chance` is from 0 to 1.
     pub fn renewal(self, chance: f64) -> SystemTime {
         let life = self.not_after.duration_since(self.not_before).unwrap_or_default();
@@ -79,6 +106,17 @@ mod tests {
         assert!(early < start() + 57 * DAY && early > start() + 56 * DAY, "{early:?}");
         let upside_down = Validity { not_before: start(), not_after: start() - DAY };
         assert_eq!(upside_down.renewal(0.5), start());
+    }
+
+    #[test]
+    fn a_certificate_is_good_from_its_first_moment_to_its_last() {
+        let validity = Validity { not_before: start(), not_after: start() + DAY };
+        let second = Duration::from_secs(1);
+        assert_eq!(validity.untimely(start() - second), Some(Untimely::Early));
+        assert_eq!([start(), start() + DAY].map(|now| validity.untimely(now)), [None, None]);
+        let late = |time| validity.untimely(start() + DAY + time);
+        assert_eq!(late(second), Some(Untimely::Expired { days: 0 }));
+        assert_eq!(late(3 * DAY - second), Some(Untimely::Expired { days: 2 }));
     }
 
     #[test]

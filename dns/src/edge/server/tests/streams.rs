@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Buf, Bytes};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
@@ -14,10 +16,16 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 use super::*;
+use crate::edge::server::asker::Asker;
+use crate::edge::server::gathered::{Gathered, NoRoom};
+use crate::edge::server::streams::ended_stream;
 use crate::plugin::tls::{CertificateSource, ClientAuth, TlsConfig};
 
-/// Long enough to see that nothing comes before, short enough to wait for.
+/// A deadline of a server that a test waits for.
 const SHORT: Duration = Duration::from_millis(300);
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server for one listener, and what its clients trust.
 struct Stage {
@@ -156,8 +164,17 @@ async fn ask(connection: &Connection, name: &str) -> ResponseCode {
     rcode(&stream.read_to_end(65_537).await.unwrap()[2..])
 }
 
+/// Waits until something is so.
+async fn until(is_it: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_it() {
+        assert!(start.elapsed() < PATIENCE, "it does not come");
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn code(connection: &Connection) -> u64 {
-    match connection.closed().await {
+    match tokio::time::timeout(PATIENCE, connection.closed()).await.unwrap() {
         ConnectionError::ApplicationClosed(close) => close.error_code.into(),
         other => panic!("{other}"),
     }
@@ -179,6 +196,32 @@ async fn questions_share_a_connection_and_overtake_each_other() {
     let metrics = responder.metrics();
     let counted = metrics.quic_responses.with_label_values(&["quic://127.0.0.1:0", "0x0"]).get();
     assert_eq!(counted, 301);
+}
+
+/// The kernel gives the packets of some connections to the server that takes over, which does not know them.
+#[tokio::test]
+async fn a_server_that_is_taken_over_tells_all_of_its_clients() {
+    let stage = Stage::new(Transport::Quic, StreamLimits::default(), TimeoutsConfig::default());
+    let clients: Vec<Client> = (0..16).map(|_| stage.client(b"doq")).collect();
+    let mut connections = Vec::new();
+    for client in &clients {
+        let connection = client.connect().await.unwrap();
+        assert_eq!(ask(&connection, "now.").await, ResponseCode::NoError);
+        connections.push(connection);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (_, tls) = certificate(directory.path());
+    let config = listener(stage.address.port());
+    let config = ListenerConfig { transport: Transport::Quic, tls: Some(tls), ..config };
+    let bound = bind_shared(&[config], &Acme::default()).unwrap().remove(0);
+    let id = ListenerId(0);
+    let mut next = Server::new(&responder(open(ResponseCode::NoError, &[id])), Limits::default());
+    next.serve(id, bound);
+    stage.end().await;
+    for connection in &connections {
+        let told = tokio::time::timeout(Duration::from_secs(5), code(connection)).await;
+        assert_eq!(told, Ok(0), "DOQ_NO_ERROR");
+    }
 }
 
 #[tokio::test]
@@ -264,8 +307,11 @@ async fn cve_2025_47950_a_connection_has_its_streams_and_no_more() {
     for _ in 0..3 {
         late.push(send(&connection, &framed(&zero("late."))).await);
     }
-    assert!(tokio::time::timeout(SHORT, connection.open_bi()).await.is_err(), "a fourth");
-    assert!(tokio::time::timeout(SHORT, connection.open_uni()).await.is_err(), "not any");
+    // What the server has not allowed with the handshake has to wait.
+    assert!(connection.open_bi().now_or_never().is_none(), "a fourth");
+    assert!(connection.open_uni().now_or_never().is_none(), "not any");
+    let held = stage.responder.metrics().held.with_label_values(&["streams"]);
+    until(|| held.get() == 1).await;
     let Stage { release, server, .. } = stage;
     release.send(()).unwrap();
     for mut stream in late {
@@ -308,9 +354,7 @@ async fn cve_2025_68151_connections_are_limited_and_clients_show_their_address()
     assert_eq!((stage.refused("quic_connections"), metrics.quic_retries.get()), (1, 2));
     // One that goes makes room.
     open.remove(0).0.close(0_u32.into(), b"");
-    while metrics.quic_connections.get() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| metrics.quic_connections.get() == 1).await;
     assert!(client.connect().await.is_ok());
     stage.end().await;
 }
@@ -323,9 +367,7 @@ async fn an_idle_connection_gives_its_place_to_the_newest_or_is_closed() {
     let first = client.connect().await.unwrap();
     assert_eq!(ask(&first, "now.").await, ResponseCode::NoError);
     // It is in use until the server knows that the client has the reply.
-    while stage.responder.metrics().unread.get() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| stage.responder.metrics().unread.get() == 0).await;
     let second = client.connect().await.unwrap();
     assert_eq!((code(&first).await, stage.closed("evicted")), (4, 1));
     assert_eq!((code(&second).await, stage.closed("idle")), (0, 1));
@@ -359,9 +401,7 @@ async fn a_silent_handshake_has_a_deadline() {
     let stage = Stage::new(Transport::Quic, limits(9, 9, 9), short());
     // Another protocol is none.
     assert!(stage.client(b"h3").connect().await.is_err());
-    while stage.closed("handshake") == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| stage.closed("handshake") == 1).await;
     stage.end().await;
 }
 
@@ -405,6 +445,124 @@ async fn http3_takes_a_post_up_to_its_limit() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let (status, _) = http3_post(&mut client, vec![0; 3]).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    stage.end().await;
+}
+
+/// Sends a request of HTTP/3 whose stream stays open, and returns the status.
+async fn http3_unfinished(client: &mut Http3Client, head: Request<()>, body: &[u8]) -> StatusCode {
+    let mut stream = client.send_request(head).await.unwrap();
+    if !body.is_empty() {
+        // The server may have answered, and stopped the stream, before it has everything.
+        let _ = stream.send_data(Bytes::copy_from_slice(body)).await;
+    }
+    stream.recv_response().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn http3_answers_requests_whose_end_does_not_come() {
+    let timeouts = TimeoutsConfig { read: Some(SHORT), ..TimeoutsConfig::default() };
+    let stage = Stage::new(Transport::Https3, StreamLimits::default(), timeouts);
+    let connection = stage.client(b"h3").connect().await.unwrap();
+    let mut client = http3(&connection).await;
+    let get = format!("https://dns.test/dns-query?dns={}", URL_SAFE_NO_PAD.encode(zero("now.")));
+    let text = Request::post("https://dns.test/dns-query").header("content-type", "text/plain");
+    let long = post().header("content-length", "70000");
+    let cases = [
+        (Request::get(get).body(()).unwrap(), Vec::new(), 200),
+        (Request::get("https://dns.test/other").body(()).unwrap(), Vec::new(), 404),
+        (Request::put("https://dns.test/dns-query").body(()).unwrap(), Vec::new(), 405),
+        (text.body(()).unwrap(), zero("now."), 415),
+        (long.body(()).unwrap(), zero("now."), 413),
+        (post().body(()).unwrap(), vec![0; 65_536], 413),
+        (post().body(()).unwrap(), zero("now."), 408),
+        (post().body(()).unwrap(), Vec::new(), 408),
+    ];
+    for (head, body, expected) in cases {
+        let status = http3_unfinished(&mut client, head, &body).await.as_u16();
+        assert_eq!(status, expected, "with a body of {} octets", body.len());
+        let counts = &stage.responder.metrics().https3_responses;
+        let status = expected.to_string();
+        assert!(counts.with_label_values(&["https3://127.0.0.1:0", &status]).get() > 0);
+    }
+    assert_eq!(stage.responder.metrics().panics.get(), 0);
+    stage.end().await;
+}
+
+/// Returns the client of a connection of a listener that has no socket.
+fn asker(responder: &Arc<Responder>) -> Asker {
+    let unread = Unread::new(responder.metrics().unread.clone());
+    let shared = service::Shared { unread, turns: Arc::new(Semaphore::new(1)) };
+    let (id, settings) = (ListenerId(0), Settings::default());
+    let service = Service::new(id, responder, Limits::default(), &shared, settings);
+    let client = "192.0.2.7:40000".parse().unwrap();
+    let local = "192.0.2.53:853".parse().unwrap();
+    Asker::new(&service, wire::Arrival { client, local, protocol: Protocol::Quic })
+}
+
+#[tokio::test]
+async fn a_panic_of_a_stream_is_counted() {
+    let responder = responder(open(ResponseCode::NoError, &[ListenerId(0)]));
+    let panicked = tokio::spawn(async { panic!("on purpose") }).await;
+    assert!(ended_stream::<()>(panicked, &asker(&responder)).is_none());
+    assert_eq!(responder.metrics().panics.get(), 1);
+}
+
+#[test]
+fn long_messages_that_come_slowly_are_bounded_and_short_ones_are_not() {
+    let responder = responder(open(ResponseCode::NoError, &[ListenerId(0)]));
+    let asker = asker(&responder);
+    let refused = || responder.metrics().refused.with_label_values(&["stream_octets"]).get();
+    let mut whole = Gathered::new(&asker, 65_535);
+    assert_eq!(whole.push(&vec![0; 65_535]), Ok(()));
+    assert_eq!((whole.push(&[0]), refused()), (Err(NoRoom::TooLong), 0));
+    // Half of 16 MiB are the client's.
+    let others = asker.reserve((8 << 20) - (65_535 - 1024)).unwrap();
+    let mut message = Gathered::new(&asker, 65_535);
+    for _ in 0..1024 {
+        assert_eq!(message.push(&[7]), Ok(()));
+    }
+    assert_eq!((message.push(&[7]), refused()), (Err(NoRoom::Full), 1));
+    drop(others);
+    assert_eq!((message.push(&[7; 9]), message.octets()), (Ok(()), &[7; 1033][..]));
+    drop((whole, message));
+    assert!(asker.reserve(8 << 20).is_some(), "all are free again");
+}
+
+#[tokio::test]
+async fn a_question_that_is_not_complete_keeps_nothing_from_others() {
+    let stage = Stage::new(Transport::Quic, limits(1, 9, 1), TimeoutsConfig::default());
+    let client = stage.client(b"doq");
+    let first = client.connect().await.unwrap();
+    let (mut slow, _receive) = first.open_bi().await.unwrap();
+    slow.write_all(&[0]).await.unwrap();
+    // There is one place among the questions under way, and one for connections.
+    assert_eq!(ask(&first, "now.").await, ResponseCode::NoError);
+    while stage.responder.metrics().unread.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = client.connect().await.unwrap();
+    assert_eq!((code(&first).await, stage.closed("evicted")), (4, 1));
+    assert_eq!(ask(&second, "now.").await, ResponseCode::NoError);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_http3_request_whose_body_is_not_complete_keeps_nothing_from_others() {
+    let stage = Stage::new(Transport::Https3, limits(1, 9, 1), TimeoutsConfig::default());
+    let client = stage.client(b"h3");
+    let first = client.connect().await.unwrap();
+    let mut requests = http3(&first).await;
+    let mut slow = requests.send_request(post().body(()).unwrap()).await.unwrap();
+    slow.send_data(Bytes::from_static(&[0])).await.unwrap();
+    let (status, _) = http3_post(&mut requests, question("now.")).await;
+    assert_eq!(status, StatusCode::OK);
+    while stage.responder.metrics().unread.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = client.connect().await.unwrap();
+    assert_eq!((code(&first).await, stage.closed("evicted")), (0x107, 1), "H3_EXCESSIVE_LOAD");
+    let (status, _) = http3_post(&mut http3(&second).await, question("now.")).await;
+    assert_eq!(status, StatusCode::OK);
     stage.end().await;
 }
 
@@ -488,9 +646,7 @@ async fn replies_that_are_not_read_are_bounded_and_end_the_connection() {
     assert_eq!(closing, Some(Closing::Write));
     assert!(start.elapsed() <= Duration::from_secs(6), "{:?}", start.elapsed());
     assert!(responder.metrics().held.with_label_values(&["tcp_unread"]).get() > 0);
-    while responder.metrics().unread.get() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| responder.metrics().unread.get() == 0).await;
 }
 
 #[tokio::test]

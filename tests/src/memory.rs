@@ -1,0 +1,33 @@
+//! The memory of a server, as the kernel counts it.
+
+use crate::server::Server;
+
+/// Returns what is resident, in KiB.
+///
+/// # Panics
+/// The process is gone.
+pub fn resident(server: &Server) -> usize {
+    kibibytes(server, "VmRSS:")
+}
+
+/// Returns the most that was resident since the start or [`forget_the_peak`], in KiB.
+///
+/// # Panics
+/// The process is gone.
+pub fn peak(server: &Server) -> usize {
+    kibibytes(server, "VmHWM:")
+}
+
+/// Makes the kernel measure [`peak`] from here on (proc_pid_clear_refs(5)).
+///
+/// # Panics
+/// The process is gone.
+pub fn forget_the_peak(server: &Server) {
+    std::fs::write(format!("/proc/{}/clear_refs", server.id()), "5").unwrap();
+}
+
+fn kibibytes(server: &Server, field: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
