@@ -60,9 +60,11 @@ fn each_client_gets_the_reply_to_its_own_datagram_from_where_it_asked() {
             let received = batch.receive(server.as_fd(), Wait::ForOne).unwrap();
             let (datagram, _) = batch.datagram(0).unwrap();
             assert_eq!(datagram.to.unwrap().to_canonical(), asked.ip(), "{any}");
-            assert!(clients.iter().any(|client| {
-                client.local_addr().unwrap().port() == datagram.from.port()
-            }));
+            assert!(
+                clients
+                    .iter()
+                    .any(|client| { client.local_addr().unwrap().port() == datagram.from.port() })
+            );
             answer_backwards(&mut batch, received, &server);
             seen += received;
         }

@@ -1,7 +1,7 @@
 //! Serves DNS on sockets.
 //!
 //! ```text
-//! bind every socket ─▶ Server::serve ─▶ UDP: some tasks a socket; what waits goes to a task of its own
+//! bind every socket ─▶ Server::serve ─▶ UDP: some threads a socket; what waits goes to a task
 //!                                      TCP: a task a connection; HTTP/2: one a request, too
 //!                                      QUIC: a task a connection and one a stream
 //! ```
@@ -53,6 +53,7 @@ mod listener;
 mod metrics;
 mod quic;
 mod responder;
+mod seats;
 mod service;
 mod stop;
 mod streams;
@@ -86,7 +87,8 @@ use stop::Stopper;
 /// How much the server does at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Tasks that receive on the UDP sockets of a listener; at least 2 on each.
+    /// Threads that receive on the UDP sockets of a listener, shared by these; on each there is one at least, and
+    /// another one that takes over when an answer takes long.
     pub udp_receivers: usize,
     /// Questions over UDP that wait for an upstream, on each listener. More are answered with SERVFAIL.
     pub udp_waiting: usize,
@@ -107,14 +109,14 @@ pub struct Limits {
 /// How long the readers of a listener may take to stop.
 const STOP: Duration = Duration::from_secs(1);
 
-/// How many tasks receive on a UDP socket at most.
+/// How many threads receive on a UDP socket at most.
 const MOST_UDP_RECEIVERS: usize = 8;
 
 impl Default for Limits {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            udp_receivers: processors.clamp(2, MOST_UDP_RECEIVERS),
+            udp_receivers: processors.min(MOST_UDP_RECEIVERS),
             udp_waiting: 4096,
             tcp_connections: 1024,
             tcp_per_client: 256,
@@ -178,13 +180,9 @@ impl Server {
         let service = Service::new(id, responder, limits, &self.shared, settings);
         service.follow_files();
         let mut tasks = JoinSet::new();
-        // Two at least: an answer that takes long must not hold up the others of its socket.
-        let receivers = (limits.udp_receivers / udp.len().max(1)).max(2);
-        for socket in udp.into_iter().map(Arc::new) {
-            for _ in 0..receivers {
-                let (socket, service) = (Arc::clone(&socket), Arc::clone(&service));
-                tasks.spawn(udp::serve(socket, service, reading.clone()));
-            }
+        let receivers = (limits.udp_receivers / udp.len().max(1)).max(1);
+        for socket in udp {
+            tasks.spawn(udp::serve(socket, Arc::clone(&service), reading.clone(), receivers));
         }
         for socket in tcp {
             tasks.spawn(tcp::serve(socket, Arc::clone(&service), reading.clone()));

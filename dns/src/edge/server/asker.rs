@@ -1,6 +1,7 @@
 //! Asks the engine for a client whose questions come each for itself: as a request of HTTP or a stream of QUIC.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 
@@ -68,7 +69,7 @@ impl Asker {
     /// Reads a message the way every transport does.
     pub(super) fn receive(&self, message: &[u8], reply: &mut Vec<u8>) -> Received {
         let Service { responder, id, .. } = &*self.service;
-        responder.receive(*id, message, self.arrival, reply)
+        responder.receive(*id, message, self.arrival, Instant::now(), reply)
     }
 
     /// Answers a message.

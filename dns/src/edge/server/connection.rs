@@ -199,7 +199,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         self.left -= 1;
         let responder = &self.service.responder;
         let mut repeated = Vec::new();
-        match responder.receive(self.service.id, &message, self.arrival, &mut repeated) {
+        let start = std::time::Instant::now();
+        match responder.receive(self.service.id, &message, self.arrival, start, &mut repeated) {
             Received::Repeated => self.give(Some(repeated)),
             Received::Reply(reply) => self.give(reply),
             Received::Question(question) => {

@@ -1,143 +1,124 @@
 //! A UDP socket that answers from the address that was asked.
 //!
-//! On a host with several addresses the kernel would choose the source of a reply by the route back, and a
-//! client drops what does not come from where it sent its question. So the destination of each
-//! datagram is read (`IP_PKTINFO`, `IPV6_RECVPKTINFO`) and given back with the reply.
+//! Threads receive by the batch and send what they can answer at once; see [`datagrams`]. A reply that comes later is
+//! sent by a task.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
-    sockopt,
-};
+use datagrams::{Batch, Wait};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, setsockopt, sockopt};
 use socket2::Socket;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+
+/// How long a receiver waits before it looks whether it has to stop, where nothing wakes it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a thread waits until the kernel takes a reply.
+const SENDING: Duration = Duration::from_millis(100);
 
 /// A bound UDP socket.
 #[derive(Debug)]
 pub(super) struct DatagramSocket {
-    socket: UdpSocket,
+    socket: Socket,
     local: SocketAddr,
     /// How many datagrams the kernel had dropped when the last one came in.
     dropped: AtomicU32,
 }
 
-/// A datagram that came in.
+/// Where a reply goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Datagram {
-    pub(super) length: usize,
-    /// Where it came from, as the socket names it (IPv4 clients of an IPv6 socket are mapped).
-    pub(super) from: SocketAddr,
+pub(super) struct Way {
+    /// Where the question came from, as the socket names it (IPv4 clients of an IPv6 socket are mapped).
+    pub(super) client: SocketAddr,
     /// Which of the host's addresses it was sent to.
-    pub(super) to: SocketAddr,
-    /// How many datagrams the kernel has dropped since the one before, because none were received.
-    pub(super) dropped: u32,
+    pub(super) local: SocketAddr,
 }
 
 impl DatagramSocket {
-    /// Takes a bound, non-blocking socket.
+    /// Takes a bound socket. It blocks those who do not say otherwise.
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
-        let socket = UdpSocket::from_std(socket.into())?;
-        let local = socket.local_addr()?;
+        let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         if local.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         } else {
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(SENDING))?;
         Ok(Self { socket, local, dropped: AtomicU32::new(0) })
     }
 
-    /// Waits for a datagram. What does not fit into the buffer is cut off.
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
-        self.socket.async_io(Interest::READABLE, || self.receive_now(buffer)).await
+    /// Receives the datagrams that are there, and waits for one if it is to.
+    pub(super) fn receive(&self, batch: &mut Batch, wait: Wait) -> io::Result<usize> {
+        batch.receive(self.as_fd(), wait)
+    }
+
+    /// Returns the way of a reply to a datagram.
+    pub(super) fn way(&self, from: SocketAddr, to: Option<IpAddr>) -> Way {
+        let ip = to.unwrap_or_else(|| self.local.ip());
+        Way { client: from, local: SocketAddr::new(ip, self.local.port()) }
+    }
+
+    /// Returns how many more the kernel has dropped than was known, when it has dropped so many in all; several may
+    /// receive at once.
+    pub(super) fn dropped_since(&self, all: u32) -> u32 {
+        all.saturating_sub(self.dropped.fetch_max(all, Ordering::Relaxed))
     }
 
     /// Makes the kernel queue nothing more here, so that what is still to be sent can be, while other sockets at
     /// the address get what comes in.
-    pub(super) async fn receive_no_more(&self) {
+    pub(super) fn receive_no_more(&self) {
         // A connected socket receives from its peer alone, and this peer is itself. Sending elsewhere goes on.
-        if let Err(error) = self.socket.connect(self.local).await {
+        if let Err(error) = self.socket.connect(&self.local.into()) {
             tracing::debug!(%error, "a UDP socket that is done still receives");
         }
     }
 
-    /// Returns a datagram that is there already.
-    pub(super) fn receive_queued(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
-        self.receive_now(buffer)
-    }
-
-    /// Sends a reply to where a datagram came from, from where that was sent to.
-    pub(super) async fn reply(&self, datagram: &Datagram, message: &[u8]) -> io::Result<()> {
-        self.socket.async_io(Interest::WRITABLE, || self.reply_now(datagram, message)).await
-    }
-
-    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
-        let mut control = nix::cmsg_space!(nix::libc::in6_pktinfo, u32);
-        let mut parts = [IoSliceMut::new(buffer)];
-        let message = recvmsg::<SockaddrStorage>(
-            self.socket.as_raw_fd(),
-            &mut parts,
-            Some(&mut control),
-            MsgFlags::empty(),
-        )?;
-        let from = message.address.as_ref().and_then(socket_address);
-        let from = from.ok_or(io::ErrorKind::InvalidData)?;
-        let (mut to, mut dropped) = (self.local, 0);
-        for control in message.cmsgs()? {
-            if let Some(ip) = destination(&control) {
-                to.set_ip(ip);
-            } else if let ControlMessageOwned::RxqOvfl(all) = control {
-                dropped = self.dropped_since(all);
-            }
+    /// Wakes so many of those who receive, once it receives from itself alone.
+    pub(super) fn wake(&self, receivers: usize) {
+        for _ in 0..receivers {
+            // Where this fails they look by themselves after a while.
+            let _ = self.socket.send(&[]);
         }
-        Ok(Datagram { length: message.bytes, from, to, dropped })
     }
 
-    /// Returns how many more were dropped than was known; several may receive at once.
-    fn dropped_since(&self, all: u32) -> u32 {
-        all.saturating_sub(self.dropped.fetch_max(all, Ordering::Relaxed))
-    }
-
-    fn reply_now(&self, datagram: &Datagram, message: &[u8]) -> io::Result<()> {
-        let to = SockaddrStorage::from(datagram.from);
-        let parts = [IoSlice::new(message)];
-        let (v4, v6);
-        let control = match datagram.to.ip() {
-            IpAddr::V4(ip) => {
-                v4 = source_v4(ip);
-                ControlMessage::Ipv4PacketInfo(&v4)
-            }
-            IpAddr::V6(ip) => {
-                v6 = source_v6(ip);
-                ControlMessage::Ipv6PacketInfo(&v6)
-            }
+    /// Sends a reply, and lets the caller wait until the kernel takes it, or not.
+    pub(super) fn reply(&self, way: Way, message: &[u8], wait: Wait) -> io::Result<()> {
+        let flags = match wait {
+            Wait::ForOne => MsgFlags::empty(),
+            Wait::No => MsgFlags::MSG_DONTWAIT,
         };
-        let fd = self.socket.as_raw_fd();
-        sendmsg(fd, &parts, &[control], MsgFlags::empty(), Some(&to))?;
-        Ok(())
+        send(&self.socket, way, message, flags)
     }
 }
 
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
-    v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::V6((*a).into())))
+impl AsFd for DatagramSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
-fn destination(control: &ControlMessageOwned) -> Option<IpAddr> {
-    match control {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into())
+fn send(socket: &Socket, way: Way, message: &[u8], flags: MsgFlags) -> io::Result<()> {
+    let to = SockaddrStorage::from(way.client);
+    let parts = [IoSlice::new(message)];
+    let (v4, v6);
+    let control = match way.local.ip() {
+        IpAddr::V4(ip) => {
+            v4 = source_v4(ip);
+            ControlMessage::Ipv4PacketInfo(&v4)
         }
-        ControlMessageOwned::Ipv6PacketInfo(info) => {
-            Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into())
+        IpAddr::V6(ip) => {
+            v6 = source_v6(ip);
+            ControlMessage::Ipv6PacketInfo(&v6)
         }
-        _ => None,
-    }
+    };
+    sendmsg(socket.as_raw_fd(), &parts, &[control], flags, Some(&to))?;
+    Ok(())
 }
 
 fn source_v4(ip: Ipv4Addr) -> nix::libc::in_pktinfo {

@@ -103,10 +103,10 @@ impl Responder {
         listener: ListenerId,
         message: &[u8],
         arrival: Arrival,
+        start: Instant,
         reply: &mut Vec<u8>,
     ) -> Received {
         let received = AssertUnwindSafe(|| {
-            let start = Instant::now();
             let key =
                 Key { listener, protocol: arrival.protocol, is_ipv6: arrival.client.is_ipv6() };
             let age = self.kept.age();
@@ -321,7 +321,12 @@ fn may_keep(engine: &Engine) -> bool {
 }
 
 /// Returns what to keep of a reply, if it lasts and no plugin has to see the question each time.
-fn lesson(listener: ListenerId, asked: &Query, answered: &Answered<'_>, encoded: &Encoded) -> Option<Lesson> {
+fn lesson(
+    listener: ListenerId,
+    asked: &Query,
+    answered: &Answered<'_>,
+    encoded: &Encoded,
+) -> Option<Lesson> {
     let reply = answered.reply.as_ref()?;
     let lasting = reply.lasting.clone().filter(|_| !encoded.truncated)?;
     let (mut is_ordered, mut counts) = (false, Vec::new());

@@ -81,7 +81,8 @@ async fn a_defect_says_so() {
     let responder = responder();
     let mut replies = Vec::new();
     for message in questions() {
-        let received = responder.receive(ListenerId(0), &message, arrival(), &mut Vec::new());
+        let received =
+            responder.receive(ListenerId(0), &message, arrival(), Instant::now(), &mut Vec::new());
         let Received::Question(question) = received else {
             panic!("a question was not taken for one");
         };
@@ -128,7 +129,9 @@ fn too_many_questions_are_counted_as_those_of_their_zone() {
 /// Returns the reply to a message that no server block gets to see.
 fn early(responder: &Responder, message: &[u8], protocol: Protocol) -> Vec<u8> {
     let arrival = Arrival { protocol, ..arrival() };
-    let Received::Reply(Some(reply)) = responder.receive(message, arrival) else {
+    let Received::Reply(Some(reply)) =
+        responder.receive(ListenerId(0), message, arrival, Instant::now(), &mut Vec::new())
+    else {
         panic!("a message reached a server block, or had no reply");
     };
     reply

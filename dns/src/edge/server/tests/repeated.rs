@@ -2,6 +2,7 @@
 //! again and again.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use cluster::{
@@ -98,7 +99,8 @@ impl World {
     /// Asks as a listener does; says whether the reply was one that had been sent before.
     fn ask(&self, message: &[u8]) -> (Vec<u8>, bool) {
         let mut reply = Vec::new();
-        match self.responder.receive(ListenerId(0), message, arrival(), &mut reply) {
+        match self.responder.receive(ListenerId(0), message, arrival(), Instant::now(), &mut reply)
+        {
             Received::Repeated => (reply, true),
             Received::Reply(reply) => (reply.unwrap(), false),
             Received::Question(question) => {
