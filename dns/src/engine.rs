@@ -6,6 +6,7 @@ mod router;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
@@ -17,9 +18,11 @@ pub use metadata::Metadata;
 pub use router::Router;
 
 use self::context::Place;
+use crate::direct::{Lacking, Zones};
 use crate::plugin::cookie::CookieConfig;
 use crate::plugin::{Filter, Handling, Outcome, Plugin};
 use crate::reply::ExtendedErrorCode;
+use crate::wire::Arrival;
 use crate::{Query, Reply};
 
 /// How often the server may ask itself while it completes one answer: ExternalName to ExternalName
@@ -51,6 +54,8 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     blocks: Vec<Block>,
     routers: Vec<(ListenerId, Router)>,
+    /// What is answered directly on each listener.
+    direct: Vec<(ListenerId, Zones)>,
     reads_messages: bool,
     has_views: bool,
     changes_queries: bool,
@@ -88,7 +93,9 @@ impl Engine {
     /// Returns the engine of these blocks and listeners; a router's entries are indexes into `blocks`.
     pub fn of_listeners(blocks: Vec<Block>, routers: Vec<(ListenerId, Router)>) -> Self {
         let plugins = || blocks.iter().flat_map(|block| &block.plugins);
+        let direct = routers.iter().map(|(id, router)| (*id, Zones::of(&blocks, router)));
         let inner = Inner {
+            direct: direct.collect(),
             reads_messages: plugins().any(|plugin| plugin.reads_messages()),
             changes_queries: plugins().any(|plugin| plugin.changes_queries()),
             reads_asked: plugins().any(|plugin| plugin.reads_asked()),
@@ -131,6 +138,21 @@ impl Engine {
     /// Says whether the same question may belong to different blocks, by something else than its name.
     pub(crate) fn has_views(&self) -> bool {
         self.0.has_views
+    }
+
+    /// Answers a message on a listener directly, if that can be done; see [`Zones::answer`].
+    pub(crate) fn answer_directly(
+        &self,
+        listener: ListenerId,
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+        reply: &mut Vec<u8>,
+    ) -> Result<bool, Lacking> {
+        let zones = self.0.direct.iter().find(|(id, _)| *id == listener);
+        zones.map_or(Ok(false), |(_, zones)| {
+            zones.answer(&self.0.blocks, message, arrival, start, reply)
+        })
     }
 
     /// Says whether a plugin may change the query that [`Engine::answer`] gets.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod client;
+mod direct;
 mod endpoints;
 mod external_names;
 mod metadata;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use answer::{Answer, Chase, Question, Status, answer};
 pub use client::search_path;
+pub use direct::DirectZone;
 pub use external_names::{ExternalZone, external_answer};
 pub use metadata::metadata;
 pub use nearest::nearest;

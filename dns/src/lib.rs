@@ -7,6 +7,7 @@
 pub mod config;
 pub mod cookie;
 pub mod corefile;
+pub mod direct;
 pub mod edge;
 pub mod engine;
 pub mod kubernetes;

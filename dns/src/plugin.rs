@@ -74,6 +74,9 @@ pub use listen_address::{ListenAddress, ListenAddressError, ListenHost};
 pub use plugin_metrics::PluginMetrics;
 pub use setup::{Setup, SetupError, Site};
 
+use hickory_proto::rr::LowerName;
+
+use crate::direct::{PlainQuestion, Said, Writer};
 use crate::engine::{Context, ListenerId, Metadata};
 use crate::{Query, Repetition, Reply};
 
@@ -104,6 +107,33 @@ pub trait Plugin: Send + Sync + Debug {
     /// itself. A plugin that says nothing else sees every query.
     fn repetition(&self, _listener: ListenerId, _query: &Query, _reply: &Reply) -> Repetition {
         Repetition::Never
+    }
+
+    /// Says whether the plugin answers the query from memory, always up to date, so that no cache has to.
+    fn holds(&self, _query: &Query) -> bool {
+        false
+    }
+
+    /// Returns the zones for whose usual names the plugin writes answers itself; see [`crate::direct`].
+    fn direct_zones(&self) -> Vec<LowerName> {
+        Vec::new()
+    }
+
+    /// Writes the answer to a question about a name in one of these zones, by its number, and says what it says; none
+    /// where the plugins have to answer.
+    fn answer_directly(
+        &self,
+        _zone: usize,
+        _question: &PlainQuestion<'_>,
+        _writer: &mut Writer<'_>,
+    ) -> Option<Said> {
+        None
+    }
+
+    /// Says whether questions for every name of a zone pass the plugin, and whether [`Plugin::repetition`] says of
+    /// their replies the same if their type, their rcode, and whether there are records, are the same.
+    fn treats_alike(&self, _zone: &LowerName) -> bool {
+        false
     }
 
     /// Says whether the plugin reads the octets of the client's message, in [`Sent::question`].

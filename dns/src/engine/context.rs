@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use hickory_proto::rr::{LowerName, RecordType};
+use hickory_proto::rr::{LowerName, Name, RecordType};
 use serde::Serialize;
 
 use super::{Block, Engine, ListenerId, MAX_LOOKUP_DEPTH, Metadata};
@@ -158,6 +158,14 @@ impl<'a> Context<'a> {
     /// Counts an answer that a limit has cut short.
     pub(crate) fn count_cut(&self, limit: &str) {
         self.engine.count_cut(limit);
+    }
+
+    /// Says whether the next plugin that may answer the query holds the answer in memory.
+    pub fn is_held(&self, query: &Query) -> bool {
+        let every_name = Name::root().into();
+        let behind = self.block().and_then(|block| block.plugins.get(self.place.plugin + 1..));
+        let mut first = behind.into_iter().flatten().filter(|p| !p.treats_alike(&every_name));
+        first.next().is_some_and(|plugin| plugin.holds(query))
     }
 
     /// Sends a query, the client's own or another, through the plugins after the one that asks, and back

@@ -17,6 +17,11 @@ impl Router {
         self.zones.entry(zone).or_default().push(block);
     }
 
+    /// Says whether a zone below this one is served, too.
+    pub(crate) fn has_zone_below(&self, apex: &LowerName) -> bool {
+        self.zones.keys().any(|zone| zone != apex && apex.zone_of(zone))
+    }
+
     /// Iterates over the blocks with a zone that the name is in, those of the longest zone first.
     ///
     /// A DS record belongs to the parent side of a zone cut (RFC 4035 §3.1.4.1), so for a DS question the

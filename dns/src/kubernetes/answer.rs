@@ -44,6 +44,13 @@ pub struct Answer {
     pub ruling: Ruling,
 }
 
+impl Answer {
+    /// Says whether the zone knows the name: a name error behind an alias is an answer about a name of it.
+    pub fn exists(&self) -> bool {
+        self.status != Status::NameError || !self.answers.is_empty()
+    }
+}
+
 /// What became of the name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {

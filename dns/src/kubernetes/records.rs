@@ -14,7 +14,12 @@ pub(super) const SCHEMA_VERSION: &str = "1.1.0";
 pub(super) const SCHEMA_VERSION_TTL: u32 = 28_800;
 
 /// The longest TTL of the SOA record itself, in seconds.
-const MAX_SOA_TTL: u32 = 300;
+pub(super) const MAX_SOA_TTL: u32 = 300;
+
+/// The timers of the SOA record, in seconds; nobody transfers the zone.
+pub(super) const REFRESH: i32 = 7200;
+pub(super) const RETRY: i32 = 1800;
+pub(super) const EXPIRE: i32 = 86_400;
 
 /// A zone's apex in the case in which it was asked, and the TTL of what is in it.
 #[derive(Clone, Debug)]
@@ -49,7 +54,7 @@ impl Apex {
         let (mname, rname) = (self.name_server()?, self.child(["hostmaster"].into_iter())?);
         // Serial numbers wrap (RFC 1982 §3).
         let serial = u32::try_from(serial % (1 << 32)).unwrap_or_default();
-        let data = SOA::new(mname, rname, serial, 7200, 1800, 86_400, self.ttl);
+        let data = SOA::new(mname, rname, serial, REFRESH, RETRY, EXPIRE, self.ttl);
         let ttl = self.ttl.min(MAX_SOA_TTL);
         Some(Record::from_rdata(self.name.clone(), ttl, RData::SOA(data)))
     }

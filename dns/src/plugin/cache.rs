@@ -44,6 +44,9 @@ use crate::{ExtendedError, ExtendedErrorCode, Lasting, Protocol, Query, Repetiti
 
 const NAME: &str = "cache";
 
+/// The plugin whose answers are not kept: they are in memory, up to date, and have their whole TTL.
+const HOLDS: &str = "kubernetes";
+
 /// How many answers are fetched again at a time, of one cache. More wait for the next question.
 const MAX_REFRESHES: usize = 256;
 
@@ -336,7 +339,7 @@ impl Plugin for Cache {
     }
 
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
-        if !self.serves(&query.lower) {
+        if !self.serves(&query.lower) || context.is_held(query) {
             return Handling::NEXT;
         }
         let counts = !context.is_explanation();
@@ -357,9 +360,14 @@ impl Plugin for Cache {
         self.answer(found, query, context, now)
     }
 
+    fn treats_alike(&self, _: &LowerName) -> bool {
+        // Names that are answered directly are held by another plugin, so that it has no part in them.
+        true
+    }
+
     fn repetition(&self, _: ListenerId, query: &Query, reply: &Reply) -> Repetition {
         let Inner { config, metrics, .. } = &*self.0;
-        if !self.serves(&query.lower) {
+        if !self.serves(&query.lower) || reply.plugin == HOLDS {
             return Repetition::Nothing;
         }
         if reply.plugin == NAME {
@@ -382,6 +390,10 @@ impl Plugin for Cache {
 
     fn reply(&self, query: &Query, reply: &mut Reply, context: &Context<'_>) {
         if !self.serves(&query.lower) {
+            return;
+        }
+        if reply.plugin == HOLDS && context.is_held(query) {
+            context.note(NAME, || "does not keep the reply: it is in memory".into());
             return;
         }
         let is_explanation = context.is_explanation();

@@ -19,6 +19,8 @@ use prometheus::IntCounter;
 pub use config::{Consolidate, ErrorsConfig};
 pub use journal::Journal;
 
+use hickory_proto::rr::LowerName;
+
 use super::name_text::NameText;
 use super::{Handling, LineSink, Plugin, mnemonic};
 use crate::engine::{Context, ListenerId};
@@ -54,6 +56,10 @@ impl Plugin for Errors {
 
     fn query<'a>(&'a self, _: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
         Handling::NEXT
+    }
+
+    fn treats_alike(&self, _: &LowerName) -> bool {
+        true
     }
 
     fn repetition(&self, _: ListenerId, _: &Query, reply: &Reply) -> Repetition {

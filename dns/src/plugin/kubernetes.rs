@@ -13,9 +13,11 @@ use hickory_proto::rr::{DNSClass, LowerName};
 pub use config::{ClusterOrigin, KubernetesConfig, TlsFiles};
 
 use super::{Fallthrough, Handling, Outcome, Plugin};
+use crate::direct::{PlainQuestion, Said, Writer};
 use crate::engine::{Context, ListenerId};
 use crate::kubernetes::{
-    Answer, Chase, Question, Rule, Status, Zone, answer, is_of_its_parts, metadata, nearest, parts,
+    Answer, Chase, DirectZone, Question, Rule, Status, Zone, answer, is_of_its_parts, metadata,
+    nearest, parts,
 };
 use crate::{ExtendedErrorCode, Lasting, Query, Repetition, Reply};
 
@@ -42,12 +44,20 @@ pub struct Kubernetes {
     zone: Zone,
     fallthrough: Fallthrough,
     view: Arc<dyn ClusterView>,
+    direct: Vec<DirectZone>,
 }
 
 impl Kubernetes {
     /// Returns the plugin of a block that serves `zone` from `view`.
     pub fn new(zone: Zone, fallthrough: Fallthrough, view: Arc<dyn ClusterView>) -> Self {
-        Self { zone, fallthrough, view }
+        let falls_through = |apex: &LowerName| match &fallthrough {
+            Fallthrough::Never => false,
+            Fallthrough::Zones(zones) => {
+                zones.iter().any(|zone| zone.zone_of(apex) || apex.zone_of(zone))
+            }
+        };
+        let direct = DirectZone::all(&zone, falls_through);
+        Self { zone, fallthrough, view, direct }
     }
 
     /// Returns the kinds of object that are not listed completely yet, by name; empty when ready. Optional
@@ -72,6 +82,36 @@ impl Plugin for Kubernetes {
         metadata(&self.view.snapshot(), &self.zone, &query.lower, client, label)
     }
 
+    fn direct_zones(&self) -> Vec<LowerName> {
+        self.direct.iter().map(|zone| zone.apex().clone()).collect()
+    }
+
+    fn answer_directly(
+        &self,
+        zone: usize,
+        question: &PlainQuestion<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Option<Said> {
+        let cluster = self.view.snapshot();
+        self.direct.get(zone)?.answer(&cluster, &self.zone, question, writer)
+    }
+
+    fn holds(&self, query: &Query) -> bool {
+        let Some(apex) = self.zone.matching(&query.lower).filter(|_| query.qclass == DNSClass::IN)
+        else {
+            return false;
+        };
+        let question = Question { name: &query.name, lower: &query.lower, qtype: query.qtype };
+        !self.fallthrough.lets_through(&query.lower)
+            || answer(&self.view.snapshot(), &self.zone, apex, question).exists()
+    }
+
+    fn treats_alike(&self, zone: &LowerName) -> bool {
+        // Names of another cluster pass.
+        let overlaps = |own: &LowerName| own.zone_of(zone) || zone.zone_of(own);
+        !self.zone.zones.iter().any(overlaps)
+    }
+
     fn repetition(&self, _: ListenerId, _: &Query, _: &Reply) -> Repetition {
         Repetition::Nothing
     }
@@ -87,9 +127,7 @@ impl Plugin for Kubernetes {
         let cluster = self.view.snapshot();
         let mut answer = answer(&cluster, &self.zone, apex, question);
         self.explain(&cluster, apex, query, &answer, context);
-        // A name error behind an alias is an answer about a name of this zone.
-        let is_unknown = answer.status == Status::NameError && answer.answers.is_empty();
-        if is_unknown && self.fallthrough.lets_through(&query.lower) {
+        if !answer.exists() && self.fallthrough.lets_through(&query.lower) {
             context.note(self.name(), || "`fallthrough`: the next plugin is asked".into());
             return Handling::NEXT;
         }

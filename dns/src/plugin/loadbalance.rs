@@ -9,7 +9,7 @@ pub use config::{Balancing, LoadbalanceConfig};
 pub use weights::{Weights, WeightsError};
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Record, RecordType};
+use hickory_proto::rr::{LowerName, Record, RecordType};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -79,6 +79,10 @@ impl Plugin for Loadbalance {
 
     fn query<'a>(&'a self, _: &'a mut Query, _: &'a Context<'a>) -> Handling<'a> {
         Handling::NEXT
+    }
+
+    fn treats_alike(&self, _: &LowerName) -> bool {
+        true
     }
 
     fn repetition(&self, _: ListenerId, _: &Query, reply: &Reply) -> Repetition {

@@ -15,7 +15,7 @@ mod outstanding;
 mod watch;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_proto::rr::{DNSClass, LowerName, RecordType};
 use tokio::time::Instant;
 
 pub use guard::LoopGuard;
@@ -63,6 +63,11 @@ impl Loop {
 impl Plugin for Loop {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn treats_alike(&self, _: &LowerName) -> bool {
+        // Its own questions are of a type that is not answered directly.
+        true
     }
 
     fn repetition(&self, _: ListenerId, query: &Query, _: &Reply) -> Repetition {

@@ -93,6 +93,11 @@ impl Plugin for Prometheus {
         }
     }
 
+    fn treats_alike(&self, zone: &LowerName) -> bool {
+        let names = self.servers.iter().flat_map(|(_, zones)| &zones.zones);
+        !names.map(|(name, _)| name).any(|name| name != zone && zone.zone_of(name))
+    }
+
     fn repetition(&self, listener: ListenerId, query: &Query, reply: &Reply) -> Repetition {
         match self.zones_at(listener) {
             Some(zones) => Repetition::Count(zones.of(&query.lower).repetition(query, reply)),

@@ -76,7 +76,7 @@ impl Asker {
     pub(super) async fn ask(&self, message: &[u8]) -> Answer {
         let mut repeated = Vec::new();
         match self.receive(message, &mut repeated) {
-            Received::Repeated => Answer::Reply(repeated),
+            Received::Written => Answer::Reply(repeated),
             Received::Reply(reply) => reply.map_or(Answer::NoQuery, Answer::Reply),
             Received::Question(question) => self.answer(question).await,
         }

@@ -201,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         let mut repeated = Vec::new();
         let start = std::time::Instant::now();
         match responder.receive(self.service.id, &message, self.arrival, start, &mut repeated) {
-            Received::Repeated => self.give(Some(repeated)),
+            Received::Written => self.give(Some(repeated)),
             Received::Reply(reply) => self.give(reply),
             Received::Question(question) => {
                 let answer = Arc::clone(responder).answer(self.service.id, question);

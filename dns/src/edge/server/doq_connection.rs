@@ -126,7 +126,7 @@ async fn serve_stream(
     asker.readable(&exchange).await;
     let mut repeated = Vec::new();
     let reply = match asker.receive(message, &mut repeated) {
-        Received::Repeated => repeated,
+        Received::Written => repeated,
         Received::Reply(reply) => reply.ok_or_else(protocol_error)?,
         Received::Question(question) => {
             doq::check(question.query()).map_err(|code| (code, Some(Closing::Protocol)))?;

@@ -13,13 +13,15 @@ use super::ServerMetrics;
 use super::cookies::Cookies;
 use super::waiting::Whose;
 use crate::cookie::{Cookie, ServerCookie};
+use crate::direct::Lacking;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::plugin::cookie::CookieSecrets;
 use crate::repeat::{Key, Layout, Lesson, Repeated, Table};
 use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
 use crate::{
-    Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply, minimal_any,
+    Count, Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply,
+    minimal_any,
 };
 
 /// Learns of replies that no server block has seen.
@@ -39,8 +41,8 @@ pub struct Responder {
 pub(super) enum Received {
     /// It asks something.
     Question(Question),
-    /// It has the same answer as before.
-    Repeated,
+    /// The reply has been written.
+    Written,
     /// It is answered without being asked about; none when nothing is to be sent.
     Reply(Option<Vec<u8>>),
 }
@@ -52,6 +54,8 @@ pub(super) struct Question {
     message: Vec<u8>,
     start: Instant,
     keep: Option<Keep>,
+    /// What is to be learnt from the reply.
+    lacking: Option<Lacking>,
 }
 
 /// What a reply is kept under if it lasts.
@@ -107,16 +111,25 @@ impl Responder {
         reply: &mut Vec<u8>,
     ) -> Received {
         let received = AssertUnwindSafe(|| {
+            let engine = self.engine.load();
+            let mut lacking = None;
+            if may_keep(&engine) {
+                match engine.answer_directly(listener, message, arrival, start, reply) {
+                    Ok(true) => return Received::Written,
+                    Ok(false) => {}
+                    Err(lacks) => lacking = Some(lacks),
+                }
+            }
             let key =
                 Key { listener, protocol: arrival.protocol, is_ipv6: arrival.client.is_ipv6() };
             let age = self.kept.age();
             let again = match self.kept.repeat(key, message, start, reply) {
-                Repeated::Reply => return Received::Repeated,
+                Repeated::Reply => return Received::Written,
                 Repeated::Again => true,
                 Repeated::New => false,
             };
             let keep = again.then(|| Keep { key, message: message.to_vec(), age });
-            self.read(message, arrival, start, keep)
+            self.read(message, arrival, start, keep, lacking)
         });
         std::panic::catch_unwind(received).unwrap_or_else(|_| {
             let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
@@ -195,6 +208,7 @@ impl Responder {
         arrival: Arrival,
         start: Instant,
         keep: Option<Keep>,
+        lacking: Option<Lacking>,
     ) -> Received {
         let engine = self.engine.load();
         let mut query = match wire::parse(message, arrival) {
@@ -214,7 +228,7 @@ impl Responder {
             query.edns.as_ref().is_some_and(|edns| !edns.options().as_ref().is_empty());
         let keep = keep.filter(|_| !has_options && query.cookie.is_none());
         let message = if engine.reads_messages() { message.to_vec() } else { Vec::new() };
-        Received::Question(Question { query, message, start, keep })
+        Received::Question(Question { query, message, start, keep, lacking })
     }
 
     /// Answers a message of so many octets that is no query.
@@ -252,7 +266,7 @@ impl Responder {
         listener: ListenerId,
         question: Question,
     ) -> Option<Vec<u8>> {
-        let Question { mut query, message, start, keep } = question;
+        let Question { mut query, message, start, keep, lacking } = question;
         // One engine for the whole life of the question.
         let engine = self.engine.load();
         // The copy costs more than many an answer.
@@ -274,6 +288,11 @@ impl Responder {
             self.metrics.any_truncated.inc();
         }
         let encoded = self.finish(listener, asked, &message, &answered, start)?;
+        if let Some(lacking) = lacking {
+            // The order of a single address is no matter.
+            let counts = repetitions(listener, asked, &answered).map(|(counts, _)| counts);
+            lacking.learn(asked, &answered, counts);
+        }
         if let Some(Keep { key, message, age }) = keep
             && let Some(lesson) = lesson(listener, asked, &answered, &encoded)
         {
@@ -329,6 +348,19 @@ fn lesson(
 ) -> Option<Lesson> {
     let reply = answered.reply.as_ref()?;
     let lasting = reply.lasting.clone().filter(|_| !encoded.truncated)?;
+    let (counts, is_ordered) = repetitions(listener, asked, answered)?;
+    let layout = Layout::of(&encoded.message, is_ordered)?;
+    Some(Lesson { lasting, layout, counts })
+}
+
+/// Returns what the plugins have to do for a reply that is given again: what is counted, and whether the order of
+/// addresses varies; none when one has to see the query.
+fn repetitions(
+    listener: ListenerId,
+    asked: &Query,
+    answered: &Answered<'_>,
+) -> Option<(Box<[Arc<dyn Count>]>, bool)> {
+    let reply = answered.reply.as_ref()?;
     let (mut is_ordered, mut counts) = (false, Vec::new());
     // Those that let the query pass, and the one that answered.
     for plugin in answered.block?.plugins.get(..=answered.passed)? {
@@ -339,8 +371,7 @@ fn lesson(
             Repetition::Count(count) => counts.push(count),
         }
     }
-    let layout = Layout::of(&encoded.message, is_ordered)?;
-    Some(Lesson { lasting, layout, counts: counts.into() })
+    Some((counts.into(), is_ordered))
 }
 
 /// Returns the reply to a query that is not given to the engine, and what it counts as.

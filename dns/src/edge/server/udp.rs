@@ -172,7 +172,7 @@ impl Receiver {
             }
             let responder = &self.service.responder;
             match responder.receive(self.service.id, message, arrival(way), start, reply) {
-                Received::Repeated => batch.queue(number),
+                Received::Written => batch.queue(number),
                 Received::Reply(Some(message)) => {
                     *reply = message;
                     batch.queue(number);

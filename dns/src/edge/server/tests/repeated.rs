@@ -101,7 +101,7 @@ impl World {
         let mut reply = Vec::new();
         match self.responder.receive(ListenerId(0), message, arrival(), Instant::now(), &mut reply)
         {
-            Received::Repeated => (reply, true),
+            Received::Written => (reply, true),
             Received::Reply(reply) => (reply.unwrap(), false),
             Received::Question(question) => {
                 let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);

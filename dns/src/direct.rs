@@ -1,0 +1,35 @@
+//! Answers from the model to octets, without the way through the plugins.
+//!
+//! Most questions to a cluster's name server are plain: the addresses of a Service, the name of an address, or a name
+//! that a search list made and that does not exist. The plugin that owns the name's zone answers them straight from the
+//! newest snapshot:
+//!
+//! ```text
+//! message ─▶ PlainQuestion ─▶ Zones: whose? ─▶ Plugin::answer_directly ─▶ reply
+//!               ▼ anything unusual  ▼ nobody's       ▼ not plain
+//!            the table of repeated replies, then the plugins
+//! ```
+//!
+//! The plugins before the owner have to let every name of its zone pass, in the same way; what each has to do for a
+//! reply is learnt from the first one like it that they see, as for replies that are repeated ([`crate::repeat`]). The
+//! replies are those of the plugins, octet for octet, which a property test holds.
+
+mod effects;
+mod question;
+mod writer;
+mod zones;
+
+pub use question::PlainQuestion;
+pub use writer::Writer;
+pub(crate) use zones::{Lacking, Zones};
+
+/// What a direct answer says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// Here are records.
+    Records,
+    /// The name has none of the type.
+    NoData,
+    /// The name does not exist.
+    NameError,
+}

@@ -1,0 +1,154 @@
+//! Questions that are plain.
+
+use hickory_proto::rr::RecordType;
+
+/// The longest name in octets, with its final root (RFC 1035 §3.1).
+const MAX_NAME: usize = 255;
+
+/// More labels than a name that is answered directly has.
+const MAX_LABELS: usize = 40;
+
+/// Octets of the header (RFC 1035 §4.1.1).
+pub(super) const HEADER: usize = 12;
+
+/// The flags of a plain question: RD, AD, CD, and nothing else of the second pair of octets.
+const PLAIN_FLAGS: u16 = 0x0130;
+
+/// QCLASS IN.
+const IN: [u8; 2] = [0, 1];
+
+/// An OPT record without options, from its owner to its type.
+const OPT: [u8; 3] = [0, 0, 41];
+
+/// A message with one question of class IN for records that clusters have, and at most an OPT record without options.
+#[derive(Clone, Debug)]
+pub struct PlainQuestion<'m> {
+    message: &'m [u8],
+    qtype: RecordType,
+    edns: Option<PlainEdns>,
+    /// The qname in lower case, as in the message.
+    lower: [u8; MAX_NAME],
+    length: usize,
+    /// Where labels start in it.
+    starts: [u8; MAX_LABELS],
+    labels: usize,
+}
+
+/// The fields of an OPT record without options (RFC 6891 §6.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PlainEdns {
+    pub(super) payload: u16,
+    pub(super) dnssec_ok: bool,
+}
+
+impl<'m> PlainQuestion<'m> {
+    /// Reads a message; none when it is anything else.
+    pub(crate) fn read(message: &'m [u8]) -> Option<Self> {
+        let header = message.first_chunk::<HEADER>()?;
+        let [_, _, high, low, 0, 1, 0, 0, 0, 0, 0, additionals @ 0..=1] = *header else {
+            return None;
+        };
+        if u16::from_be_bytes([high, low]) & !PLAIN_FLAGS != 0 {
+            return None;
+        }
+        let mut question = Self {
+            message,
+            qtype: RecordType::ZERO,
+            edns: None,
+            lower: [0; MAX_NAME],
+            length: 0,
+            starts: [0; MAX_LABELS],
+            labels: 0,
+        };
+        let rest = question.read_name(&message[HEADER..])?;
+        let (fixed, rest) = rest.split_first_chunk::<4>()?;
+        let [qtype @ .., a, b] = *fixed;
+        if [a, b] != IN {
+            return None;
+        }
+        question.qtype = RecordType::from(u16::from_be_bytes(qtype));
+        question.edns = read_edns(rest, additionals)?;
+        Some(question)
+    }
+
+    /// Reads the qname, and returns what follows it.
+    fn read_name(&mut self, octets: &'m [u8]) -> Option<&'m [u8]> {
+        let mut at = 0;
+        loop {
+            let length = usize::from(*octets.get(at)?);
+            if length == 0 {
+                break;
+            }
+            if length > 63 || at + length >= MAX_NAME - 1 {
+                return None;
+            }
+            *self.starts.get_mut(self.labels)? = u8::try_from(at).ok()?;
+            self.labels += 1;
+            at += 1 + length;
+        }
+        let (name, rest) = octets.split_at_checked(at + 1)?;
+        let lower = self.lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name);
+        // Lengths are below any letter.
+        lower.make_ascii_lowercase();
+        self.length = name.len();
+        Some(rest)
+    }
+
+    /// Returns the qtype.
+    pub fn qtype(&self) -> RecordType {
+        self.qtype
+    }
+
+    /// Returns the message.
+    pub(super) fn message(&self) -> &'m [u8] {
+        self.message
+    }
+
+    /// Returns the qname in lower case, as octets with lengths and the final root.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.lower[..self.length]
+    }
+
+    pub(super) fn edns(&self) -> Option<PlainEdns> {
+        self.edns
+    }
+
+    /// Returns the number of the labels before the last ones.
+    pub fn labels_below(&self, last: usize) -> usize {
+        self.labels.saturating_sub(last)
+    }
+
+    /// Returns where in the message the end of the qname with so many labels stands.
+    pub(super) fn position(&self, labels: usize) -> Option<usize> {
+        match self.labels.checked_sub(labels)? {
+            first if first == self.labels => Some(HEADER + self.length - 1),
+            first => Some(HEADER + usize::from(self.starts[first])),
+        }
+    }
+
+    /// Returns a label in lower case, by its number from the end of the name; none that is text without dots.
+    pub fn label(&self, from_end: usize) -> Option<&str> {
+        let number = self.labels.checked_sub(from_end + 1)?;
+        let start = usize::from(self.starts[number]);
+        let length = usize::from(self.lower[start]);
+        let label = self.lower.get(start + 1..start + 1 + length)?;
+        std::str::from_utf8(label).ok().filter(|label| !label.contains('.'))
+    }
+
+    /// Says whether the qname is spelt in lower case.
+    pub fn is_lower(&self) -> bool {
+        self.message.get(HEADER..HEADER + self.length) == Some(self.name())
+    }
+}
+
+/// Reads what follows the question: nothing, or OPT of version 0 without options.
+fn read_edns(rest: &[u8], additionals: u8) -> Option<Option<PlainEdns>> {
+    if additionals == 0 {
+        return rest.is_empty().then_some(None);
+    }
+    let rest = rest.strip_prefix(&OPT)?;
+    let [high, low, _, 0, flags, _, 0, 0] = *rest else { return None };
+    let payload = u16::from_be_bytes([high, low]);
+    Some(Some(PlainEdns { payload, dnssec_ok: flags & 0x80 != 0 }))
+}

@@ -1,0 +1,140 @@
+//! The zones of a listener whose names are answered directly.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hickory_proto::rr::{LowerName, RecordType};
+
+use super::effects::{self, Effects, Kind, Known};
+use super::{PlainQuestion, Writer};
+use crate::engine::{Answered, Block, Router};
+use crate::repeat::Again;
+use crate::wire::Arrival;
+use crate::{Count, Query};
+
+/// The zones of one listener; longest first.
+#[derive(Debug, Default)]
+pub(crate) struct Zones(Vec<Zone>);
+
+#[derive(Debug)]
+struct Zone {
+    /// In lower case, as octets.
+    apex: Box<[u8]>,
+    labels: usize,
+    /// The number of the zone among those of the plugin.
+    number: usize,
+    block: usize,
+    plugin: usize,
+    effects: Arc<Effects>,
+}
+
+/// An answer that is to be given by the plugins, so that what they have to do for others like it is learnt.
+#[derive(Clone, Debug)]
+pub(crate) struct Lacking {
+    effects: Arc<Effects>,
+    /// Which plugin of its block gives it.
+    plugin: usize,
+    kind: Kind,
+}
+
+impl Lacking {
+    /// Learns what to do, if the reply is what has been looked for; none when a plugin has to see each such query.
+    pub(crate) fn learn(
+        &self,
+        query: &Query,
+        answered: &Answered<'_>,
+        counts: Option<Box<[Arc<dyn Count>]>>,
+    ) {
+        let kind = answered.reply.as_ref().and_then(|reply| Kind::of_reply(query, reply));
+        if kind == Some(self.kind) && answered.passed == self.plugin {
+            self.effects.learn(self.kind, counts);
+        }
+    }
+}
+
+impl Zones {
+    /// Finds the zones of a listener: those that a plugin of their block answers for directly, with nothing below
+    /// them that belongs to another block, behind plugins that treat every name in them alike.
+    pub(crate) fn of(blocks: &[Block], router: &Router) -> Self {
+        let mut zones = Vec::new();
+        for (number, block) in blocks.iter().enumerate() {
+            for (at, plugin) in block.plugins.iter().enumerate() {
+                for (own, apex) in plugin.direct_zones().into_iter().enumerate() {
+                    let is_routed = router.blocks_of(&apex, RecordType::A).next() == Some(number);
+                    let are_alike = block.plugins[..at].iter().all(|p| p.treats_alike(&apex));
+                    if is_routed && are_alike && !router.has_zone_below(&apex) {
+                        zones.push(Zone::new(&apex, own, number, at));
+                    }
+                }
+            }
+        }
+        zones.sort_by_key(|zone| std::cmp::Reverse(zone.labels));
+        Self(zones)
+    }
+
+    /// Answers a message, if that can be done directly: `reply` has the answer then, in the place of what was there.
+    ///
+    /// # Errors
+    /// It could be done if it were known what the plugins have to do for it.
+    pub(crate) fn answer(
+        &self,
+        blocks: &[Block],
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+        reply: &mut Vec<u8>,
+    ) -> Result<bool, Lacking> {
+        if self.0.is_empty() {
+            return Ok(false);
+        }
+        let Some(question) = PlainQuestion::read(message) else { return Ok(false) };
+        let Some(zone) = self.0.iter().find(|zone| zone.has(&question)) else { return Ok(false) };
+        let Some(kind) = zone.write(blocks, &question, arrival, reply) else { return Ok(false) };
+        match zone.effects.of(kind) {
+            Known::Counts(counts) => {
+                let (question, reply) = (message.len(), reply.len());
+                effects::count(counts, Again { question, reply, elapsed: start.elapsed() });
+                Ok(true)
+            }
+            Known::Never => Ok(false),
+            Known::Unknown => {
+                let effects = Arc::clone(&zone.effects);
+                Err(Lacking { effects, plugin: zone.plugin, kind })
+            }
+        }
+    }
+}
+
+impl Zone {
+    fn new(apex: &LowerName, number: usize, block: usize, plugin: usize) -> Self {
+        let mut octets = Vec::new();
+        for label in apex.iter() {
+            octets.extend(u8::try_from(label.len()));
+            octets.extend_from_slice(label);
+        }
+        octets.push(0);
+        let labels = apex.iter().count();
+        Self { apex: octets.into(), labels, number, block, plugin, effects: Arc::default() }
+    }
+
+    fn has(&self, question: &PlainQuestion<'_>) -> bool {
+        // An end of as many labels and octets starts where a label does.
+        let start = question.position(self.labels).map(|at| at - super::question::HEADER);
+        start.is_some_and(|start| question.name().get(start..) == Some(&self.apex))
+    }
+
+    /// Writes the answer, and returns what kind it is.
+    fn write(
+        &self,
+        blocks: &[Block],
+        question: &PlainQuestion<'_>,
+        arrival: Arrival,
+        reply: &mut Vec<u8>,
+    ) -> Option<Kind> {
+        let plugin = blocks.get(self.block)?.plugins.get(self.plugin)?;
+        let mut writer = Writer::new(reply, question, self.labels)?;
+        let said = plugin.answer_directly(self.number, question, &mut writer)?;
+        writer.finish()?;
+        Kind::of(question, arrival, said)
+    }
+}

@@ -1,0 +1,258 @@
+//! Answers that are written without records in between: see [`crate::direct`].
+//!
+//! The usual questions only, each decided as [`super::answer`] decides it; a property test holds both together.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cluster::{Cluster, KindSet, Service, ServiceAddress, ServicePort};
+use hickory_proto::rr::{LowerName, RecordType};
+
+use super::name::{Naming, bare, count_labels};
+use super::records::MAX_SOA_TTL;
+use super::records::{EXPIRE, REFRESH, RETRY};
+use super::zone::{PodMode, Zone, is_reverse};
+use crate::direct::{PlainQuestion, Said, Writer};
+
+/// A zone whose usual names are answered directly.
+#[derive(Clone, Debug)]
+pub struct DirectZone {
+    apex: LowerName,
+    labels: usize,
+    required: KindSet,
+    /// Whether names that do not exist are another plugin's.
+    falls_through: bool,
+    /// The octets of the zone that names of addresses are in; for a reverse zone.
+    names_in: Option<Box<[u8]>>,
+}
+
+/// The longest zone that is answered directly, in octets: the names of its SOA record have to fit.
+const MAX_APEX: usize = 200;
+
+impl DirectZone {
+    /// Returns those of a block's zones that can be answered directly. `falls_through` says whether a name that does
+    /// not exist, in the zone or anywhere below, may be another plugin's.
+    pub fn all(zone: &Zone, falls_through: impl Fn(&LowerName) -> bool) -> Vec<Self> {
+        // With these more than the names of the question decides.
+        if zone.options.strict || zone.options.ignore_empty_service {
+            return Vec::new();
+        }
+        let has_none_below =
+            |apex: &LowerName| !zone.zones.iter().any(|other| other != apex && apex.zone_of(other));
+        let names_in = zone.primary().filter(|primary| !is_reverse(primary)).map(octets);
+        let direct = |apex: &LowerName| {
+            let names_in = if is_reverse(apex) { Some(names_in.clone()?) } else { None };
+            Some(Self {
+                labels: count_labels(apex),
+                required: zone.required_in(apex),
+                falls_through: falls_through(apex),
+                names_in: names_in.filter(|_| zone.options.namespaces.is_none()),
+                apex: apex.clone(),
+            })
+        };
+        let is_usual = |apex: &&LowerName| {
+            zone.naming(apex) == Naming::Cluster
+                && octets(apex).len() <= MAX_APEX
+                && has_none_below(apex)
+                && !(is_reverse(apex) && zone.options.namespaces.is_some())
+        };
+        zone.zones.iter().filter(is_usual).filter_map(direct).collect()
+    }
+
+    /// Returns the apex.
+    pub fn apex(&self) -> &LowerName {
+        &self.apex
+    }
+
+    /// Writes the answer to a question about a name in the zone, and says what it says; none where it is not a usual
+    /// one, and whatever is written is of no use.
+    pub fn answer(
+        &self,
+        cluster: &Cluster,
+        zone: &Zone,
+        question: &PlainQuestion<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Option<Said> {
+        if !cluster.synced().contains_all(self.required) {
+            return None;
+        }
+        writer.set_ttl(zone.options.ttl);
+        let said = match (&self.names_in, question.qtype()) {
+            (Some(names_in), RecordType::PTR) => pointer(cluster, question, writer, names_in)?,
+            (None, RecordType::A | RecordType::AAAA | RecordType::SRV) => {
+                self.name(cluster, zone, question, writer)?
+            }
+            _ => return None,
+        };
+        match said {
+            Said::Records => return Some(said),
+            Said::NameError if self.falls_through => return None,
+            Said::NameError => writer.name_error(),
+            Said::NoData => {}
+        }
+        // Serial numbers wrap (RFC 1982 §3).
+        let serial = u32::try_from(cluster.changed_at() % (1 << 32)).unwrap_or_default();
+        writer.soa(zone.options.ttl.min(MAX_SOA_TTL), serial, [REFRESH, RETRY, EXPIRE])?;
+        Some(said)
+    }
+
+    fn name(
+        &self,
+        cluster: &Cluster,
+        zone: &Zone,
+        question: &PlainQuestion<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Option<Said> {
+        let below = question.labels_below(self.labels);
+        if below == 0 {
+            return Some(Said::NoData);
+        }
+        // Counted from the zone.
+        let label = |number: usize| question.label(self.labels + number);
+        let branch = label(0)?;
+        let is_pod = branch == "pod";
+        if !is_pod && branch != "svc" {
+            // The name server's own name is more than this.
+            return if branch == "dns" { None } else { Some(Said::NameError) };
+        }
+        match below {
+            1 => Some(Said::NoData),
+            6.. => Some(Said::NameError),
+            2 if is_pod && zone.options.pods == PodMode::Disabled => Some(Said::NameError),
+            2 if exists(cluster, zone, label(1)?) => Some(Said::NoData),
+            2 => Some(Said::NameError),
+            _ if is_pod && zone.options.pods == PodMode::Disabled => Some(Said::NameError),
+            _ if is_pod => None,
+            _ if !exists(cluster, zone, label(1)?) => Some(Said::NameError),
+            _ => match cluster.service(label(1)?, label(2)?) {
+                None => Some(Said::NameError),
+                Some(service) => self.service(service, below, question, writer),
+            },
+        }
+    }
+
+    /// Answers for a Service with cluster addresses.
+    fn service(
+        &self,
+        service: &Service,
+        below: usize,
+        question: &PlainQuestion<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Option<Said> {
+        let ServiceAddress::ClusterIps(ips) = &service.address else { return None };
+        let is_v6 = match (question.qtype(), below) {
+            (RecordType::A, 3) => false,
+            (RecordType::AAAA, 3) => true,
+            (RecordType::SRV, 3 | 5) => return self.ports(service, ips, below, question, writer),
+            _ => return None,
+        };
+        let mut of_type = ips.iter().filter(|ip| ip.is_ipv6() == is_v6);
+        match (of_type.next(), of_type.next()) {
+            (None, _) if ips.is_empty() => None,
+            (None, _) => Some(Said::NoData),
+            (Some(ip), None) => {
+                writer.address(*ip);
+                Some(Said::Records)
+            }
+            // Their order is for others to say.
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Answers SRV for a Service with one address.
+    fn ports(
+        &self,
+        service: &Service,
+        ips: &[IpAddr],
+        below: usize,
+        question: &PlainQuestion<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Option<Said> {
+        // In another case the names of the answer would be compressed in another way.
+        let [ip] = ips else { return None };
+        if service.ports.is_empty() || !question.is_lower() {
+            return None;
+        }
+        let (mut port, mut protocol) = ("", "");
+        if below == 5 {
+            let label = |number: usize| question.label(self.labels + number);
+            (protocol, port) = (bare(label(3)?), bare(label(4)?));
+        }
+        let is_asked = |declared: &&ServicePort| {
+            (port.is_empty() || port.eq_ignore_ascii_case(&declared.name))
+                && (protocol.is_empty() || protocol == declared.protocol.as_str())
+        };
+        let asked = || service.ports.iter().filter(is_asked);
+        let number = asked().count();
+        if number == 0 {
+            return Some(Said::NameError);
+        }
+        let weight = super::answer::weight_of_each(number);
+        let target = [&*service.key.name, &*service.key.namespace, "svc"];
+        for (at, declared) in asked().enumerate() {
+            if !asked().take(at).any(|before| before.port == declared.port) {
+                writer.service(weight, declared.port, &target)?;
+            }
+        }
+        writer.additional_address(3, *ip)?;
+        Some(Said::Records)
+    }
+}
+
+fn exists(cluster: &Cluster, zone: &Zone, namespace: &str) -> bool {
+    zone.exposes_namespace(cluster, namespace)
+}
+
+/// Answers PTR for the cluster address of a Service.
+fn pointer(
+    cluster: &Cluster,
+    question: &PlainQuestion<'_>,
+    writer: &mut Writer<'_>,
+    names_in: &[u8],
+) -> Option<Said> {
+    let service = cluster.services_by_cluster_ip(address_of(question)?).first()?;
+    writer.pointer(&[&service.key.name, &service.key.namespace, "svc"], names_in)?;
+    Some(Said::Records)
+}
+
+/// Returns the address that a reverse name stands for (RFC 1035 §3.5, RFC 3596 §2.5).
+fn address_of(question: &PlainQuestion<'_>) -> Option<IpAddr> {
+    if question.label(0)? != "arpa" {
+        return None;
+    }
+    let labels = question.labels_below(2);
+    match (question.label(1)?, labels) {
+        ("in-addr", 4) => {
+            let mut octets = [0; 4];
+            for (number, octet) in octets.iter_mut().enumerate() {
+                let label = question.label(2 + number)?;
+                let is_plain = label.bytes().all(|b| b.is_ascii_digit());
+                let is_padded = label.len() > 1 && label.starts_with('0');
+                *octet = label.parse().ok().filter(|_| is_plain && !is_padded)?;
+            }
+            Some(Ipv4Addr::from(octets).into())
+        }
+        ("ip6", 32) => {
+            let mut value = 0;
+            for number in 0..32 {
+                let mut digits = question.label(2 + number)?.chars();
+                let digit = digits.next()?.to_digit(16)?;
+                if digits.next().is_some() {
+                    return None;
+                }
+                value = value << 4 | u128::from(digit);
+            }
+            Some(Ipv6Addr::from(value).into())
+        }
+        _ => None,
+    }
+}
+
+fn octets(name: &LowerName) -> Box<[u8]> {
+    let mut octets = Vec::new();
+    for label in name.iter() {
+        octets.extend(u8::try_from(label.len()));
+        octets.extend_from_slice(label);
+    }
+    octets.push(0);
+    octets.into()
+}
