@@ -106,7 +106,7 @@ impl<'m> PlainQuestion<'m> {
     }
 
     /// Returns the qname in lower case, as octets with lengths and the final root.
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         &self.lower[..self.length]
     }
 

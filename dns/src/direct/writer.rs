@@ -135,7 +135,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes OPT and the header. None when the reply is longer than any client can take.
-    pub(super) fn finish(mut self) -> Option<()> {
+    pub(crate) fn finish(mut self) -> Option<()> {
         if let Some(edns) = self.question.edns() {
             self.reply.push(0);
             self.u16(TYPE_OPT);

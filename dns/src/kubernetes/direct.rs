@@ -50,7 +50,8 @@ impl DirectZone {
             })
         };
         let is_usual = |apex: &&LowerName| {
-            zone.naming(apex) == Naming::Cluster
+            !apex.is_root()
+                && zone.naming(apex) == Naming::Cluster
                 && octets(apex).len() <= MAX_APEX
                 && has_none_below(apex)
                 && !(is_reverse(apex) && zone.options.namespaces.is_some())
@@ -256,3 +257,6 @@ fn octets(name: &LowerName) -> Box<[u8]> {
     octets.push(0);
     octets.into()
 }
+
+#[cfg(test)]
+mod tests;

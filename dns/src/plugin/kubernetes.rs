@@ -221,7 +221,7 @@ impl Kubernetes {
 }
 
 /// Returns the message of an answer.
-pub(super) fn reply_of(answer: Answer) -> Reply {
+pub(crate) fn reply_of(answer: Answer) -> Reply {
     let mut reply = match answer.status {
         Status::Exists => Reply::new(ResponseCode::NoError),
         Status::NameError => Reply::new(ResponseCode::NXDomain),

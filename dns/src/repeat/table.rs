@@ -14,7 +14,7 @@ use crate::engine::ListenerId;
 const SHARDS: usize = 64;
 
 /// Sets of a shard; a reply may stand in one set alone.
-const SETS: usize = 256;
+const SETS: usize = 32;
 
 /// Replies of a set. When all places are taken, one of them makes room.
 const WAYS: usize = 4;
