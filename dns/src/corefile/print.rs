@@ -93,7 +93,9 @@ fn write_token(formatter: &mut Formatter<'_>, token: &Token, quote: bool) -> fmt
 
 fn needs_quotes(text: &str) -> bool {
     let is_outside_words = |char: char| char == '#' || char.is_whitespace();
-    matches!(text, "" | "{" | "}") || text.starts_with('"') || text.contains(is_outside_words)
+    // Several closing braces in one word are refused at the start of a line.
+    let is_brace = text == "{" || text.bytes().all(|byte| byte == b'}');
+    is_brace || text.starts_with('"') || text.contains(is_outside_words)
 }
 
 /// Writes the text in quotes. Backslashes stay as they are, except that a run before a quote or the end has to
@@ -147,6 +149,7 @@ e {
             "(a\\\") b {\n}",
             "\"import\" {\n \"import\" x\n}",
             "{$IMPORT} {\n {$IMPORT} {$BRACE} {$TWO}\n}",
+            ". {\n a { }} b\n}\n}",
             ". {\n a \"x \\\\\\\"y\\\\\"\n}",
         ] {
             let corefile = parse_alone(text).unwrap();
