@@ -159,3 +159,20 @@ fn waiting_ends_with_the_time_of_the_socket() {
     let error = Batch::default().receive(server.as_fd(), Wait::ForOne).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }
+
+#[test]
+fn a_batch_allocates_nothing() {
+    let server = server("127.0.0.1:0");
+    let client = client("127.0.0.1:0", server.local_addr().unwrap());
+    let mut batch = Batch::default();
+    // The first time the replies get their room.
+    for allocations in [2, 0] {
+        client.send(b"one").unwrap();
+        client.send(b"two").unwrap();
+        let info = allocation_counter::measure(|| {
+            let received = batch.receive(server.as_fd(), Wait::ForOne).unwrap();
+            answer_backwards(&mut batch, received, &server);
+        });
+        assert_eq!(info.count_total, allocations);
+    }
+}

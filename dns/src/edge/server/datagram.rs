@@ -41,10 +41,15 @@ impl DatagramSocket {
     /// Takes a bound socket. It blocks those who do not say otherwise.
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
-        if local.is_ipv4() {
-            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-        } else {
-            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        match local.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => {
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+            }
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            }
+            // The kernel sends from the address that the socket is bound to.
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
         }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         socket.set_nonblocking(false)?;

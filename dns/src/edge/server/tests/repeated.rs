@@ -22,6 +22,7 @@ use crate::kubernetes::{PodMode, Zone, ZoneOptions};
 use crate::plugin::Fallthrough;
 use crate::plugin::kubernetes::{ClusterView, Kubernetes};
 use crate::plugin::loadbalance::Loadbalance;
+use crate::plugin::prometheus::{DnsMetrics, Prometheus};
 use crate::wire::Arrival;
 
 const NAMES: [&str; 3] = ["web", "db", "api"];
@@ -129,8 +130,13 @@ fn engine_of(live: &Arc<Live>) -> Engine {
     let options = ZoneOptions { pods: PodMode::Insecure, ..ZoneOptions::default() };
     let zone = Zone { zones, options, own_addresses: Vec::new() };
     let kubernetes = Kubernetes::new(zone, Fallthrough::default(), Arc::clone(live) as _);
-    let plugins: Vec<Box<dyn Plugin>> =
-        vec![Box::new(Loadbalance::round_robin(Vec::new(), 7)), Box::new(kubernetes)];
+    let metrics = DnsMetrics::register(&Registry::new()).unwrap();
+    let servers = [(ListenerId(0), "dns://:53".to_owned())];
+    let plugins: Vec<Box<dyn Plugin>> = vec![
+        Box::new(Prometheus::new(&metrics, &servers, "", &[Name::root().into()])),
+        Box::new(Loadbalance::round_robin(Vec::new(), 7)),
+        Box::new(kubernetes),
+    ];
     let mut router = Router::default();
     router.add(Name::root().into(), 0);
     Engine::of_listeners(vec![Block::new("Corefile:1", plugins)], vec![(ListenerId(0), router)])
@@ -152,48 +158,53 @@ fn service() -> impl Strategy<Value = Object> {
             .prop_map(|ips| { ServiceAddress::ClusterIps(ips.into_iter().map(ip).collect()) }),
         Just(ServiceAddress::ExternalName("web.shop.svc.cluster.local".into())),
     ];
-    (key(), address).prop_map(|(key, address)| {
-        let port = ServicePort {
-            name: "http".into(),
-            protocol: PortProtocol::Tcp,
-            port: 80,
-            target_port: TargetPort::Number(8080),
-            node_port: None,
-        };
-        Object::Service(Arc::new(Service {
-            key,
-            labels: Labels::default(),
-            service_type: ServiceType::ClusterIp,
-            address,
-            ports: [port].into(),
-            external_ips: Box::default(),
-            load_balancer: Box::default(),
-        }))
-    })
+    (key(), address).prop_map(|(key, address)| Object::Service(Arc::new(service_of(key, address))))
+}
+
+fn service_of(key: ObjectKey, address: ServiceAddress) -> Service {
+    let port = ServicePort {
+        name: "http".into(),
+        protocol: PortProtocol::Tcp,
+        port: 80,
+        target_port: TargetPort::Number(8080),
+        node_port: None,
+    };
+    Service {
+        key,
+        labels: Labels::default(),
+        service_type: ServiceType::ClusterIp,
+        address,
+        ports: [port].into(),
+        external_ips: Box::default(),
+        load_balancer: Box::default(),
+    }
 }
 
 fn slice() -> impl Strategy<Value = Object> {
     (key(), select(&NAMES[..]), vec(0..4u8, 0..4)).prop_map(|(key, service, ips)| {
-        let endpoint = |last| Endpoint {
-            addresses: [ip(last)].into(),
-            hostname: (last == 1).then(|| "a".into()),
-            target_name: None,
-            zone: None,
-            ready: last != 3,
-            serving: true,
-            terminating: false,
-        };
-        let port =
-            EndpointPort { name: "http".into(), protocol: PortProtocol::Tcp, port: Some(8080) };
-        Object::EndpointSlice(Arc::new(EndpointSlice {
-            key,
-            service_name: Some(service.into()),
-            import: None,
-            labels: Labels::default(),
-            endpoints: ips.into_iter().map(endpoint).collect(),
-            ports: [port].into(),
-        }))
+        Object::EndpointSlice(Arc::new(slice_of(key, service, &ips)))
     })
+}
+
+fn slice_of(key: ObjectKey, service: &str, ips: &[u8]) -> EndpointSlice {
+    let endpoint = |last: &u8| Endpoint {
+        addresses: [ip(*last)].into(),
+        hostname: (*last == 1).then(|| "a".into()),
+        target_name: None,
+        zone: None,
+        ready: *last != 3,
+        serving: true,
+        terminating: false,
+    };
+    let port = EndpointPort { name: "http".into(), protocol: PortProtocol::Tcp, port: Some(8080) };
+    EndpointSlice {
+        key,
+        service_name: Some(service.into()),
+        import: None,
+        labels: Labels::default(),
+        endpoints: ips.iter().map(endpoint).collect(),
+        ports: [port].into(),
+    }
 }
 
 fn namespace() -> impl Strategy<Value = Object> {
@@ -258,5 +269,46 @@ proptest! {
             }
         }
         prop_assert!(repeated > questions.len() / 2, "{repeated} of {}", questions.len());
+    }
+}
+
+#[test]
+fn the_short_ways_allocate_nothing() {
+    let mut world = World::new();
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default() };
+    world.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))));
+    for (name, address) in
+        [("web", ServiceAddress::ClusterIps([ip(1)].into())), ("db", ServiceAddress::Headless)]
+    {
+        let service = service_of(ObjectKey::new("shop", name), address);
+        world.apply(Event::Upsert(Object::Service(Arc::new(service))));
+    }
+    let slice = slice_of(ObjectKey::new("shop", "db-1"), "db", &[0, 1, 2]);
+    world.apply(Event::Upsert(Object::EndpointSlice(Arc::new(slice))));
+    let direct = [
+        ("web.shop.svc.cluster.local.", RecordType::A),
+        ("web.shop.svc.cluster.local.", RecordType::AAAA),
+        ("_http._tcp.web.shop.svc.cluster.local.", RecordType::SRV),
+        ("www.example.com.shop.svc.cluster.local.", RecordType::A),
+        ("1.0.0.10.in-addr.arpa.", RecordType::PTR),
+    ];
+    let repeated = ("db.shop.svc.cluster.local.", RecordType::A);
+    let mut reply = Vec::with_capacity(512);
+    for (name, qtype) in direct.into_iter().chain([repeated]) {
+        let mut message = Message::new(7, MessageType::Query, OpCode::Query);
+        message.add_query(Question::query(name.parse().unwrap(), qtype));
+        let message = message.to_vec().unwrap();
+        // What the plugins have to do is learnt, and metrics are made.
+        for _ in 0..3 {
+            world.ask(&message);
+        }
+        let mut received = None;
+        let start = Instant::now();
+        let allocated = allocation_counter::measure(|| {
+            let receive = &world.responder;
+            received = Some(receive.receive(ListenerId(0), &message, arrival(), start, &mut reply));
+        });
+        assert!(matches!(received, Some(Received::Written)), "{name} {qtype}");
+        assert_eq!(allocated.count_total, 0, "{name} {qtype}");
     }
 }
