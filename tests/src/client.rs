@@ -77,7 +77,13 @@ impl UdpClient {
     /// Nothing comes.
     pub fn receive(&self) -> Vec<u8> {
         let mut buffer = vec![0; 65_535];
-        let length = self.socket.recv(&mut buffer).unwrap_or_else(|e| panic!("no reply: {e}"));
+        // A process that was halted for a moment is interrupted here, as the wait has a limit (signal(7)).
+        let length = loop {
+            match self.socket.recv(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                received => break received.unwrap_or_else(|e| panic!("no reply: {e}")),
+            }
+        };
         buffer.truncate(length);
         buffer
     }
