@@ -19,10 +19,12 @@ mod network_policy;
 mod node;
 mod object;
 mod pod;
+mod relations;
 mod selector;
 mod service;
 mod snapshot;
 mod store;
+mod table;
 
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;

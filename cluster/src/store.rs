@@ -1,10 +1,14 @@
 //! The one writer: applies events to the model.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
+mod list;
+mod share;
+
 use std::sync::Arc;
 
-use crate::{Cluster, EndpointSlice, Event, Kind, Object, ObjectKey, Pod, Service};
+use crate::index::{Index, Keyed};
+use crate::relations::ByName;
+use crate::{Cluster, Event, Kind, Object, ObjectKey};
+use list::{Seen, address};
 
 /// Holds the current state and applies events to it.
 ///
@@ -13,8 +17,8 @@ use crate::{Cluster, EndpointSlice, Event, Kind, Object, ObjectKey, Pod, Service
 #[derive(Debug, Default)]
 pub struct Store {
     cluster: Cluster,
-    /// Keys seen in each list that is under way, by kind.
-    lists: [Option<HashSet<ObjectKey>>; Kind::ALL.len()],
+    /// What has been seen in each list that is under way, by kind.
+    lists: [Option<Seen>; Kind::ALL.len()],
 }
 
 impl Store {
@@ -42,12 +46,12 @@ impl Store {
             Event::Delete(kind, key) => self.delete(kind, &key),
             Event::Keep(kind, key) => {
                 if let Some(seen) = &mut self.lists[kind as usize] {
-                    seen.insert(key);
+                    seen.extend(list::find(&self.cluster, kind, &key));
                 }
                 return false;
             }
             Event::ListStart(kind) => {
-                self.lists[kind as usize] = Some(HashSet::new());
+                self.lists[kind as usize] = Some(Seen::default());
                 return false;
             }
             Event::ListEnd(kind) => return self.end_list(kind, now),
@@ -64,72 +68,57 @@ impl Store {
     }
 
     fn upsert(&mut self, object: Object) -> bool {
-        if let Some(seen) = &mut self.lists[object.kind() as usize] {
-            seen.insert(object.key());
-        }
+        let seen = &mut self.lists[object.kind() as usize];
         let cluster = &mut self.cluster;
         match object {
-            Object::Namespace(new) => {
-                put(&mut cluster.namespaces, new.name.clone(), &new, |_, _| ())
-            }
-            Object::Node(new) => put(&mut cluster.nodes, new.name.clone(), &new, |_, _| ()),
-            Object::NetworkPolicy(new) => {
-                put(&mut cluster.policies, new.key.clone(), &new, |_, _| ())
-            }
-            Object::Pod(new) => {
-                let index = &mut cluster.pods_by_ip;
-                put(&mut cluster.pods, new.key.clone(), &new, |old, new| {
-                    let ips = |pod: &Pod| pod.ips.to_vec();
-                    reindex(index, old, new, ips);
+            Object::Namespace(new) => put(&mut cluster.namespaces, seen, &new).is_some(),
+            Object::Node(new) => put(&mut cluster.nodes, seen, &new).is_some(),
+            Object::NetworkPolicy(new) => put(&mut cluster.policies, seen, &new).is_some(),
+            Object::ServiceImport(new) => put(&mut cluster.imports, seen, &new).is_some(),
+            Object::Pod(new) => put(&mut cluster.pods, seen, &new).is_some_and(|old| {
+                cluster.pods_by_ip.replace(old.as_deref(), &new);
+                true
+            }),
+            Object::Service(mut new) => {
+                share::names_of_service(&mut new, cluster);
+                put(&mut cluster.services, seen, &new).is_some_and(|old| {
+                    cluster.services_by_cluster_ip.replace(old.as_deref(), &new);
+                    cluster.services_by_external_ip.replace(old.as_deref(), &new);
+                    true
                 })
             }
-            Object::Service(new) => {
-                let by_cluster_ip = &mut cluster.services_by_cluster_ip;
-                let by_external_ip = &mut cluster.services_by_external_ip;
-                put(&mut cluster.services, new.key.clone(), &new, |old, new| {
-                    reindex(by_cluster_ip, old, new, cluster_ips);
-                    reindex(by_external_ip, old, new, external_ips);
-                })
-            }
-            Object::ServiceImport(new) => {
-                put(&mut cluster.imports, new.key.clone(), &new, |_, _| ())
-            }
-            Object::EndpointSlice(new) => {
-                let by_service = &mut cluster.slices_by_service;
-                let by_import = &mut cluster.slices_by_import;
-                let by_address = &mut cluster.slices_by_address;
-                put(&mut cluster.slices, new.key.clone(), &new, |old, new| {
-                    reindex(by_service, old, new, service_of);
-                    reindex(by_import, old, new, import_of);
-                    reindex(by_address, old, new, addresses);
+            Object::EndpointSlice(mut new) => {
+                share::names_of_slice(&mut new, cluster);
+                put(&mut cluster.slices, seen, &new).is_some_and(|old| {
+                    cluster.slices_by_service.replace(old.as_deref(), &new);
+                    cluster.slices_by_import.replace(old.as_deref(), &new);
+                    cluster.slices_by_address.replace(old.as_deref(), &new);
+                    true
                 })
             }
         }
     }
 
     fn delete(&mut self, kind: Kind, key: &ObjectKey) -> bool {
-        if let Some(seen) = &mut self.lists[kind as usize] {
-            seen.remove(key);
-        }
         let cluster = &mut self.cluster;
         match kind {
-            Kind::Namespace => cluster.namespaces.remove(&key.name).is_some(),
-            Kind::Node => cluster.nodes.remove(&key.name).is_some(),
-            Kind::NetworkPolicy => cluster.policies.remove(key).is_some(),
-            Kind::Pod => cluster.pods.remove(key).is_some_and(|old| {
-                unindex(&mut cluster.pods_by_ip, &old, |pod: &Pod| pod.ips.to_vec());
+            Kind::Namespace => take(&mut cluster.namespaces, key).is_some(),
+            Kind::Node => take(&mut cluster.nodes, key).is_some(),
+            Kind::NetworkPolicy => take(&mut cluster.policies, key).is_some(),
+            Kind::ServiceImport => take(&mut cluster.imports, key).is_some(),
+            Kind::Pod => take(&mut cluster.pods, key).is_some_and(|old| {
+                cluster.pods_by_ip.remove(&old);
                 true
             }),
-            Kind::Service => cluster.services.remove(key).is_some_and(|old| {
-                unindex(&mut cluster.services_by_cluster_ip, &old, cluster_ips);
-                unindex(&mut cluster.services_by_external_ip, &old, external_ips);
+            Kind::Service => take(&mut cluster.services, key).is_some_and(|old| {
+                cluster.services_by_cluster_ip.remove(&old);
+                cluster.services_by_external_ip.remove(&old);
                 true
             }),
-            Kind::ServiceImport => cluster.imports.remove(key).is_some(),
-            Kind::EndpointSlice => cluster.slices.remove(key).is_some_and(|old| {
-                unindex(&mut cluster.slices_by_service, &old, service_of);
-                unindex(&mut cluster.slices_by_import, &old, import_of);
-                unindex(&mut cluster.slices_by_address, &old, addresses);
+            Kind::EndpointSlice => take(&mut cluster.slices, key).is_some_and(|old| {
+                cluster.slices_by_service.remove(&old);
+                cluster.slices_by_import.remove(&old);
+                cluster.slices_by_address.remove(&old);
                 true
             }),
         }
@@ -139,8 +128,7 @@ impl Store {
         let Some(seen) = self.lists[kind as usize].take() else {
             return false;
         };
-        let gone: Vec<ObjectKey> =
-            self.keys(kind).into_iter().filter(|key| !seen.contains(key)).collect();
+        let gone = list::not_seen(&self.cluster, kind, &seen);
         for key in &gone {
             self.delete(kind, key);
         }
@@ -151,93 +139,32 @@ impl Store {
         }
         !gone.is_empty() || first
     }
-
-    fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
-        let cluster = &self.cluster;
-        let scoped = |name: &crate::Text| ObjectKey::cluster_scoped(name.clone());
-        match kind {
-            Kind::Namespace => cluster.namespaces.keys().map(scoped).collect(),
-            Kind::Node => cluster.nodes.keys().map(scoped).collect(),
-            Kind::Pod => cluster.pods.keys().cloned().collect(),
-            Kind::Service => cluster.services.keys().cloned().collect(),
-            Kind::EndpointSlice => cluster.slices.keys().cloned().collect(),
-            Kind::NetworkPolicy => cluster.policies.keys().cloned().collect(),
-            Kind::ServiceImport => cluster.imports.keys().cloned().collect(),
-        }
-    }
 }
 
-/// Puts an object into its map unless an equal one is there, and lets `reindex` see the old and the new.
-fn put<K, V>(
-    map: &mut imbl::HashMap<K, Arc<V>>,
-    key: K,
+/// Puts an object under its name unless an equal one is there, and notes that the list, if one is under way, has it.
+/// Returns what was there before, if something has changed.
+fn put<V: Keyed>(
+    objects: &mut Index<ByName<V>>,
+    seen: &mut Option<Seen>,
     new: &Arc<V>,
-    reindex: impl FnOnce(Option<&V>, &Arc<V>),
-) -> bool
-where
-    K: std::hash::Hash + Eq + Clone,
-    V: PartialEq,
-{
-    if map.get(&key).is_some_and(|old| old == new) {
-        return false;
+) -> Option<Option<Arc<V>>> {
+    let old = objects.get(new.key()).first().cloned();
+    let same = old.as_ref().filter(|old| *old == new);
+    if let Some(seen) = seen {
+        seen.insert(address(same.unwrap_or(new)));
     }
-    let old = map.insert(key, Arc::clone(new));
-    reindex(old.as_deref(), new);
-    true
-}
-
-fn reindex<K, V>(
-    index: &mut crate::index::Index<K, V>,
-    old: Option<&V>,
-    new: &Arc<V>,
-    keys: impl Fn(&V) -> Vec<K>,
-) where
-    K: std::hash::Hash + Ord + Clone,
-    V: crate::index::Keyed,
-{
-    let mut new_keys = keys(new);
-    new_keys.sort_unstable();
-    new_keys.dedup();
-    if let Some(old) = old {
-        for key in keys(old).iter().filter(|key| new_keys.binary_search(key).is_err()) {
-            index.remove(key, old.key());
-        }
+    if same.is_some() {
+        return None;
     }
-    for key in new_keys {
-        index.insert(key, new);
-    }
+    objects.replace(old.as_deref(), new);
+    Some(old)
 }
 
-fn unindex<K, V>(index: &mut crate::index::Index<K, V>, old: &V, keys: impl Fn(&V) -> Vec<K>)
-where
-    K: std::hash::Hash + Eq + Clone,
-    V: crate::index::Keyed,
-{
-    for key in keys(old) {
-        index.remove(&key, old.key());
-    }
-}
-
-fn service_of(slice: &EndpointSlice) -> Vec<ObjectKey> {
-    let service = slice.service_name.clone();
-    service.map(|name| ObjectKey::new(slice.key.namespace.clone(), name)).into_iter().collect()
-}
-
-fn import_of(slice: &EndpointSlice) -> Vec<ObjectKey> {
-    let import = slice.import.as_ref().map(|import| import.service_name.clone());
-    import.map(|name| ObjectKey::new(slice.key.namespace.clone(), name)).into_iter().collect()
-}
-
-fn cluster_ips(service: &Service) -> Vec<IpAddr> {
-    service.cluster_ips().to_vec()
-}
-
-fn external_ips(service: &Service) -> Vec<IpAddr> {
-    service.external_addresses().collect()
-}
-
-fn addresses(slice: &EndpointSlice) -> Vec<IpAddr> {
-    slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.iter().copied()).collect()
+/// Takes the object of this name.
+fn take<V: Keyed>(objects: &mut Index<ByName<V>>, key: &ObjectKey) -> Option<Arc<V>> {
+    let old = objects.get(key.borrowed()).first().cloned()?;
+    objects.remove(&old);
+    Some(old)
 }
 
 #[cfg(test)]

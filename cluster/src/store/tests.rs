@@ -1,12 +1,14 @@
 //! The store against the obvious model: a sorted map of objects, every index a scan of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Endpoint, Import, KindSet, Labels, Namespace, Phase, ServiceAddress, ServiceType, Text,
+    Endpoint, EndpointSlice, Import, KindSet, Labels, Namespace, Phase, Pod, Service,
+    ServiceAddress, ServiceType, Text,
 };
 
 /// The obvious model.
