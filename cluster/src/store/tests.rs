@@ -94,7 +94,7 @@ fn service() -> impl Strategy<Value = Object> {
             labels: Labels::default(),
             service_type: ServiceType::ClusterIp,
             address: ServiceAddress::ClusterIps(ips.into_iter().map(ip).collect()),
-            ports: Box::default(),
+            ports: Arc::default(),
             external_ips: external.into_iter().map(ip).collect(),
             load_balancer: Box::default(),
         });
@@ -123,10 +123,11 @@ fn slice() -> impl Strategy<Value = Object> {
                 key,
                 service_name: service.map(Text::from),
                 import: import
-                    .map(|name| Import { service_name: name.into(), cluster: "c".into() }),
+                    .map(|name| Import { service_name: name.into(), cluster: "c".into() })
+                    .map(Box::new),
                 labels: Labels::default(),
                 endpoints: ips.into_iter().map(endpoint).collect(),
-                ports: Box::default(),
+                ports: Arc::default(),
             }))
         },
     )
