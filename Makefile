@@ -42,8 +42,8 @@ lint: ## Check the format, and run clippy with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-bench-model: ## Measure what one change costs at 1,000, 10,000 and 100,000 Services
-	$(CARGO) bench --locked -p portolan-cluster --bench update
+bench-model: ## Measure what a change and a lookup cost at 1,000, 10,000 and 100,000 Services
+	$(CARGO) bench --locked -p portolan-cluster --bench update --bench lookups
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \

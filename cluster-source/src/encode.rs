@@ -165,7 +165,7 @@ fn service_import(import: &Service) -> Value {
 /// Returns `clusterIP`, `clusterIPs` and `externalName`.
 fn addresses(address: &ServiceAddress) -> (Value, Value, Value) {
     match address {
-        ServiceAddress::ClusterIps(ips) => (json!(ips.first()), json!(ips), Value::Null),
+        ServiceAddress::ClusterIps(ips) => (json!(ips.first()), json!(**ips), Value::Null),
         ServiceAddress::Headless => (json!("None"), json!(["None"]), Value::Null),
         ServiceAddress::ExternalName(name) => (Value::Null, Value::Null, json!(**name)),
         ServiceAddress::Pending => (Value::Null, Value::Null, Value::Null),
@@ -197,7 +197,7 @@ fn endpoint_slice(slice: &EndpointSlice) -> Value {
         .iter()
         .map(|endpoint| {
             json!({
-                "addresses": endpoint.addresses,
+                "addresses": *endpoint.addresses,
                 "hostname": endpoint.hostname.as_deref(),
                 "zone": endpoint.zone.as_deref(),
                 "targetRef": endpoint.target_name.as_deref().map(|name| json!({ "kind": "Pod", "name": name })),

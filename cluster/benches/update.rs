@@ -1,61 +1,16 @@
 //! What one change costs as the cluster grows: 1,000, 10,000 and 100,000 Services with two endpoints
 //! each. `make bench-model` prints the ratios.
 
+mod objects;
+
 use std::hint::black_box;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use portolan_cluster::{
-    Endpoint, EndpointSlice, Event, Labels, Object, ObjectKey, Service, ServiceAddress,
-    ServiceType, Store,
-};
+use objects::{filled, service, slice};
+use portolan_cluster::{Event, Object};
 
 const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
 const CHANGES: u32 = 20_000;
-
-fn service(n: u32, version: u32) -> Object {
-    let [b, c, d] = [version.to_be_bytes()[3], (n >> 8).to_be_bytes()[3], n.to_be_bytes()[3]];
-    Object::Service(Arc::new(Service {
-        key: ObjectKey::new(format!("namespace-{}", n % 100), format!("service-{n}")),
-        labels: Labels::default(),
-        service_type: ServiceType::ClusterIp,
-        address: ServiceAddress::ClusterIps([IpAddr::from([n.to_be_bytes()[1], b, c, d])].into()),
-        ports: Box::default(),
-        external_ips: Box::default(),
-        load_balancer: Box::default(),
-    }))
-}
-
-fn slice(n: u32, version: u32) -> Object {
-    let [b, c, d] = [version.to_be_bytes()[3], (n >> 8).to_be_bytes()[3], n.to_be_bytes()[3]];
-    let endpoint = |host| Endpoint {
-        addresses: [IpAddr::from([host + n.to_be_bytes()[1], b, c, d])].into(),
-        hostname: None,
-        target_name: None,
-        zone: None,
-        ready: true,
-        serving: true,
-        terminating: false,
-    };
-    Object::EndpointSlice(Arc::new(EndpointSlice {
-        key: ObjectKey::new(format!("namespace-{}", n % 100), format!("service-{n}-abcde")),
-        service_name: Some(format!("service-{n}").into()),
-        import: None,
-        labels: Labels::default(),
-        endpoints: [endpoint(10), endpoint(20)].into(),
-        ports: Box::default(),
-    }))
-}
-
-fn filled(size: u32) -> Store {
-    let mut store = Store::new();
-    for n in 0..size {
-        store.apply(Event::Upsert(service(n, 0)), 0);
-        store.apply(Event::Upsert(slice(n, 0)), 0);
-    }
-    store
-}
 
 /// Times changes spread over the whole cluster while a reader holds the snapshot before each, so that
 /// nothing can be changed in place: nanoseconds for one change and its snapshot. The median of a few runs.

@@ -1,8 +1,8 @@
 //! EndpointSlices.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::{Labels, ObjectKey, Protocol, Text};
+use crate::{Addresses, Labels, ObjectKey, Protocol, Text};
 
 /// A `discovery.k8s.io/v1` EndpointSlice: a part of the endpoints of one Service.
 ///
@@ -15,13 +15,13 @@ pub struct EndpointSlice {
     /// that belongs to no Service.
     pub service_name: Option<Text>,
     /// What the slice was imported for, when it is one of another cluster of the set.
-    pub import: Option<Import>,
+    pub import: Option<Box<Import>>,
     /// Its labels, where a source keeps them.
     pub labels: Labels,
     /// The endpoints, in the order given.
     pub endpoints: Box<[Endpoint]>,
-    /// The ports, the same for every endpoint of the slice.
-    pub ports: Box<[EndpointPort]>,
+    /// The ports, the same for every endpoint of the slice; slices with the same ports may share them.
+    pub ports: Arc<[EndpointPort]>,
 }
 
 /// Where a slice of a set of clusters belongs (Multi-Cluster Services API, KEP-1645).
@@ -38,7 +38,7 @@ pub struct Import {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {
     /// Its addresses, all of the slice's family; today's controllers write one.
-    pub addresses: Box<[IpAddr]>,
+    pub addresses: Addresses<1>,
     /// The hostname that the pod asked for, if any.
     pub hostname: Option<Text>,
     /// `targetRef.name`: the pod's name, for endpoints that are Pods.
@@ -54,7 +54,7 @@ pub struct Endpoint {
 }
 
 /// A port of an EndpointSlice.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EndpointPort {
     /// The name; empty when it has none.
     pub name: Text,

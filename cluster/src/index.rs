@@ -1,75 +1,154 @@
-//! Secondary indexes: from an address or a Service to the objects that have it.
+//! From a name or an address to the objects that have it.
 
-use std::hash::Hash;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use equivalent::Equivalent;
-use imbl::HashMap;
+use foldhash::fast::RandomState;
 
-use crate::{EndpointSlice, ObjectKey, Pod, Service};
+use crate::KeyRef;
+use crate::table::{Slot, Table, place_of};
+
+/// What objects are found by.
+pub(crate) trait Relation {
+    /// The objects.
+    type Object: Keyed;
+    /// What finds them.
+    type Key<'a>: Copy + Hash + Ord;
+
+    /// Returns what finds the object.
+    fn keys(object: &Self::Object) -> Vec<Self::Key<'_>>;
+
+    /// Says whether the key finds the object.
+    fn has(object: &Self::Object, key: Self::Key<'_>) -> bool;
+}
+
+/// Gives the name that objects are sorted and replaced by.
+pub(crate) trait Keyed: Eq {
+    /// Returns the namespace and name.
+    fn key(&self) -> KeyRef<'_>;
+}
 
 /// A persistent multimap. Objects under one key are sorted by namespace and name, so that readers see
 /// the same order whatever the order of the events.
-#[derive(Clone, Debug)]
-pub(crate) struct Index<K, V> {
-    entries: HashMap<K, Arc<[Arc<V>]>>,
+///
+/// Keys are hashed with a seed of the process's own, because whoever asks chooses them.
+pub(crate) struct Index<R: Relation> {
+    table: Table<R::Object>,
+    hasher: RandomState,
+    len: usize,
 }
 
-/// Gives the key that objects are sorted and replaced by.
-pub(crate) trait Keyed {
-    fn key(&self) -> &ObjectKey;
-}
-
-impl Keyed for Service {
-    fn key(&self) -> &ObjectKey {
-        &self.key
-    }
-}
-
-impl Keyed for EndpointSlice {
-    fn key(&self) -> &ObjectKey {
-        &self.key
-    }
-}
-
-impl Keyed for Pod {
-    fn key(&self) -> &ObjectKey {
-        &self.key
-    }
-}
-
-impl<K, V> Default for Index<K, V> {
+impl<R: Relation> Default for Index<R> {
     fn default() -> Self {
-        Self { entries: HashMap::new() }
+        Self { table: Table::default(), hasher: RandomState::default(), len: 0 }
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Keyed> Index<K, V> {
+impl<R: Relation> Clone for Index<R> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), hasher: self.hasher.clone(), len: self.len }
+    }
+}
+
+impl<R: Relation> Index<R> {
     /// Returns the objects under a key.
-    pub(crate) fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> &[Arc<V>] {
-        self.entries.get(key).map_or(&[], |objects| objects)
+    pub(crate) fn get(&self, key: R::Key<'_>) -> &[Arc<R::Object>] {
+        self.table.get(self.hash(key), |object| R::has(object, key))
     }
 
-    /// Puts the object under the key, in the place of the object with the same name.
-    pub(crate) fn insert(&mut self, key: K, object: &Arc<V>) {
-        let mut objects = self.get(&key).to_vec();
-        match objects.binary_search_by(|other| other.key().cmp(object.key())) {
-            Ok(at) => objects[at] = Arc::clone(object),
-            Err(at) => objects.insert(at, Arc::clone(object)),
+    /// Iterates over what is under each key, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<R::Object>> {
+        self.table.iter()
+    }
+
+    /// Returns the number of objects, each counted as often as it has keys.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts an object under its keys, in the place of the one with the same name.
+    pub(crate) fn replace<'a>(&mut self, old: Option<&'a R::Object>, new: &'a Arc<R::Object>) {
+        let mut keys = R::keys(new);
+        keys.sort_unstable();
+        keys.dedup();
+        if let Some(old) = old {
+            let gone = R::keys(old).into_iter().filter(|key| keys.binary_search(key).is_err());
+            self.take_from(gone, old);
         }
-        self.entries.insert(key, objects.into());
+        for key in keys {
+            self.put(key, new);
+        }
     }
 
-    /// Takes the object of this name from under the key.
-    pub(crate) fn remove(&mut self, key: &K, name: &ObjectKey) {
-        let Some(objects) = self.entries.get(key) else {
-            return;
+    /// Takes an object from under its keys.
+    pub(crate) fn remove(&mut self, old: &R::Object) {
+        self.take_from(R::keys(old).into_iter(), old);
+    }
+
+    fn put(&mut self, key: R::Key<'_>, new: &Arc<R::Object>) {
+        let hash = self.hash(key);
+        let len = &mut self.len;
+        self.table.change(hash, |slots| {
+            match place_of(slots, hash, |object| R::has(object, key)) {
+                Ok(at) => {
+                    let mut objects = slots[at].objects().to_vec();
+                    match objects.binary_search_by(|other| other.key().cmp(&new.key())) {
+                        Ok(same) => objects[same] = Arc::clone(new),
+                        Err(between) => {
+                            objects.insert(between, Arc::clone(new));
+                            *len += 1;
+                        }
+                    }
+                    slots[at] = Slot::of(hash, objects).unwrap_or_default();
+                }
+                Err(at) => {
+                    slots.insert(at, Slot::One(hash, Arc::clone(new)));
+                    *len += 1;
+                }
+            }
+        });
+    }
+
+    fn take_from<'a>(&mut self, keys: impl Iterator<Item = R::Key<'a>>, old: &R::Object) {
+        for key in keys {
+            let hash = self.hash(key);
+            let len = &mut self.len;
+            self.table.change(hash, |slots| {
+                let Ok(at) = place_of(slots, hash, |object| R::has(object, key)) else {
+                    return;
+                };
+                let objects = slots[at].objects();
+                let rest: Vec<_> =
+                    objects.iter().filter(|other| other.key() != old.key()).cloned().collect();
+                *len -= objects.len() - rest.len();
+                match Slot::of(hash, rest) {
+                    Some(slot) => slots[at] = slot,
+                    None => drop(slots.remove(at)),
+                }
+            });
+        }
+    }
+
+    fn hash(&self, key: R::Key<'_>) -> u32 {
+        let [_, _, _, _, hash @ ..] = self.hasher.hash_one(key).to_le_bytes();
+        u32::from_le_bytes(hash)
+    }
+}
+
+/// The same objects, whatever the order in which they came.
+impl<R: Relation> PartialEq for Index<R> {
+    fn eq(&self, other: &Self) -> bool {
+        let has = |object: &Arc<R::Object>| {
+            let mut keys = R::keys(object).into_iter();
+            keys.all(|key| other.get(key).iter().any(|found| **found == **object))
         };
-        let rest: Vec<_> = objects.iter().filter(|other| other.key() != name).cloned().collect();
-        if rest.is_empty() {
-            self.entries.remove(key);
-        } else {
-            self.entries.insert(key.clone(), rest.into());
-        }
+        self.len == other.len && self.iter().all(has)
+    }
+}
+
+impl<R: Relation<Object: fmt::Debug>> fmt::Debug for Index<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
     }
 }

@@ -4,8 +4,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use equivalent::Equivalent;
-
 /// An immutable string that is cheap to share between objects, indexes and snapshots.
 pub type Text = Arc<str>;
 
@@ -22,7 +20,9 @@ pub struct ObjectKey {
 }
 
 /// An [`ObjectKey`] made of borrowed strings, to look objects up without allocating.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// Ordered as they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyRef<'a> {
     /// The namespace, empty for cluster-scoped objects.
     pub namespace: &'a str,
@@ -40,24 +40,22 @@ impl ObjectKey {
     pub fn cluster_scoped(name: impl Into<Text>) -> Self {
         Self::new("", name)
     }
+
+    /// Returns the same key, borrowed.
+    pub fn borrowed(&self) -> KeyRef<'_> {
+        KeyRef { namespace: &self.namespace, name: &self.name }
+    }
+}
+
+impl From<KeyRef<'_>> for ObjectKey {
+    fn from(key: KeyRef<'_>) -> Self {
+        Self::new(key.namespace, key.name)
+    }
 }
 
 impl Hash for ObjectKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        KeyRef { namespace: &self.namespace, name: &self.name }.hash(state);
-    }
-}
-
-impl Hash for KeyRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.namespace.hash(state);
-        self.name.hash(state);
-    }
-}
-
-impl Equivalent<ObjectKey> for KeyRef<'_> {
-    fn equivalent(&self, key: &ObjectKey) -> bool {
-        self.name == &*key.name && self.namespace == &*key.namespace
+        self.borrowed().hash(state);
     }
 }
 

@@ -8,6 +8,7 @@
 //! The crate is pure: no clock, no network, no logging. Types hold only what a decision reads, in
 //! the parsed form that it reads it in, so that nothing has to be checked twice.
 
+mod addresses;
 mod endpoint_slice;
 mod event;
 mod index;
@@ -19,12 +20,15 @@ mod network_policy;
 mod node;
 mod object;
 mod pod;
+mod relations;
 mod selector;
 mod service;
 mod snapshot;
 mod stamps;
 mod store;
+mod table;
 
+pub use addresses::Addresses;
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;
 pub use key::{KeyRef, ObjectKey, Text};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::{Labels, ObjectKey, Text};
+use crate::{Addresses, Labels, ObjectKey, Text};
 
 /// A `v1` Service.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,8 +17,8 @@ pub struct Service {
     pub service_type: ServiceType,
     /// Where clients are sent.
     pub address: ServiceAddress,
-    /// `spec.ports`, in the order given.
-    pub ports: Box<[ServicePort]>,
+    /// `spec.ports`, in the order given; Services with the same ports may share them.
+    pub ports: Arc<[ServicePort]>,
     /// `spec.externalIPs`.
     pub external_ips: Box<[IpAddr]>,
     /// `status.loadBalancer.ingress`.
@@ -42,7 +43,7 @@ pub enum ServiceType {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ServiceAddress {
     /// `spec.clusterIPs`: one or two, the primary first.
-    ClusterIps(Box<[IpAddr]>),
+    ClusterIps(Addresses<2>),
     /// `clusterIP: None`: straight to the endpoints.
     Headless,
     /// `spec.externalName`, as written.
@@ -52,7 +53,7 @@ pub enum ServiceAddress {
 }
 
 /// A port of a Service.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ServicePort {
     /// The name; empty when it has none.
     pub name: Text,
@@ -67,7 +68,7 @@ pub struct ServicePort {
 }
 
 /// `targetPort` of a Service port.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum TargetPort {
     /// A port number.
     Number(u16),

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use imbl::HashMap;
-
 use crate::index::Index;
+use crate::relations::{
+    ByName, PodByIp, ServiceByClusterIp, ServiceByExternalIp, SliceByAddress, SliceByImport,
+    SliceByService,
+};
 use crate::{
-    EndpointSlice, KeyRef, Kind, KindSet, Namespace, NetworkPolicy, Node, Object, ObjectKey, Pod,
-    Service, Text,
+    EndpointSlice, KeyRef, Kind, KindSet, Namespace, NetworkPolicy, Node, Object, Pod, Service,
 };
 
 /// An immutable state of the cluster.
@@ -21,19 +22,19 @@ pub struct Cluster {
     pub(crate) synced: KindSet,
     pub(crate) changed_at: u64,
     pub(crate) revision: u64,
-    pub(crate) namespaces: HashMap<Text, Arc<Namespace>>,
-    pub(crate) nodes: HashMap<Text, Arc<Node>>,
-    pub(crate) pods: HashMap<ObjectKey, Arc<Pod>>,
-    pub(crate) services: HashMap<ObjectKey, Arc<Service>>,
-    pub(crate) imports: HashMap<ObjectKey, Arc<Service>>,
-    pub(crate) slices: HashMap<ObjectKey, Arc<EndpointSlice>>,
-    pub(crate) policies: HashMap<ObjectKey, Arc<NetworkPolicy>>,
-    pub(crate) pods_by_ip: Index<IpAddr, Pod>,
-    pub(crate) services_by_cluster_ip: Index<IpAddr, Service>,
-    pub(crate) services_by_external_ip: Index<IpAddr, Service>,
-    pub(crate) slices_by_import: Index<ObjectKey, EndpointSlice>,
-    pub(crate) slices_by_service: Index<ObjectKey, EndpointSlice>,
-    pub(crate) slices_by_address: Index<IpAddr, EndpointSlice>,
+    pub(crate) namespaces: Index<ByName<Namespace>>,
+    pub(crate) nodes: Index<ByName<Node>>,
+    pub(crate) pods: Index<ByName<Pod>>,
+    pub(crate) services: Index<ByName<Service>>,
+    pub(crate) imports: Index<ByName<Service>>,
+    pub(crate) slices: Index<ByName<EndpointSlice>>,
+    pub(crate) policies: Index<ByName<NetworkPolicy>>,
+    pub(crate) pods_by_ip: Index<PodByIp>,
+    pub(crate) services_by_cluster_ip: Index<ServiceByClusterIp>,
+    pub(crate) services_by_external_ip: Index<ServiceByExternalIp>,
+    pub(crate) slices_by_import: Index<SliceByImport>,
+    pub(crate) slices_by_service: Index<SliceByService>,
+    pub(crate) slices_by_address: Index<SliceByAddress>,
 }
 
 impl PartialEq for Cluster {
@@ -69,83 +70,83 @@ impl Cluster {
 
     /// Returns the Namespace of this name.
     pub fn namespace(&self, name: &str) -> Option<&Arc<Namespace>> {
-        self.namespaces.get(name)
+        self.namespaces.get(KeyRef { namespace: "", name }).first()
     }
 
     /// Returns the Node of this name.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
-        self.nodes.get(name)
+        self.nodes.get(KeyRef { namespace: "", name }).first()
     }
 
     /// Returns the Service of this name.
     pub fn service(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
-        self.services.get(&KeyRef { namespace, name })
+        self.services.get(KeyRef { namespace, name }).first()
     }
 
     /// Returns the ServiceImport of this name, in the form of a Service.
     pub fn import(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
-        self.imports.get(&KeyRef { namespace, name })
+        self.imports.get(KeyRef { namespace, name }).first()
     }
 
     /// Returns the EndpointSlices of a ServiceImport, sorted by name.
     pub fn slices_of_import(&self, namespace: &str, import: &str) -> &[Arc<EndpointSlice>] {
-        self.slices_by_import.get(&KeyRef { namespace, name: import })
+        self.slices_by_import.get(KeyRef { namespace, name: import })
     }
 
     /// Returns the Services with this external address, of `spec.externalIPs` or of a load balancer, sorted
     /// by namespace and name.
     pub fn services_by_external_ip(&self, ip: IpAddr) -> &[Arc<Service>] {
-        self.services_by_external_ip.get(&ip)
+        self.services_by_external_ip.get(ip)
     }
 
     /// Returns the Pod of this name.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
-        self.pods.get(&KeyRef { namespace, name })
+        self.pods.get(KeyRef { namespace, name }).first()
     }
 
     /// Returns the EndpointSlices of a Service, sorted by name.
     pub fn slices_of(&self, namespace: &str, service: &str) -> &[Arc<EndpointSlice>] {
-        self.slices_by_service.get(&KeyRef { namespace, name: service })
+        self.slices_by_service.get(KeyRef { namespace, name: service })
     }
 
     /// Returns the Services with this ClusterIP, sorted by namespace and name. In a healthy cluster
     /// there is at most one.
     pub fn services_by_cluster_ip(&self, ip: IpAddr) -> &[Arc<Service>] {
-        self.services_by_cluster_ip.get(&ip)
+        self.services_by_cluster_ip.get(ip)
     }
 
     /// Returns the EndpointSlices that have an endpoint with this address, ready or not, sorted by
     /// namespace and name.
     pub fn slices_by_address(&self, ip: IpAddr) -> &[Arc<EndpointSlice>] {
-        self.slices_by_address.get(&ip)
+        self.slices_by_address.get(ip)
     }
 
     /// Returns the Pods with this address, sorted by namespace and name: several for the address of a
     /// node, and while an address passes from one pod to the next.
     pub fn pods_by_ip(&self, ip: IpAddr) -> &[Arc<Pod>] {
-        self.pods_by_ip.get(&ip)
+        self.pods_by_ip.get(ip)
     }
 
     /// Iterates over the Namespaces, in no particular order.
     pub fn namespaces(&self) -> impl Iterator<Item = &Arc<Namespace>> {
-        self.namespaces.values()
+        self.namespaces.iter()
     }
 
     /// Iterates over the Services, in no particular order.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.services.values()
+        self.services.iter()
     }
 
     /// Returns every object, sorted by kind, namespace and name.
     pub fn objects(&self) -> Vec<Object> {
         let mut objects: Vec<Object> = Vec::with_capacity(self.len());
-        objects.extend(self.namespaces.values().cloned().map(Object::Namespace));
-        objects.extend(self.nodes.values().cloned().map(Object::Node));
-        objects.extend(self.pods.values().cloned().map(Object::Pod));
-        objects.extend(self.services.values().cloned().map(Object::Service));
-        objects.extend(self.slices.values().cloned().map(Object::EndpointSlice));
-        objects.extend(self.policies.values().cloned().map(Object::NetworkPolicy));
-        objects.extend(self.imports.values().cloned().map(Object::ServiceImport));
+        objects.extend(self.namespaces.iter().cloned().map(Object::Namespace));
+        objects.extend(self.nodes.iter().cloned().map(Object::Node));
+        objects.extend(self.pods.iter().cloned().map(Object::Pod));
+        objects.extend(self.services.iter().cloned().map(Object::Service));
+        objects.extend(self.slices.iter().cloned().map(Object::EndpointSlice));
+        objects.extend(self.policies.iter().cloned().map(Object::NetworkPolicy));
+        objects.extend(self.imports.iter().cloned().map(Object::ServiceImport));
         objects.sort_by_cached_key(|object| (object.kind(), object.key()));
         objects
     }

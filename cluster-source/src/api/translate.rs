@@ -18,8 +18,6 @@ pub(crate) struct Translator<'a> {
 pub(crate) struct Translated {
     /// What the model is told, if anything.
     pub(crate) event: Option<Event>,
-    /// The object's version; empty when it does not say.
-    pub(crate) resource_version: String,
     /// Why the object, or parts of it, cannot be used.
     pub(crate) bad: Vec<BadObject>,
 }
@@ -42,20 +40,19 @@ impl<'a> Translator<'a> {
             }
             Err(bad) => (bad.key.clone().map(|key| Event::Keep(self.kind, key)), vec![bad]),
         };
-        let header: Option<Header<'_>> = serde_json::from_str(json).ok();
-        let version = header.as_ref().map_or("", |header| header.resource_version());
-        Translated { event, resource_version: version.to_owned(), bad }
+        Translated { event, bad }
     }
 
     /// Translates an object that is gone.
     pub(crate) fn delete(&self, json: &str) -> Translated {
         let header: Option<Header<'_>> = serde_json::from_str(json).ok();
         let key = header.as_ref().and_then(|header| header.key(self.kind));
-        let version = header.as_ref().map_or("", |header| header.resource_version());
-        Translated {
-            event: key.map(|key| Event::Delete(self.kind, key)),
-            resource_version: version.to_owned(),
-            bad: Vec::new(),
-        }
+        Translated { event: key.map(|key| Event::Delete(self.kind, key)), bad: Vec::new() }
     }
+}
+
+/// Returns an object's version; empty when it does not say.
+pub(crate) fn version_of(json: &str) -> String {
+    let header: Option<Header<'_>> = serde_json::from_str(json).ok();
+    header.map_or_else(String::new, |header| header.resource_version().to_owned())
 }

@@ -1,8 +1,6 @@
 //! EndpointSlices.
 
-use std::net::IpAddr;
-
-use cluster::{Endpoint, EndpointPort, EndpointSlice, Import, Text};
+use cluster::{Addresses, Endpoint, EndpointPort, EndpointSlice, Import, Text};
 use serde::Deserialize;
 
 use super::metadata::Metadata;
@@ -87,14 +85,15 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<EndpointSl
     let source = wire.metadata.label(SOURCE_CLUSTER).unwrap_or_default();
     Ok(EndpointSlice {
         key: context.key(&wire.metadata)?,
-        service_name: service.map(|name| context.names.text(name)),
-        import: import.map(|name| Import {
-            service_name: context.names.text(name),
-            cluster: context.names.text(source),
+        // Most slices have a Service of their own, whose name they share in the model.
+        service_name: service.map(Text::from),
+        import: import.map(|name| {
+            let (service_name, cluster) = (context.names.text(name), context.names.text(source));
+            Box::new(Import { service_name, cluster })
         }),
         labels: context.labels(&wire.metadata),
         endpoints: endpoints.into(),
-        ports: ports.into(),
+        ports: context.names.endpoint_ports(&ports),
     })
 }
 
@@ -118,11 +117,11 @@ fn endpoint(
     })
 }
 
-fn addresses(at: usize, wire: &WireEndpoint<'_>) -> Result<Box<[IpAddr]>, Fault> {
-    let field = format!("endpoints[{at}].addresses");
-    let addresses = value::ips(&field, &wire.addresses)?;
+fn addresses(at: usize, wire: &WireEndpoint<'_>) -> Result<Addresses<1>, Fault> {
+    let field = format_args!("endpoints[{at}].addresses");
+    let addresses: Addresses<1> = value::ips(&field, &wire.addresses)?;
     if addresses.is_empty() {
-        return Err(Fault::new(field, "is empty; give the endpoint one address"));
+        return Err(Fault::new(field.to_string(), "is empty; give the endpoint one address"));
     }
     Ok(addresses)
 }

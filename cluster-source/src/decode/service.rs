@@ -1,5 +1,7 @@
 //! Services.
 
+use std::sync::Arc;
+
 use cluster::{LoadBalancerIngress, Service, ServiceAddress, ServicePort, ServiceType, TargetPort};
 use serde::Deserialize;
 
@@ -77,7 +79,7 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<Service, F
         service_type,
         address: address(service_type, &spec)?,
         ports,
-        external_ips: value::ips("spec.externalIPs", &spec.external_ips)?,
+        external_ips: value::ips(&"spec.externalIPs", &spec.external_ips)?,
         load_balancer: ingress(&wire.status.unwrap_or_default())?,
     })
 }
@@ -86,13 +88,13 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<Service, F
 pub(super) fn ports(
     list: &Option<Vec<Port<'_>>>,
     context: &mut Context<'_>,
-) -> Result<Box<[ServicePort]>, Fault> {
+) -> Result<Arc<[ServicePort]>, Fault> {
     let mut ports = Vec::new();
     for (at, entry) in each(list) {
         let place = || format!("spec.ports[{at}]");
         ports.push(port(entry, context).map_err(|fault| fault.under(&place()))?);
     }
-    Ok(ports.into())
+    Ok(context.names.service_ports(&ports))
 }
 
 fn service_type(text: &str) -> Result<ServiceType, Fault> {
@@ -132,7 +134,7 @@ fn address(service_type: ServiceType, spec: &Spec<'_>) -> Result<ServiceAddress,
             let ip = value::ip("spec.clusterIP", single)?;
             Ok(ServiceAddress::ClusterIps([ip].into()))
         }
-        _ => Ok(ServiceAddress::ClusterIps(value::ips("spec.clusterIPs", &spec.cluster_ips)?)),
+        _ => Ok(ServiceAddress::ClusterIps(value::ips(&"spec.clusterIPs", &spec.cluster_ips)?)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! ServiceImports of the Multi-Cluster Services API (KEP-1645).
 
-use cluster::{Service, ServiceAddress, ServiceType};
+use cluster::{Addresses, Service, ServiceAddress, ServiceType};
 use serde::Deserialize;
 
 use super::metadata::Metadata;
@@ -32,7 +32,7 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<Service, F
     let spec = wire.spec.unwrap_or_default();
     let address = match text(&spec.import_type) {
         "Headless" => ServiceAddress::Headless,
-        "" | "ClusterSetIP" => match value::ips("spec.ips", &spec.ips)? {
+        "" | "ClusterSetIP" => match value::ips::<Addresses<2>>(&"spec.ips", &spec.ips)? {
             ips if ips.is_empty() => ServiceAddress::Pending,
             ips => ServiceAddress::ClusterIps(ips),
         },

@@ -1,5 +1,6 @@
 //! Addresses, ports and protocols: strings and numbers become types once, here.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use cluster::Protocol;
@@ -20,8 +21,15 @@ pub(super) fn ip(field: &str, text: &str) -> Result<IpAddr, Fault> {
 }
 
 /// Parses a list of IP addresses.
-pub(super) fn ips(field: &str, list: &Option<Vec<Word<'_>>>) -> Result<Box<[IpAddr]>, Fault> {
-    each(list).map(|(at, text)| ip(&format!("{field}[{at}]"), text)).collect()
+pub(super) fn ips<C: FromIterator<IpAddr>>(
+    field: &dyn Display,
+    list: &Option<Vec<Word<'_>>>,
+) -> Result<C, Fault> {
+    // Only a fault costs the field's name.
+    let parse = |(at, text): (usize, &Word<'_>)| {
+        text.parse().or_else(|_| ip(&format!("{field}[{at}]"), text))
+    };
+    each(list).map(parse).collect()
 }
 
 /// Parses a network and clears the bits behind its prefix, which mean nothing.

@@ -27,7 +27,7 @@ fn service(name: &str, address: ServiceAddress) -> Event {
         labels: cluster::Labels::default(),
         service_type: ServiceType::ClusterIp,
         address,
-        ports: Box::default(),
+        ports: Arc::default(),
         external_ips: Box::default(),
         load_balancer: Box::default(),
     })))
@@ -40,7 +40,7 @@ fn slice_of(service: Option<&str>) -> Event {
         import: None,
         labels: cluster::Labels::default(),
         endpoints: Box::default(),
-        ports: Box::default(),
+        ports: Arc::default(),
     })))
 }
 
@@ -52,7 +52,7 @@ fn at(seconds: u64) -> SystemTime {
 fn told(event: Event, triggered: Option<SystemTime>) -> Vec<(ServiceKind, Duration)> {
     let mut store = Store::new();
     store.apply(service("headless", ServiceAddress::Headless), 0);
-    let ip = ServiceAddress::ClusterIps(Box::new(["10.96.0.9".parse().unwrap()]));
+    let ip = ServiceAddress::ClusterIps(["10.96.0.9".parse().unwrap()].into());
     store.apply(service("web", ip), 0);
     store.apply(service("alias", ServiceAddress::ExternalName("a.test".into())), 0);
     let (mut programming, notes) = (Programming::default(), Notes::default());

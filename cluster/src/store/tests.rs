@@ -1,12 +1,14 @@
 //! The store against the obvious model: a sorted map of objects, every index a scan of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Endpoint, Import, KindSet, Labels, Namespace, Phase, ServiceAddress, ServiceType, Text,
+    Endpoint, EndpointSlice, Import, KindSet, Labels, Namespace, Phase, Pod, Service,
+    ServiceAddress, ServiceType, Text,
 };
 
 /// The obvious model.
@@ -92,7 +94,7 @@ fn service() -> impl Strategy<Value = Object> {
             labels: Labels::default(),
             service_type: ServiceType::ClusterIp,
             address: ServiceAddress::ClusterIps(ips.into_iter().map(ip).collect()),
-            ports: Box::default(),
+            ports: Arc::default(),
             external_ips: external.into_iter().map(ip).collect(),
             load_balancer: Box::default(),
         });
@@ -121,10 +123,11 @@ fn slice() -> impl Strategy<Value = Object> {
                 key,
                 service_name: service.map(Text::from),
                 import: import
-                    .map(|name| Import { service_name: name.into(), cluster: "c".into() }),
+                    .map(|name| Import { service_name: name.into(), cluster: "c".into() })
+                    .map(Box::new),
                 labels: Labels::default(),
                 endpoints: ips.into_iter().map(endpoint).collect(),
-                ports: Box::default(),
+                ports: Arc::default(),
             }))
         },
     )

@@ -320,6 +320,17 @@ impl Cache {
     fn serves(&self, name: &LowerName) -> bool {
         self.0.config.zones.iter().any(|zone| zone.zone_of(name))
     }
+
+    /// Says whether nothing about a name is kept, by `disable`.
+    fn is_disabled(&self, name: &LowerName) -> bool {
+        let kinds = [&self.0.config.success, &self.0.config.denial];
+        kinds.iter().all(|kind| kind.disabled.iter().any(|zone| zone.zone_of(name)))
+    }
+
+    /// Says whether the query is none for a cache, because another plugin has the answer in memory.
+    fn leaves(&self, query: &Query, context: &Context<'_>) -> bool {
+        !self.is_disabled(&query.lower) && context.is_held(query)
+    }
 }
 
 /// Says whether the records are about the question's name at all.
@@ -339,7 +350,7 @@ impl Plugin for Cache {
     }
 
     fn query<'a>(&'a self, query: &'a mut Query, context: &'a Context<'a>) -> Handling<'a> {
-        if !self.serves(&query.lower) || context.is_held(query) {
+        if !self.serves(&query.lower) || self.leaves(query, context) {
             return Handling::NEXT;
         }
         let counts = !context.is_explanation();
@@ -367,7 +378,8 @@ impl Plugin for Cache {
 
     fn repetition(&self, _: ListenerId, query: &Query, reply: &Reply) -> Repetition {
         let Inner { config, metrics, .. } = &*self.0;
-        if !self.serves(&query.lower) || reply.plugin == HOLDS {
+        let is_held = reply.plugin == HOLDS && !self.is_disabled(&query.lower);
+        if !self.serves(&query.lower) || is_held {
             return Repetition::Nothing;
         }
         if reply.plugin == NAME {
@@ -392,7 +404,7 @@ impl Plugin for Cache {
         if !self.serves(&query.lower) {
             return;
         }
-        if reply.plugin == HOLDS && context.is_held(query) {
+        if reply.plugin == HOLDS && self.leaves(query, context) {
             context.note(NAME, || "does not keep the reply: it is in memory".into());
             return;
         }

@@ -102,8 +102,10 @@ impl Plugin for Kubernetes {
             return false;
         };
         let question = Question { name: &query.name, lower: &query.lower, qtype: query.qtype };
-        !self.fallthrough.lets_through(&query.lower)
-            || answer(&self.view.snapshot(), &self.zone, apex, question).exists()
+        let answer = answer(&self.view.snapshot(), &self.zone, apex, question);
+        let is_here = answer.exists() || !self.fallthrough.lets_through(&query.lower);
+        // What an alias leads out to is not.
+        is_here && answer.chase.is_none()
     }
 
     fn treats_alike(&self, zone: &LowerName) -> bool {

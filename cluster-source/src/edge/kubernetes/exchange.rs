@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::{Body, Client};
@@ -39,7 +40,7 @@ pub(super) enum Failure {
 /// The next piece of a body.
 pub(super) enum Piece {
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// There are no more.
     Over(End),
 }
@@ -80,7 +81,7 @@ impl Response {
             match timeout(idle, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     if let Ok(bytes) = frame.into_data() {
-                        return Piece::Bytes(bytes.into());
+                        return Piece::Bytes(bytes);
                     }
                 }
                 Ok(Some(Err(_))) => return Piece::Over(End::Failed),

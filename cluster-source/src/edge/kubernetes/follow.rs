@@ -14,7 +14,7 @@ use crate::api::backoff::Delay;
 use crate::api::lines::{Line, Lines, MOST_BYTES_A_LINE};
 use crate::api::reflector::Reflector;
 use crate::api::step::{End, Health, Input, Mark, Refusal, Request, Then};
-use crate::api::translate::{Translated, Translator};
+use crate::api::translate::{Translated, Translator, version_of};
 use crate::api::trigger::trigger_time;
 use crate::api::watch::{self, WatchEvent};
 use crate::api::words::{explain, in_words};
@@ -160,13 +160,9 @@ impl Follower {
             self.note_bad(&format!("{}: an object above 16 MiB", self.kind), progress);
             return None;
         };
-        let mut triggered = None;
-        let translated = match watch::parse(line) {
-            Some(WatchEvent::Upsert(json)) => {
-                triggered = self.triggered(json, progress);
-                progress.translator.upsert(json)
-            }
-            Some(WatchEvent::Delete(json)) => progress.translator.delete(json),
+        let (json, translated) = match watch::parse(line) {
+            Some(WatchEvent::Upsert(json)) => (json, progress.translator.upsert(json)),
+            Some(WatchEvent::Delete(json)) => (json, progress.translator.delete(json)),
             Some(WatchEvent::Bookmark { resource_version, ends_list }) => {
                 self.decide(Input::Bookmark { resource_version, ends_list }, "", progress);
                 return None;
@@ -174,8 +170,13 @@ impl Follower {
             Some(WatchEvent::Error(refusal)) => return Some(Input::Refused(refusal)),
             None => return Some(Input::Over { end: End::Garbage, lived: response.lived() }),
         };
-        let resource_version = self.hand_on(translated, triggered, progress);
-        self.decide(Input::Change { resource_version }, "", progress);
+        if progress.reflector.is_following() {
+            self.hand_on(translated, self.triggered(json), progress);
+            self.decide(Input::Change { resource_version: version_of(json) }, "", progress);
+        } else {
+            // A part of the list is no change, and its version none to go on from.
+            self.hand_on(translated, None, progress);
+        }
         None
     }
 
@@ -207,24 +208,22 @@ impl Follower {
         self.step(input, "", progress).await
     }
 
-    /// Returns when a change was triggered; none for a part of a list, which is no change.
-    fn triggered(&self, json: &str, progress: &Progress<'_>) -> Option<SystemTime> {
-        let is_change = self.kind == Kind::EndpointSlice && progress.reflector.is_following();
-        is_change.then(|| trigger_time(json)).flatten()
+    /// Returns when a change was triggered.
+    fn triggered(&self, json: &str) -> Option<SystemTime> {
+        (self.kind == Kind::EndpointSlice).then(|| trigger_time(json)).flatten()
     }
 
-    /// Puts what an object gives into the batch and returns the object's version.
+    /// Puts what an object gives into the batch.
     fn hand_on(
         &self,
         translated: Translated,
         triggered: Option<SystemTime>,
         progress: &mut Progress<'_>,
-    ) -> String {
+    ) {
         for bad in &translated.bad {
             self.note_bad(&bad.to_string(), progress);
         }
         progress.batch.extend(translated.event.map(|event| Change { event, triggered }));
-        translated.resource_version
     }
 
     fn note_bad(&self, problem: &str, progress: &mut Progress<'_>) {

@@ -1,0 +1,153 @@
+//! A persistent hash table: a copy shares everything with the original, and a change copies only the way to what it
+//! changes.
+//!
+//! ```text
+//! root ─► 16 nodes, by the first four bits of the hash ─► 16 nodes, by the next four ─► … ─► leaf: slots by hash
+//! ```
+//!
+//! Leaves are exactly as long as they have slots, and slots hold no key, for the objects in them have it: a slot takes
+//! 16 octets, where a trie of nodes of one size with keys in them takes ten times as much.
+
+mod slot;
+
+use std::sync::Arc;
+
+pub(crate) use slot::{Slot, place_of};
+
+/// How many slots a leaf has at most, unless nothing but their hashes tells them apart.
+const MOST_SLOTS: usize = 64;
+
+/// How few slots sixteen leaves have together when they become one again.
+const FEW_SLOTS: usize = 32;
+
+/// How many nodes a branch has: one for each value of four bits.
+const WIDTH: usize = 16;
+
+/// How many branches there are above a leaf at most: then the bits of the hash are used up.
+const DEEPEST: u32 = u32::BITS / WIDTH.ilog2();
+
+/// A multimap from keys to objects, of which it knows the hashes of the keys alone.
+///
+/// Callers give the hash of a key, and say of an object whether it has the key. Every object under a key has it.
+#[derive(Debug)]
+pub(crate) struct Table<V> {
+    root: Node<V>,
+}
+
+#[derive(Debug)]
+enum Node<V> {
+    Leaf(Arc<[Slot<V>]>),
+    Branch(Arc<[Node<V>; WIDTH]>),
+}
+
+impl<V> Default for Table<V> {
+    fn default() -> Self {
+        Self { root: Node::Leaf(Arc::default()) }
+    }
+}
+
+impl<V> Clone for Table<V> {
+    fn clone(&self) -> Self {
+        Self { root: self.root.clone() }
+    }
+}
+
+impl<V> Clone for Node<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Leaf(slots) => Self::Leaf(Arc::clone(slots)),
+            Self::Branch(nodes) => Self::Branch(Arc::clone(nodes)),
+        }
+    }
+}
+
+impl<V> Table<V> {
+    /// Returns the objects under a key.
+    pub(crate) fn get(&self, hash: u32, has_key: impl Fn(&V) -> bool) -> &[Arc<V>] {
+        let (mut node, mut depth) = (&self.root, 0);
+        loop {
+            match node {
+                Node::Branch(nodes) => node = &nodes[place(hash, depth)],
+                Node::Leaf(slots) => {
+                    return slot::find(slots, hash, has_key).map_or(&[], Slot::objects);
+                }
+            }
+            depth += 1;
+        }
+    }
+
+    /// Iterates over the objects under every key, in no particular order; an object with several keys comes for each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<V>> {
+        let mut waiting = vec![&self.root];
+        let leaves = std::iter::from_fn(move || {
+            loop {
+                match waiting.pop()? {
+                    Node::Branch(nodes) => waiting.extend(nodes.iter()),
+                    Node::Leaf(slots) => return Some(slots),
+                }
+            }
+        });
+        leaves.flat_map(|slots| slots.iter()).flat_map(Slot::objects)
+    }
+
+    /// Changes the slots of the leaf where those with this hash belong; they stay sorted by their hashes.
+    pub(crate) fn change(&mut self, hash: u32, change: impl FnOnce(&mut Vec<Slot<V>>)) {
+        self.root.change(hash, 0, change);
+    }
+}
+
+impl<V> Node<V> {
+    fn change(&mut self, hash: u32, depth: u32, change: impl FnOnce(&mut Vec<Slot<V>>)) {
+        match self {
+            Self::Branch(nodes) => {
+                Arc::make_mut(nodes)[place(hash, depth)].change(hash, depth + 1, change);
+                if let Some(slots) = few_slots(nodes) {
+                    *self = Self::Leaf(slots);
+                }
+            }
+            Self::Leaf(slots) => {
+                let mut slots = slot::taken(slots);
+                change(&mut slots);
+                *self = Self::of(slots, depth);
+            }
+        }
+    }
+
+    /// Returns a leaf of these slots, or as many as they need.
+    fn of(slots: Vec<Slot<V>>, depth: u32) -> Self {
+        if slots.len() <= MOST_SLOTS || depth >= DEEPEST {
+            return Self::Leaf(slots.into());
+        }
+        let mut slots = slots.into_iter().peekable();
+        Self::Branch(Arc::new(std::array::from_fn(|at| {
+            let of_node =
+                std::iter::from_fn(|| slots.next_if(|slot| place(slot.hash(), depth) == at));
+            Self::of(of_node.collect(), depth + 1)
+        })))
+    }
+}
+
+/// Returns the slots of leaves that are hardly filled together.
+fn few_slots<V>(nodes: &[Node<V>; WIDTH]) -> Option<Arc<[Slot<V>]>> {
+    let mut few = 0;
+    for node in nodes {
+        match node {
+            Node::Leaf(slots) => few += slots.len(),
+            Node::Branch(_) => return None,
+        }
+    }
+    let slots = |node: &Node<V>| match node {
+        Node::Leaf(slots) => Arc::clone(slots),
+        Node::Branch(_) => Arc::default(),
+    };
+    (few <= FEW_SLOTS).then(|| nodes.iter().flat_map(|node| slots(node).to_vec()).collect())
+}
+
+/// Returns which node of a branch a hash belongs to.
+fn place(hash: u32, depth: u32) -> usize {
+    let bits = hash << (depth * WIDTH.ilog2()) >> (u32::BITS - WIDTH.ilog2());
+    bits as usize
+}
+
+#[cfg(test)]
+mod tests;

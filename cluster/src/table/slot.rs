@@ -1,0 +1,85 @@
+//! A slot of a table: what is under one key.
+
+use std::sync::Arc;
+
+/// The objects under one key, behind its hash.
+///
+/// Nearly always it is one. More are kept behind one pointer more, so that a slot has 16 octets.
+#[derive(Debug, Default)]
+pub(crate) enum Slot<V> {
+    /// They have been moved to another leaf.
+    #[default]
+    Moved,
+    /// One.
+    One(u32, Arc<V>),
+    /// Several.
+    Many(u32, Arc<Box<[Arc<V>]>>),
+}
+
+impl<V> Clone for Slot<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Moved => Self::Moved,
+            Self::One(hash, object) => Self::One(*hash, Arc::clone(object)),
+            Self::Many(hash, objects) => Self::Many(*hash, Arc::clone(objects)),
+        }
+    }
+}
+
+impl<V> Slot<V> {
+    /// Returns a slot of these objects; none without any.
+    pub(crate) fn of(hash: u32, mut objects: Vec<Arc<V>>) -> Option<Self> {
+        match objects.len() {
+            0 | 1 => objects.pop().map(|object| Self::One(hash, object)),
+            _ => Some(Self::Many(hash, Arc::new(objects.into()))),
+        }
+    }
+
+    pub(crate) fn hash(&self) -> u32 {
+        match self {
+            Self::Moved => 0,
+            Self::One(hash, _) | Self::Many(hash, _) => *hash,
+        }
+    }
+
+    pub(crate) fn objects(&self) -> &[Arc<V>] {
+        match self {
+            Self::Moved => &[],
+            Self::One(_, object) => std::slice::from_ref(object),
+            Self::Many(_, objects) => objects,
+        }
+    }
+}
+
+/// Returns the slot of a key.
+pub(super) fn find<V>(
+    slots: &[Slot<V>],
+    hash: u32,
+    has_key: impl Fn(&V) -> bool,
+) -> Option<&Slot<V>> {
+    place_of(slots, hash, has_key).ok().map(|at| &slots[at])
+}
+
+/// Returns where the slot of a key is, or where it belongs.
+pub(crate) fn place_of<V>(
+    slots: &[Slot<V>],
+    hash: u32,
+    has_key: impl Fn(&V) -> bool,
+) -> Result<usize, usize> {
+    let first = slots.partition_point(|slot| slot.hash() < hash);
+    let of_hash = slots[first..].iter().take_while(|slot| slot.hash() == hash);
+    let found = of_hash
+        .map(Slot::objects)
+        .position(|objects| objects.first().is_some_and(|object| has_key(object)));
+    found.map(|at| first + at).ok_or(first)
+}
+
+/// Takes the slots out of a leaf that is about to be replaced, with room for one more. What nobody else has is moved.
+pub(super) fn taken<V>(leaf: &mut Arc<[Slot<V>]>) -> Vec<Slot<V>> {
+    let mut slots = Vec::with_capacity(leaf.len() + 1);
+    match Arc::get_mut(leaf) {
+        Some(own) => slots.extend(own.iter_mut().map(std::mem::take)),
+        None => slots.extend_from_slice(leaf),
+    }
+    slots
+}
