@@ -4,9 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
-use crate::question::encode;
+use crate::question::encode_all;
+use crate::statistics::percentile;
+use crate::workload::Question;
 
 /// How often the questions that are due are sent.
 const TICK: Duration = Duration::from_micros(200);
@@ -32,19 +34,18 @@ pub(crate) struct Latency {
 /// A socket fails, or nothing is answered.
 pub(crate) fn measure(
     port: u16,
-    questions: &[(String, String)],
+    questions: &[Question],
     rate: f64,
     time: Duration,
 ) -> anyhow::Result<Latency> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     socket.set_read_timeout(Some(GRACE))?;
-    let messages: Vec<_> =
-        questions.iter().map(|(name, kind)| encode(name, kind)).collect::<Result<_, _>>()?;
+    let mut messages = encode_all(questions)?;
     let start = Instant::now();
     let (sent, received) = thread::scope(|scope| {
         let receiving = scope.spawn(|| receive(&socket, start));
-        let sent = send(&socket, &messages, rate, start, time);
+        let sent = send(&socket, &mut messages, rate, start, time);
         (sent, receiving.join())
     });
     let (sent, received) = (sent?, received.ok().context("the receiver failed")?);
@@ -54,7 +55,7 @@ pub(crate) fn measure(
 /// Sends what is due every tick, and returns when each question left.
 fn send(
     socket: &UdpSocket,
-    messages: &[Vec<u8>],
+    messages: &mut [Vec<u8>],
     rate: f64,
     start: Instant,
     time: Duration,
@@ -62,10 +63,10 @@ fn send(
     let mut sent = Vec::new();
     while start.elapsed() < time {
         while (sent.len() as f64) < start.elapsed().as_secs_f64() * rate {
-            let mut message = messages[sent.len() % messages.len()].clone();
+            let at = sent.len() % messages.len();
             let id = u16::try_from(sent.len() % IDS)?;
-            message[..2].copy_from_slice(&id.to_be_bytes());
-            socket.send(&message)?;
+            messages[at][..2].copy_from_slice(&id.to_be_bytes());
+            socket.send(&messages[at])?;
             sent.push(start.elapsed());
         }
         thread::sleep(TICK);
@@ -94,13 +95,18 @@ fn summary(sent: &[Duration], received: &[(u16, Duration)]) -> anyhow::Result<La
             of_id.take_while(|left| *left <= at).last().map(|left| *at - *left)
         })
         .collect();
-    ensure!(!times.is_empty(), "no answer at a paced rate");
     times.sort_unstable();
-    Ok(Latency {
-        p50: times[times.len() / 2],
-        p99: times[times.len() * 99 / 100],
-        answered: times.len() as f64 / sent.len() as f64,
-    })
+    of(&times, sent.len())
+}
+
+/// Returns the latency of sorted times, of this many questions.
+///
+/// # Errors
+/// There is no answer.
+pub(crate) fn of(times: &[Duration], questions: usize) -> anyhow::Result<Latency> {
+    let p50 = percentile(times, 0.5).context("no answer at a paced rate")?;
+    let p99 = percentile(times, 0.99).context("no answer at a paced rate")?;
+    Ok(Latency { p50, p99, answered: times.len() as f64 / questions.max(1) as f64 })
 }
 
 #[cfg(test)]
