@@ -83,9 +83,10 @@ impl Run<'_> {
     /// Measures every server with every workload, in rounds, so that what disturbs the machine for a while disturbs
     /// all of them.
     fn rounds(&mut self, trials: &[Trial]) -> anyhow::Result<()> {
-        for round in 1..=self.wanted.rounds {
+        let rounds = if trials.is_empty() { 0 } else { self.wanted.rounds };
+        for round in 1..=rounds {
             for server in self.listed {
-                tell(&format!("round {round} of {}: {}", self.wanted.rounds, server.name));
+                tell(&format!("round {round} of {rounds}: {}", server.name));
                 for trial in trials.iter().filter(|trial| takes_part(server, trial)) {
                     self.trial(server, trial)?;
                 }

@@ -1,6 +1,7 @@
 //! Latency at a given rate: questions leave when they are due, whether or not answers come.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,11 @@ use crate::workload::Question;
 /// How often the questions that are due are sent.
 const TICK: Duration = Duration::from_micros(200);
 
-/// How long after the last question an answer still counts.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long nothing may come after the last question until what is missing is lost.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How often a receiver that gets nothing looks whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Questions whose ids are told apart.
 const IDS: usize = 1 << 16;
@@ -40,12 +44,13 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Latency> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    socket.set_read_timeout(Some(GRACE))?;
+    socket.set_read_timeout(Some(LOOK))?;
     let mut messages = encode_all(questions)?;
-    let start = Instant::now();
+    let (start, questions) = (Instant::now(), AtomicUsize::new(usize::MAX));
     let (sent, received) = thread::scope(|scope| {
-        let receiving = scope.spawn(|| receive(&socket, start));
+        let receiving = scope.spawn(|| receive(&socket, start, &questions));
         let sent = send(&socket, &mut messages, rate, start, time);
+        questions.store(sent.as_ref().map_or(0, Vec::len), Ordering::Relaxed);
         (sent, receiving.join())
     });
     let (sent, received) = (sent?, received.ok().context("the receiver failed")?);
@@ -74,16 +79,25 @@ fn send(
     Ok(sent)
 }
 
-/// Returns the ids of answers and when they came, until none comes any more.
-fn receive(socket: &UdpSocket, start: Instant) -> Vec<(u16, Duration)> {
-    let mut received = Vec::new();
+/// Returns the ids of answers and when they came, until all are there or none comes any more. `questions` is how many
+/// were sent, once that is known.
+fn receive(socket: &UdpSocket, start: Instant, questions: &AtomicUsize) -> Vec<(u16, Duration)> {
+    let (mut received, mut last) = (Vec::new(), Instant::now());
     let mut buffer = [0; 2048];
-    while let Ok(length) = socket.recv(&mut buffer) {
-        if length > 2 {
-            received.push((u16::from_be_bytes([buffer[0], buffer[1]]), start.elapsed()));
+    loop {
+        let questions = questions.load(Ordering::Relaxed);
+        if received.len() >= questions || (questions < usize::MAX && last.elapsed() > GRACE) {
+            return received;
+        }
+        match socket.recv(&mut buffer) {
+            Ok(length) if length > 2 => {
+                last = Instant::now();
+                received.push((u16::from_be_bytes([buffer[0], buffer[1]]), last - start));
+            }
+            Err(_) if questions == usize::MAX => last = Instant::now(),
+            Ok(_) | Err(_) => {}
         }
     }
-    received
 }
 
 /// Pairs answers with the last question of their id that had left.

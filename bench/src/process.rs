@@ -1,7 +1,8 @@
 //! A server as a process: started on its own core, with its CPU time and memory.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -69,6 +70,22 @@ impl Running {
         bail!("no answer on port {port} within {} s", PATIENCE.as_secs())
     }
 
+    /// Waits until `/ready` at a port of the loopback says 200.
+    ///
+    /// # Errors
+    /// The server ends before that, or takes too long.
+    pub(crate) fn wait_until_ready(&mut self, port: u16) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            self.ensure_alive()?;
+            if is_ready(port).unwrap_or(false) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        bail!("not ready within {} s", PATIENCE.as_secs())
+    }
+
     /// Checks that the server has not ended.
     ///
     /// # Errors
@@ -85,28 +102,26 @@ impl Running {
     /// # Errors
     /// The process has ended.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let ticks = cpu_ticks(&text).context("read the CPU time of the server")?;
-        let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no CLK_TCK")?;
-        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+        cpu_of(self.child.id())
     }
 
-    /// Waits until the process does nothing any more.
+    /// Waits until neither the server nor this process, which is the API server, does anything any more.
     ///
     /// # Errors
     /// It ends, or never becomes idle.
     pub(crate) fn wait_until_idle(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let mut before = self.cpu()?;
+        let mut before = [self.cpu()?, cpu_of(std::process::id())?];
         while Instant::now() < deadline {
             thread::sleep(IDLE);
             self.ensure_alive()?;
-            let spent = self.cpu()?;
+            let now = [self.cpu()?, cpu_of(std::process::id())?];
             // A tick may fall on a housekeeping task.
-            if spent - before <= Duration::from_millis(10) {
+            let tick = Duration::from_millis(10);
+            if now.iter().zip(before).all(|(now, before)| now.saturating_sub(before) <= tick) {
                 return Ok(());
             }
-            before = spent;
+            before = now;
         }
         bail!("the server is still busy after {} s", PATIENCE.as_secs())
     }
@@ -148,6 +163,22 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn is_ready(port: u16) -> anyhow::Result<bool> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(status == *b"HTTP/1.1 200")
+}
+
+fn cpu_of(process: u32) -> anyhow::Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let ticks = cpu_ticks(&text).context("read the CPU time of a process")?;
+    let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no CLK_TCK")?;
+    Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
 }
 
 /// Whether a reply is NOERROR. A server that has not read its cluster says SERVFAIL; the reflector sends the rcode of

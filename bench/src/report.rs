@@ -42,7 +42,7 @@ pub(crate) fn put_into(document: &str, page: &str) -> Option<String> {
     Some(format!("{before}{begin}\n{page}\n{end}{after}"))
 }
 
-/// Returns the table: for each workload and server the medians of the rounds.
+/// Returns the table: for each workload and server the medians of the rounds. Without any it is empty.
 fn table(results: &Results, workloads: &[String], servers: &[String]) -> String {
     let mut table = String::from(HEAD);
     for workload in workloads {
@@ -50,7 +50,7 @@ fn table(results: &Results, workloads: &[String], servers: &[String]) -> String 
             table.extend(row(results, workload, server));
         }
     }
-    table
+    if table == HEAD { String::new() } else { table }
 }
 
 /// Returns what has rows of its own: memory, changes, starts, what was left out, and the goals.
@@ -149,6 +149,7 @@ mod tests {
         let table =
             table(&results, &["A".into(), "PTR".into()], &["portolan".into(), "knot".into()]);
         assert_eq!(table.lines().count(), 3, "{table}");
+        assert_eq!(super::table(&results, &["PTR".into()], &["portolan".into()]), "");
         let row = "| A | portolan | 100000 | 7.50 | 1.50 | 50 | 90 | 0 | 2.0 | 3.0 |\n";
         assert!(table.ends_with(row), "{table}");
         assert_eq!(rest(&results), "- left out: knot does not serve DoT\n");

@@ -67,7 +67,7 @@ impl Scene {
         self.directory.path()
     }
 
-    /// Starts a server on a processor and waits until it answers from its data.
+    /// Starts a server on a processor and waits until it answers from all of its data.
     ///
     /// # Errors
     /// It does not; the error has what it printed.
@@ -78,7 +78,9 @@ impl Scene {
         processor: usize,
     ) -> anyhow::Result<Running> {
         let mut running = self.launch(server, corefile, processor)?;
-        running.wait_until_answering(server.port).with_context(|| {
+        // It may answer before it has listed everything.
+        let ready = if server.reads_corefiles() { running.wait_until_ready(READY) } else { Ok(()) };
+        ready.and_then(|()| running.wait_until_answering(server.port)).with_context(|| {
             let log = fs::read_to_string(self.log(server)).unwrap_or_default();
             format!("{}: {log}", server.name)
         })?;

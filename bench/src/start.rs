@@ -1,22 +1,15 @@
 //! From the start of a server until it is ready, beside the time of the list alone.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
-use crate::process::Running;
 use crate::scene::{READY, Scene};
 use crate::servers::Listed;
 use crate::statistics::median;
 use crate::trial::Corefile;
-
-/// How long a start may take.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Times of a start, milliseconds, each a median of the rounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,7 +39,8 @@ pub(crate) fn measure(
         scene.api.take_requests();
         let start = Instant::now();
         let mut running = scene.launch(server, Corefile::Stock, processor)?;
-        ready.push(wait_until_ready(&mut running, start).with_context(|| server.name.clone())?);
+        running.wait_until_ready(READY).with_context(|| server.name.clone())?;
+        ready.push(millis(start));
         running.wait_until_answering(server.port)?;
         answering.push(millis(start));
         drop(running);
@@ -59,26 +53,6 @@ pub(crate) fn measure(
         answering: median(answering).context("no round")?,
         list: median(list).context("no round")?,
     })
-}
-
-fn wait_until_ready(running: &mut Running, start: Instant) -> anyhow::Result<f64> {
-    while start.elapsed() < PATIENCE {
-        if is_ready().unwrap_or(false) {
-            return Ok(millis(start));
-        }
-        running.ensure_alive()?;
-        thread::sleep(Duration::from_millis(1));
-    }
-    bail!("not ready within {} s", PATIENCE.as_secs())
-}
-
-fn is_ready() -> anyhow::Result<bool> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, READY))?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-    let mut status = [0; 12];
-    stream.read_exact(&mut status)?;
-    Ok(status == *b"HTTP/1.1 200")
 }
 
 /// Runs `portolan-bench list` and returns how long it took, milliseconds.
