@@ -111,7 +111,7 @@ fn of_changes(results: &Results) -> Vec<Goal> {
         let of = format!("{} services", c.services);
         [
             Goal::at_most(format!("event to answer at {of}, p99"), "ms", p99, 5.0),
-            // What two runs without any change differ by.
+            // Above 1, to leave room for noise.
             Goal::at_most(format!("p99 of queries with changes at {of}"), "×", ratio, 1.10),
         ]
     })
