@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::api::Api;
 use crate::cluster::{CHANGING, changing_address, changing_slice};
-use crate::dnsperf::{self, Load, Mode};
+use crate::dnsperf::{self, End, Load, Mode};
 use crate::latency;
 use crate::question::encode;
 use crate::scene::Scene;
@@ -69,7 +69,14 @@ pub(crate) fn measure(
     let questions = Questions::A.list(scene.cluster, Pass::Peak);
     let file = scene.directory().join("questions");
     std::fs::write(&file, text(&questions)).context("write the questions")?;
-    let load = Load { mode: Mode::Udp, port: server.port, questions: &file, time, rate: None };
+    let load = Load {
+        mode: Mode::Udp,
+        port: server.port,
+        questions: &file,
+        time,
+        rate: None,
+        end: End::Time,
+    };
     let rate = dnsperf::run(load)?.per_second / 2.0;
     let still = latency_of(server.port, &questions, rate, time)?;
     let changing = while_changing(&scene.api, || latency_of(server.port, &questions, rate, time))?;

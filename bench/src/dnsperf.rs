@@ -25,6 +25,16 @@ pub(crate) struct Load<'a> {
     pub(crate) time: Duration,
     /// Questions a second; none: as many as are answered.
     pub(crate) rate: Option<f64>,
+    pub(crate) end: End,
+}
+
+/// When dnsperf ends, beside when the time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Not before.
+    Time,
+    /// When every question has been asked once.
+    AllAsked,
 }
 
 /// What dnsperf counted.
@@ -62,6 +72,9 @@ pub(crate) fn command(load: Load<'_>) -> Command {
     command.args(["-s", "127.0.0.1", "-T", "1", "-c", CLIENTS, "-q", OUTSTANDING, "-t", TIMEOUT]);
     command.args(["-l", &format!("{:.3}", load.time.as_secs_f64())]);
     command.args(load.mode.arguments(load.port)).arg("-d").arg(load.questions);
+    if load.end == End::AllAsked {
+        command.args(["-n", "1"]);
+    }
     if let Some(rate) = load.rate {
         command.args(["-Q", &format!("{:.0}", rate.max(1.0))]);
     }
@@ -125,7 +138,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{Load, Mode, Outcome, command, parse, parse_latencies};
+    use super::{End, Load, Mode, Outcome, command, parse, parse_latencies};
 
     #[test]
     fn a_report_is_read() {
@@ -151,9 +164,11 @@ mod tests {
             questions: Path::new("/q"),
             time: Duration::from_millis(1500),
             rate: Some(10.4),
+            end: End::AllAsked,
         };
         let line = format!("{:?}", command(load));
-        for part in [r#""-l" "1.500""#, r#""-Q" "10""#, r#""-m" "dot" "-p" "5443""#] {
+        for part in [r#""-l" "1.500""#, r#""-Q" "10""#, r#""-m" "dot" "-p" "5443""#, r#""-n" "1""#]
+        {
             assert!(line.contains(part), "{line}");
         }
     }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use crate::arguments::Flame;
 use crate::cluster::Cluster;
 use crate::compare::read_servers;
-use crate::dnsperf::{self, Load};
+use crate::dnsperf::{self, End, Load};
 use crate::machine::{Machine, Processors};
 use crate::process::Running;
 use crate::scene::Scene;
@@ -43,7 +43,8 @@ pub(crate) fn record(wanted: &Flame) -> anyhow::Result<()> {
     let file = scene.directory().join("questions");
     fs::write(&file, text(&workload.questions.list(cluster, Pass::Peak)))?;
     let port = workload.transport.port(server.port);
-    let load = Load { mode, port, questions: &file, time: wanted.seconds, rate: None };
+    let load =
+        Load { mode, port, questions: &file, time: wanted.seconds, rate: None, end: End::Time };
     dnsperf::run(load)?;
     let stacks = sample(&running, scene.directory(), || dnsperf::run(load).map(drop))?;
     let machine = Machine::here(processors);

@@ -10,17 +10,20 @@ use serde::Serialize;
 
 use crate::cluster::Cluster;
 use crate::connections;
-use crate::dnsperf::{self, Load, Mode};
+use crate::dnsperf::{self, End, Load, Mode};
 use crate::doh;
 use crate::latency::{self, Latency};
 use crate::process::Running;
 use crate::question::encode;
 use crate::statistics::micros;
 use crate::trial::{Transport, Workload};
-use crate::workload::{Pass, Question, text};
+use crate::workload::{Pass, Question, Questions, text};
 
-/// The longest time that is asked before anything is counted.
+/// How long is asked before anything is counted, where not every question is asked once.
 const WARM: Duration = Duration::from_secs(1);
+
+/// The longest time that asking every question once may take.
+const LONGEST_WARM: Duration = Duration::from_secs(20);
 
 /// What is asked whom.
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +84,9 @@ impl Task<'_> {
     /// The server ends, or does not answer.
     pub(crate) fn measure(&self, server: &Running, loaded_kib: u64) -> anyhow::Result<Measured> {
         server.forget_the_peak()?;
-        self.peak(Pass::Warm, WARM.min(self.time))?;
+        self.warm_up()?;
         let before = server.cpu()?;
-        let peak = self.peak(Pass::Peak, self.time)?;
+        let peak = self.peak(self.time)?;
         let spent = server.cpu()?.saturating_sub(before);
         let latency = self.latency(peak.per_second / 2.0)?;
         Ok(Measured {
@@ -98,8 +101,23 @@ impl Task<'_> {
         })
     }
 
-    fn peak(&self, pass: Pass, time: Duration) -> anyhow::Result<Peak> {
-        let questions = self.workload.questions.list(self.cluster, pass);
+    /// Asks every question once, so that what a server keeps of it is there; of names by chance, and of what our own
+    /// clients ask, a while.
+    fn warm_up(&self) -> anyhow::Result<()> {
+        let Transport::Dnsperf(mode) = self.workload.transport else {
+            return self.peak(WARM.min(self.time)).map(drop);
+        };
+        let questions = self.workload.questions.list(self.cluster, Pass::Warm);
+        let by_chance = self.workload.questions == Questions::Miss;
+        let time = if by_chance { WARM.min(self.time) } else { LONGEST_WARM };
+        self.with_file(&questions, |file| {
+            let load = self.load(mode, file, time, None);
+            dnsperf::run(Load { end: End::AllAsked, ..load }).map(drop)
+        })
+    }
+
+    fn peak(&self, time: Duration) -> anyhow::Result<Peak> {
+        let questions = self.workload.questions.list(self.cluster, Pass::Peak);
         match self.workload.transport {
             Transport::Dnsperf(mode) => {
                 let outcome = self.with_file(&questions, |file| {
@@ -152,7 +170,14 @@ impl Task<'_> {
     }
 
     fn load<'a>(&self, mode: Mode, file: &'a Path, time: Duration, rate: Option<f64>) -> Load<'a> {
-        Load { mode, port: self.workload.transport.port(self.port), questions: file, time, rate }
+        Load {
+            mode,
+            port: self.workload.transport.port(self.port),
+            questions: file,
+            time,
+            rate,
+            end: End::Time,
+        }
     }
 
     fn with_file<T>(
