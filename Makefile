@@ -1,16 +1,29 @@
 # `make help` lists what can be made.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release lint bench-model fuzz soak clean tools
+.PHONY: help demo test build release lint bench bench-flame bench-model bench-pure fuzz soak clean tools
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 # What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
 TOOLS := cc=build-essential
-test soak: TOOLS += curl=curl dig=bind9-dnsutils gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
+test soak: TOOLS += curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
 	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot unshare=util-linux \
 	/etc/ssl/certs/ca-certificates.crt=ca-certificates
+bench bench-flame: TOOLS += dnsperf=dnsperf /usr/sbin/knotd=knot taskset=util-linux
+bench: TOOLS += /usr/bin/dnsdist=dnsdist /usr/sbin/unbound=unbound
+bench-flame: TOOLS += perf=linux-perf
+
+# Of `make bench`: seconds of each measurement, rounds, Services of the cluster, and other options of portolan-bench, such as
+# BENCH_ARGS='--server portolan --server reflector --part table --workload A'.
+BENCH_SECONDS ?= 3
+BENCH_ROUNDS ?= 3
+BENCH_SERVICES ?= 10000
+BENCH_ARGS ?=
+# Of `make bench-flame`: the workload, by its name in the table, and the file.
+FLAME_WORKLOAD ?= A
+FLAME_OUT ?= bench/results/flame.svg
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
@@ -41,6 +54,20 @@ release: ## Build the binary in release mode
 lint: ## Check the format, and run clippy with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench: tools ## Compare with a bare reflector, Knot DNS, unbound and dnsdist (docs/performance.md)
+	$(CARGO) build --release -p portolan -p portolan-bench --locked
+	$(TARGET_DIR)/release/portolan-bench --services $(BENCH_SERVICES) --rounds $(BENCH_ROUNDS) \
+		--seconds $(BENCH_SECONDS) --out bench/results $(BENCH_ARGS)
+
+bench-flame: tools ## Record a flame graph of FLAME_WORKLOAD to FLAME_OUT
+	$(CARGO) build --release -p portolan -p portolan-bench --locked
+	@mkdir -p "$(dir $(FLAME_OUT))"
+	$(TARGET_DIR)/release/portolan-bench flame --services $(BENCH_SERVICES) --seconds $(BENCH_SECONDS) \
+		--workload '$(FLAME_WORKLOAD)' --out '$(FLAME_OUT)'
+
+bench-pure: ## Time the pure parts: reading and writing messages, answers of the cluster
+	$(CARGO) bench --locked -p portolan-dns --bench messages --bench answers
 
 bench-model: ## Measure what a change and a lookup cost at 1,000, 10,000 and 100,000 Services
 	$(CARGO) bench --locked -p portolan-cluster --bench update --bench lookups

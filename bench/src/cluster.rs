@@ -102,13 +102,19 @@ impl Cluster {
         (0..self.services).map(Service)
     }
 
-    /// Returns the objects as a `List` in JSON.
-    pub(crate) fn manifest(self) -> String {
-        let namespaces = (0..self.services.div_ceil(SERVICES_PER_NAMESPACE)).map(|number| {
+    /// Returns the number of namespaces, at least one.
+    pub(crate) fn namespaces(self) -> u32 {
+        self.services.div_ceil(SERVICES_PER_NAMESPACE).max(1)
+    }
+
+    /// Returns the objects for an API server: those of the Services, what [`changing_slice`] belongs to, and the pod
+    /// that the client is.
+    pub(crate) fn objects(self) -> impl Iterator<Item = Value> {
+        let namespaces = (0..self.namespaces()).map(|number| {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(number)}})
         });
-        let items: Vec<_> = namespaces.chain(self.services().flat_map(Service::objects)).collect();
-        json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+        let more = [changing_service(), changing_slice(0), client()];
+        namespaces.chain(self.services().flat_map(Service::objects)).chain(more)
     }
 
     /// Returns `cluster.local` as a zone file.
@@ -130,6 +136,46 @@ impl Cluster {
     }
 }
 
+/// A headless Service whose endpoint changes in the course of a measurement.
+pub(crate) const CHANGING: &str = "changing.namespace-0.svc.cluster.local";
+
+fn changing_service() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "changing", "namespace": namespace(0)},
+        "spec": {
+            "type": "ClusterIP", "clusterIP": "None", "clusterIPs": ["None"], "ipFamilies": ["IPv4"],
+            "selector": {"app": "changing"},
+        },
+    })
+}
+
+/// Returns the EndpointSlice of [`CHANGING`] in one of its versions, which has [`changing_address`] alone.
+pub(crate) fn changing_slice(version: u16) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "name": "changing-1", "namespace": namespace(0), "labels": {"kubernetes.io/service-name": "changing"},
+        },
+        "endpoints": [{"addresses": [changing_address(version)], "conditions": {"ready": true}}],
+        "ports": [],
+    })
+}
+
+/// Returns the address of [`CHANGING`] in a version.
+pub(crate) fn changing_address(version: u16) -> Ipv4Addr {
+    let [high, low] = version.to_be_bytes();
+    Ipv4Addr::new(10, 200, high, low)
+}
+
+/// The pod with the client's address, which `autopath` looks for.
+fn client() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client", "namespace": namespace(0)},
+        "spec": {"containers": []},
+        "status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]},
+    })
+}
+
 /// Returns `example.com` as a zone file, for an upstream.
 pub(crate) fn outside_zone() -> String {
     let records = (0..OUTSIDE).map(|i| {
@@ -142,26 +188,36 @@ pub(crate) fn outside_zone() -> String {
     std::iter::once(String::from(ZONE_HEAD)).chain(records).collect()
 }
 
-fn outside(number: u32) -> String {
+/// Returns a name of `example.com`.
+pub(crate) fn outside(number: u32) -> String {
     format!("www-{number}.example.com")
 }
 
-fn namespace(number: u32) -> String {
+/// Returns the name of a namespace.
+pub(crate) fn namespace(number: u32) -> String {
     format!("namespace-{number}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Cluster;
+    use super::{Cluster, changing_address, changing_slice};
 
     #[test]
     fn the_zones_and_the_objects_have_the_same_services() {
         let cluster = Cluster { services: 250 };
-        let (objects, zone) = (cluster.manifest(), cluster.forward_zone());
-        assert_eq!(objects.matches(r#""kind":"Service""#).count(), 250);
-        assert_eq!(objects.matches(r#""kind":"Namespace""#).count(), 3);
-        assert!(objects.contains(r#""clusterIP":"10.96.1.249""#));
+        let (objects, zone): (Vec<_>, _) = (cluster.objects().collect(), cluster.forward_zone());
+        let count = |kind| objects.iter().filter(|object| object["kind"] == kind).count();
+        assert_eq!((count("Service"), count("EndpointSlice")), (251, 251));
+        assert_eq!((count("Namespace"), count("Pod")), (3, 1));
+        assert!(objects.iter().any(|object| object["spec"]["clusterIP"] == "10.96.1.249"));
         assert!(zone.contains("\nservice-249.namespace-2.svc.cluster.local. A 10.96.1.249\n"));
         assert!(cluster.reverse_zone().contains("\n249.1.96.10.in-addr.arpa. PTR service-249."));
+    }
+
+    #[test]
+    fn every_version_of_the_slice_has_another_address() {
+        let slice = changing_slice(258);
+        assert_eq!(slice["endpoints"][0]["addresses"][0], "10.200.1.2");
+        assert_ne!(changing_address(258), changing_address(259));
     }
 }

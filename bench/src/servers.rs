@@ -1,6 +1,14 @@
 //! The servers that are compared, as `servers.conf` lists them.
 
-use anyhow::{Context as _, bail};
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail, ensure};
+
+/// The server that the others are compared with.
+pub(crate) const REFLECTOR: &str = "reflector";
+
+/// The placeholder of a command that reads Corefiles.
+const COREFILE: &str = "{corefile}";
 
 /// A server of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,25 +19,26 @@ pub(crate) struct Listed {
     command: Vec<String>,
 }
 
-/// Where things are in one run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Places<'a> {
-    pub(crate) bin: &'a str,
-    pub(crate) run: &'a str,
-    /// The port of the upstream that knows the names outside of the cluster.
-    pub(crate) upstream: u16,
-    /// The kubeconfig of the API server.
-    pub(crate) kubeconfig: &'a str,
-}
+/// What placeholders stand for in one run, beside `{port}`: their names without braces, and the values.
+pub(crate) type Places = [(&'static str, String)];
 
 /// Reads the list: a name, a port and a command on each line; `#` begins a comment.
 ///
 /// # Errors
-/// A line lacks one of the three; the error names the line.
+/// A line lacks one of the three, or two servers have a name or a port; the error names the line.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Vec<Listed>> {
-    let lines = text.lines().enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.map(|(i, line)| listed(line).with_context(|| format!("line {}: {line}", i + 1))).collect()
+    let (mut names, mut ports, mut servers) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for (i, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+            continue;
+        }
+        let place = || format!("line {}: {line}", i + 1);
+        let server = listed(line).with_context(place)?;
+        ensure!(names.insert(server.name.clone()), "{}: another server has this name", place());
+        ensure!(ports.insert(server.port), "{}: another server has this port", place());
+        servers.push(server);
+    }
+    Ok(servers)
 }
 
 fn listed(line: &str) -> anyhow::Result<Listed> {
@@ -39,38 +48,46 @@ fn listed(line: &str) -> anyhow::Result<Listed> {
     };
     let port = port.parse().with_context(|| format!("'{port}' is no port"))?;
     let command: Vec<_> = words.collect();
-    if command.is_empty() {
-        bail!("a server needs a command after its port");
-    }
+    ensure!(!command.is_empty(), "a server needs a command after its port");
     Ok(Listed { name, port, command })
 }
 
 impl Listed {
     /// Returns the command line of a run.
-    pub(crate) fn command(&self, places: Places<'_>) -> Vec<String> {
+    pub(crate) fn command(&self, places: &Places) -> Vec<String> {
         self.command.iter().map(|word| fill_in(word, self.port, places)).collect()
+    }
+
+    /// Whether it gets its cluster from the API server.
+    pub(crate) fn reads_corefiles(&self) -> bool {
+        self.command.iter().any(|word| word.contains(COREFILE))
+    }
+
+    /// Whether it answers without knowing anything.
+    pub(crate) fn is_reflector(&self) -> bool {
+        self.name == REFLECTOR
     }
 }
 
 /// Fills in the placeholders of a command or of a configuration file.
-pub(crate) fn fill_in(text: &str, port: u16, places: Places<'_>) -> String {
+pub(crate) fn fill_in(text: &str, port: u16, places: &Places) -> String {
     let text = text.replace("{port}", &port.to_string());
-    let text = text.replace("{bin}", places.bin).replace("{run}", places.run);
-    let text = text.replace("{upstream}", &places.upstream.to_string());
-    text.replace("{kubeconfig}", places.kubeconfig)
+    places.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, parse};
+    use super::parse;
 
     #[test]
     fn a_line_is_a_server() {
         let list = parse("# servers\n\nknot 5303 knotd -c {run}/knot.conf -p {port}\n").unwrap();
-        let places = Places { bin: "/b", run: "/r", upstream: 1, kubeconfig: "/k" };
         assert_eq!(list.len(), 1);
         assert_eq!((list[0].name.as_str(), list[0].port), ("knot", 5303));
-        assert_eq!(list[0].command(places), ["knotd", "-c", "/r/knot.conf", "-p", "5303"]);
+        let command = list[0].command(&[("run", "/r".into())]);
+        assert_eq!(command, ["knotd", "-c", "/r/knot.conf", "-p", "5303"]);
+        assert!(!list[0].reads_corefiles());
+        assert!(parse("coredns 1 coredns -conf {corefile}").unwrap()[0].reads_corefiles());
     }
 
     #[test]
@@ -79,9 +96,18 @@ mod tests {
             ("a 1 b\nknot", "line 2: knot"),
             ("knot x knotd", "line 1: knot x knotd: 'x' is no port"),
             ("knot 53", "a server needs a command after its port"),
+            ("a 1 b\na 2 b", "line 2: a 2 b: another server has this name"),
+            ("a 1 b\nc 1 b", "line 2: c 1 b: another server has this port"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn the_list_of_the_project_is_good() {
+        let list = parse(include_str!("../servers.conf")).unwrap();
+        assert!(list.iter().any(super::Listed::is_reflector));
+        assert!(list.iter().any(|s| s.name == "portolan" && s.reads_corefiles()));
     }
 }
