@@ -38,11 +38,11 @@ pub(crate) fn receive(
         Wait::ForOne => libc::MSG_WAITFORONE,
         Wait::No => libc::MSG_DONTWAIT,
     };
+    let most = c_uint::try_from(calls.len()).unwrap_or(0);
     // SAFETY: each header names an address, a part and control data of its own, and their sizes; they live until the
     // end of this function, and nothing else reads or writes them during the call.
-    let received = unsafe {
-        libc::recvmmsg(socket.as_raw_fd(), calls.as_mut_ptr(), BATCH as c_uint, flags, null_mut())
-    };
+    let received =
+        unsafe { libc::recvmmsg(socket.as_raw_fd(), calls.as_mut_ptr(), most, flags, null_mut()) };
     let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
     for (call, header) in calls.iter().zip(headers).take(received) {
         header.length = usize::try_from(call.msg_len).unwrap_or(0);

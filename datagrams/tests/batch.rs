@@ -1,6 +1,10 @@
 //! Batches on real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -48,6 +48,9 @@ pub enum Repetition {
     Count(Arc<dyn Count>),
 }
 
+/// All that has to be counted when a reply is sent again.
+pub(crate) type Counts = Box<[Arc<dyn Count>]>;
+
 /// Counts repetitions of a reply.
 pub trait Count: Send + Sync + Debug {
     /// Counts one.

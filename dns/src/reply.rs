@@ -43,7 +43,7 @@ pub struct Reply {
     /// shared with a query before.
     pub exchange: Option<Arc<Exchange>>,
     /// How long the same question gets the same reply; none when every question has to be answered anew.
-    pub lasting: Option<Lasting>,
+    pub lasting: Option<Box<Lasting>>,
     /// Why the server failed, for the operator; the `errors` plugin logs it.
     pub error: Option<String>,
     /// The plugin that made the answer; empty when the server itself did.

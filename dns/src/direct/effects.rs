@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use hickory_proto::rr::RecordType;
 
 use super::{PlainQuestion, Said};
-use crate::repeat::{Again, Count};
+use crate::repeat::{Again, Count, Counts};
 use crate::wire::Arrival;
 use crate::{Protocol, Query, Reply};
 
@@ -18,7 +18,7 @@ const SAYINGS: usize = 3;
 
 /// What the plugins of a block have to do for each kind of answer in a zone.
 #[derive(Debug)]
-pub(crate) struct Effects(Box<[OnceLock<Option<Box<[Arc<dyn Count>]>>>]>);
+pub(crate) struct Effects(Box<[OnceLock<Option<Counts>>]>);
 
 /// A kind of answer: those that no plugin tells apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,7 +85,7 @@ impl Effects {
     }
 
     /// Learns what to do for a kind of answer; none when a plugin has to see the query.
-    pub(crate) fn learn(&self, kind: Kind, counts: Option<Box<[Arc<dyn Count>]>>) {
+    pub(crate) fn learn(&self, kind: Kind, counts: Option<Counts>) {
         if let Some(place) = self.0.get(kind.0) {
             // What was learnt before is the same.
             let _ = place.set(counts);

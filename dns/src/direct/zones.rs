@@ -7,10 +7,10 @@ use hickory_proto::rr::{LowerName, RecordType};
 
 use super::effects::{self, Effects, Kind, Known};
 use super::{PlainQuestion, Writer};
+use crate::Query;
 use crate::engine::{Answered, Block, Router};
-use crate::repeat::Again;
+use crate::repeat::{Again, Counts};
 use crate::wire::Arrival;
-use crate::{Count, Query};
 
 /// The zones of one listener; longest first.
 #[derive(Debug, Default)]
@@ -39,12 +39,7 @@ pub(crate) struct Lacking {
 
 impl Lacking {
     /// Learns what to do, if the reply is what has been looked for; none when a plugin has to see each such query.
-    pub(crate) fn learn(
-        &self,
-        query: &Query,
-        answered: &Answered<'_>,
-        counts: Option<Box<[Arc<dyn Count>]>>,
-    ) {
+    pub(crate) fn learn(&self, query: &Query, answered: &Answered<'_>, counts: Option<Counts>) {
         let kind = answered.reply.as_ref().and_then(|reply| Kind::of_reply(query, reply));
         if kind == Some(self.kind) && answered.passed == self.plugin {
             self.effects.learn(self.kind, counts);

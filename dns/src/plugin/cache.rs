@@ -121,7 +121,7 @@ impl Cache {
             .note(NAME, || format!("hit: kept for {} s, {left} s of them are left", entry.ttl()));
         let mut reply = self.reply(&entry, query, ttl);
         if self.0.config.prefetch.is_none() && context.is_learning() {
-            reply.lasting = Some(Lasting::Until(entry.counts_down_at(left).into_std()));
+            reply.lasting = Some(Box::new(Lasting::Until(entry.counts_down_at(left).into_std())));
         }
         Handling::reply(reply)
     }

@@ -138,7 +138,9 @@ impl Plugin for Kubernetes {
         }
         match answer.chase.take() {
             None => {
-                let lasting = grounds.filter(|_| is_of_its_parts(&answer)).map(Lasting::While);
+                let lasting = grounds
+                    .filter(|_| is_of_its_parts(&answer))
+                    .map(|grounds| Box::new(Lasting::While(grounds)));
                 Handling::reply(Reply { lasting, ..reply_of(answer) })
             }
             Some(chase) => Handling::Later(Box::pin(async move {

@@ -57,7 +57,7 @@ fn movable(message: &[u8], section: &[Record]) -> Option<Option<Vec<Range<u16>>>
         pointer(message, record.start).is_some_and(|target| target < first.start)
             && record.data == record.start + 2 + FIXED
     };
-    if !are_neighbours || !addresses.iter().all(|record| points_before(record)) {
+    if !are_neighbours || !addresses.iter().all(points_before) {
         return None;
     }
     addresses.iter().map(|record| record.range()).collect::<Option<_>>().map(Some)

@@ -3,10 +3,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{Again, Count, Lasting, Layout};
+use super::{Again, Counts, Lasting, Layout};
 use crate::Protocol;
 use crate::engine::ListenerId;
 
@@ -57,7 +57,7 @@ pub(crate) struct Key {
 pub(crate) struct Lesson {
     pub(crate) lasting: Lasting,
     pub(crate) layout: Layout,
-    pub(crate) counts: Box<[Arc<dyn Count>]>,
+    pub(crate) counts: Counts,
 }
 
 /// What the table knows of a question.

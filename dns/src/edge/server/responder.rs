@@ -17,11 +17,10 @@ use crate::direct::Lacking;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::plugin::cookie::CookieSecrets;
-use crate::repeat::{Key, Layout, Lesson, Repeated, Table};
+use crate::repeat::{Counts, Key, Layout, Lesson, Repeated, Table};
 use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
 use crate::{
-    Count, Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply,
-    minimal_any,
+    Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply, minimal_any,
 };
 
 /// Learns of replies that no server block has seen.
@@ -347,7 +346,7 @@ fn lesson(
     encoded: &Encoded,
 ) -> Option<Lesson> {
     let reply = answered.reply.as_ref()?;
-    let lasting = reply.lasting.clone().filter(|_| !encoded.truncated)?;
+    let lasting = reply.lasting.as_deref().filter(|_| !encoded.truncated)?.clone();
     let (counts, is_ordered) = repetitions(listener, asked, answered)?;
     let layout = Layout::of(&encoded.message, is_ordered)?;
     Some(Lesson { lasting, layout, counts })
@@ -359,7 +358,7 @@ fn repetitions(
     listener: ListenerId,
     asked: &Query,
     answered: &Answered<'_>,
-) -> Option<(Box<[Arc<dyn Count>]>, bool)> {
+) -> Option<(Counts, bool)> {
     let reply = answered.reply.as_ref()?;
     let (mut is_ordered, mut counts) = (false, Vec::new());
     // Those that let the query pass, and the one that answered.

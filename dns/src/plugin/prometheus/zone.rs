@@ -28,9 +28,11 @@ pub(super) struct ZoneMetrics {
     response_sizes: [OnceLock<Histogram>; PROTOCOLS],
     duration: OnceLock<Histogram>,
     dnssec_ok: OnceLock<IntCounter>,
-    /// By the kind of request, the DO bit, the response code and the plugin.
-    repeated: Mutex<HashMap<(usize, bool, ResponseCode, &'static str), Arc<dyn Count>>>,
+    repeated: Mutex<HashMap<Repeated, Arc<dyn Count>>>,
 }
+
+/// The kind of request, the DO bit, the response code and the plugin.
+type Repeated = (usize, bool, ResponseCode, &'static str);
 
 impl ZoneMetrics {
     pub(super) fn new(metrics: &DnsMetrics, server: &str, zone: &str, view: &str) -> Self {

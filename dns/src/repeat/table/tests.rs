@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use cluster::{Part, Stamps};
 use hickory_proto::rr::RecordType;
 
 use super::*;
+use crate::Count;
 use crate::plugin::testing::{query, record};
 use crate::{Reply, wire};
 
