@@ -8,12 +8,13 @@ use crate::address::Address;
 use crate::control::Control;
 use crate::{BATCH, system};
 
-/// The longest message that UDP can bring, in octets.
-const LONGEST: usize = 65_535;
+/// The most octets of a datagram that are received; the rest is cut off. Questions have a few hundred at most, and
+/// buffers for the longest datagrams would stay in memory once somebody had sent some.
+pub const LONGEST: usize = 4096;
 
 /// Up to [`BATCH`] datagrams and their replies.
 ///
-/// The memory for every datagram is there from the start, 2 MiB of addresses; the kernel gives pages to what is used.
+/// The memory for every datagram is there from the start: 128 KiB.
 #[derive(Debug)]
 pub struct Batch {
     messages: Box<[u8]>,
@@ -36,7 +37,7 @@ pub(crate) struct Header {
 /// A datagram that came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
-    /// Its octets.
+    /// Its octets, [`LONGEST`] at most.
     pub message: &'a [u8],
     /// Where it came from, as the socket names it: IPv4 clients of an IPv6 socket are mapped.
     pub from: SocketAddr,
@@ -114,6 +115,12 @@ impl Batch {
                 failed(to, error);
             }
         });
+        for number in queued {
+            // The room for usual replies stays.
+            if self.replies[*number].capacity() > LONGEST {
+                self.replies[*number] = Vec::new();
+            }
+        }
     }
 }
 

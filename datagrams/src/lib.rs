@@ -19,7 +19,7 @@ mod batch;
 mod control;
 mod system;
 
-pub use batch::{Batch, Datagram, Wait};
+pub use batch::{Batch, Datagram, LONGEST, Wait};
 
 /// How many datagrams a batch has at most.
 pub const BATCH: usize = 32;

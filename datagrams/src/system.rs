@@ -74,16 +74,21 @@ pub(crate) fn send(
             (source.octets.as_mut_ptr().cast(), source.length),
         );
     }
-    let mut sent = 0;
+    let (mut sent, mut flags) = (0, 0);
     while let Some(rest) = calls.get_mut(sent..queued.len()).filter(|rest| !rest.is_empty()) {
         let number = c_uint::try_from(rest.len()).unwrap_or(0);
         // SAFETY: each of these headers names an address, a part and control data, and their sizes; they live until
         // the end of this function, and nothing writes them during the call.
-        let result = unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), number, 0) };
+        let result =
+            unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), number, flags) };
         match usize::try_from(result) {
             Ok(more) => sent += more.max(1),
             Err(_) => {
                 let error = io::Error::last_os_error();
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    // Who has waited once for the kernel to take a reply does not wait again for each of the rest.
+                    flags = libc::MSG_DONTWAIT;
+                }
                 if error.kind() != io::ErrorKind::Interrupted {
                     failed(queued[sent], error);
                     sent += 1;

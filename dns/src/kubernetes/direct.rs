@@ -38,7 +38,9 @@ impl DirectZone {
         }
         let has_none_below =
             |apex: &LowerName| !zone.zones.iter().any(|other| other != apex && apex.zone_of(other));
-        let names_in = zone.primary().filter(|primary| !is_reverse(primary)).map(octets);
+        // The end of a name that the question has, too, would be a pointer to it.
+        let is_apart = |primary: &&LowerName| primary.iter().next_back() != Some(b"arpa");
+        let names_in = zone.primary().filter(is_apart).map(octets);
         let direct = |apex: &LowerName| {
             let names_in = if is_reverse(apex) { Some(names_in.clone()?) } else { None };
             Some(Self {

@@ -14,7 +14,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, setso
 use socket2::Socket;
 
 /// How long a receiver waits before it looks whether it has to stop, where nothing wakes it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a thread waits until the kernel takes a reply.
 const SENDING: Duration = Duration::from_millis(100);
@@ -72,7 +72,11 @@ impl DatagramSocket {
     /// Returns how many more the kernel has dropped than was known, when it has dropped so many in all; several may
     /// receive at once.
     pub(super) fn dropped_since(&self, all: u32) -> u32 {
-        all.saturating_sub(self.dropped.fetch_max(all, Ordering::Relaxed))
+        // The kernel's counter wraps. Of two that receive at once the later may have the smaller number.
+        let ahead = |known: u32| all.wrapping_sub(known) < u32::MAX / 2;
+        let update = |known: u32| ahead(known).then_some(all);
+        let known = self.dropped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+        known.map_or(0, |known| all.wrapping_sub(known))
     }
 
     /// Makes the kernel queue nothing more here, so that what is still to be sent can be, while other sockets at

@@ -42,7 +42,7 @@ const LABELS: [&str; 19] = [
     "_dns",
 ];
 
-const APEXES: [&str; 4] = ["cluster.local", "in-addr.arpa", "ip6.arpa", "example.org"];
+const APEXES: [&str; 5] = ["cluster.local", "home.arpa", "in-addr.arpa", "ip6.arpa", "example.org"];
 
 fn address() -> impl Strategy<Value = IpAddr> {
     prop_oneof![
@@ -121,6 +121,7 @@ prop_compose! {
             vec!["cluster.local.", "in-addr.arpa.", "ip6.arpa."],
             vec!["in-addr.arpa.", "cluster.local."],
             vec!["cluster.local.", "shop.svc.cluster.local."],
+            vec!["home.arpa.", "in-addr.arpa."],
             vec!["10.in-addr.arpa."],
             vec!["."],
         ]),

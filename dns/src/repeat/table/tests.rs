@@ -25,8 +25,8 @@ impl Count for Counted {
 /// A question of this number, and its reply with these addresses.
 fn exchange(number: u16, addresses: u8) -> (Vec<u8>, Vec<u8>) {
     let name = format!("web-{number}.shop.svc.cluster.local.");
-    let mut reply = Reply::default();
-    reply.answers = (1..=addresses).map(|last| record(&name, &format!("10.0.0.{last}"))).collect();
+    let address = |last| record(&name, &format!("10.0.0.{last}"));
+    let reply = Reply { answers: (1..=addresses).map(address).collect(), ..Reply::default() };
     let encoded = wire::encode(&query(&name, RecordType::A), &reply).message;
     let question = wire::encode(&query(&name, RecordType::A), &Reply::default()).message;
     (question, encoded)
