@@ -1,0 +1,3 @@
+//! The standalone CNI IPAM plugin: which address a container gets, and when it is free again.
+
+pub mod command;

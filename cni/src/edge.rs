@@ -1,0 +1,3 @@
+//! The effects of the protocol: what stands in the file system, and other plugins.
+
+pub mod netns;

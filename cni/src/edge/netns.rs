@@ -1,0 +1,68 @@
+//! Network namespaces as files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::identifier::shorten;
+use crate::{Code, Error};
+
+/// What tells one network namespace from another for as long as it lives: the file's device and inode. A namespace that
+/// is made later may get the inode of one that is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NetnsIdentity {
+    /// Device of the namespace's file.
+    pub device: u64,
+    /// Inode of the namespace's file.
+    pub inode: u64,
+}
+
+/// Returns the identity of the network namespace at a path.
+///
+/// # Errors
+/// Nothing is there ([`io::ErrorKind::NotFound`]), what is there is no network namespace
+/// ([`io::ErrorKind::InvalidInput`]), or it cannot be looked at.
+pub fn identity(path: &Path) -> io::Result<NetnsIdentity> {
+    // Files of namespaces are regular; opening something else might wait for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(no_netns());
+    }
+    let file = File::open(path)?;
+    let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+    // The kernel says what an open namespace is: `net:[4026531840]`.
+    let name = fs::read_link(format!("/proc/self/fd/{number}"))?;
+    if !name.to_string_lossy().starts_with("net:[") {
+        return Err(no_netns());
+    }
+    let metadata = file.metadata()?;
+    Ok(NetnsIdentity { device: metadata.dev(), inode: metadata.ino() })
+}
+
+fn no_netns() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a network namespace")
+}
+
+/// Looks at `CNI_NETNS` for ADD and CHECK: returns the identity, or none when nothing is at the path, which is for the
+/// main plugin to complain about.
+///
+/// # Errors
+/// It is no network namespace, cannot be looked at, or is the plugin's own and that is not allowed: code 8.
+pub fn check(path: &Path, allows_own: bool) -> Result<Option<NetnsIdentity>, Error> {
+    let shown = shorten(&path.to_string_lossy());
+    let invalid =
+        |details| Error::new(Code::INVALID_NETNS, "invalid CNI_NETNS").with_details(details);
+    let found = match identity(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(invalid(format!("{shown}: {error}"))),
+    };
+    let is_own = identity(Path::new("/proc/self/ns/net")).is_ok_and(|own| own == found);
+    if is_own && !allows_own {
+        return Err(invalid(format!(
+            "{shown} is the network namespace that the plugin runs in, not a container's; \
+             set CNI_NETNS_OVERRIDE=1 if that is meant"
+        )));
+    }
+    Ok(Some(found))
+}
