@@ -1,3 +1,4 @@
 //! The effects of the protocol: what stands in the file system, and other plugins.
 
+pub mod delegate;
 pub mod netns;

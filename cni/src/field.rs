@@ -1,7 +1,10 @@
 //! A value with the place that it stands at, so that a mistake can be named: `ipam.ranges[0][1].subnet`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use ipnet::IpNet;
 
 use crate::identifier::shorten;
 use crate::{Code, Error, Json};
@@ -135,6 +138,19 @@ impl<'a> Field<'a> {
         text.parse().map_err(|_| self.error(format!("want {expected}, have {}", shorten(text))))
     }
 
+    /// Reads an address with a prefix length, `10.1.0.5/16`; the address may have host bits. As Go does, and `ipnet`
+    /// does not, it refuses leading zeros in IPv4 addresses: some programs take them for octal.
+    ///
+    /// # Errors
+    /// This is no string, or no such address.
+    pub fn network(&self) -> Result<IpNet, FieldError> {
+        let text = self.string()?;
+        network(text).ok_or_else(|| {
+            let shown = shorten(text);
+            self.error(format!("want an address with a prefix length, 10.1.0.5/16, have {shown}"))
+        })
+    }
+
     fn mismatch(&self, expected: &str) -> FieldError {
         self.error(format!("want {expected}, have {}", self.value.kind()))
     }
@@ -144,6 +160,13 @@ impl fmt::Display for Field<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.path)
     }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    let is_number = !length.is_empty() && length.bytes().all(|octet| octet.is_ascii_digit());
+    let length = length.parse().ok().filter(|_| is_number)?;
+    IpNet::new(address.parse::<IpAddr>().ok()?, length).ok()
 }
 
 #[cfg(test)]
@@ -172,6 +195,28 @@ mod tests {
             (root.boolean().unwrap_err(), "the configuration: want true or false, have an object"),
         ] {
             assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn networks_are_read_as_in_go() {
+        for (text, is_good) in [
+            ("10.1.0.5/16", true),
+            ("0.0.0.0/0", true),
+            ("2001:db8::1/128", true),
+            ("10.01.0.5/16", false),
+            ("10.1.0.5", false),
+            ("10.1.0.5/", false),
+            ("10.1.0.5/+8", false),
+            ("10.1.0.5/33", false),
+            ("10.1.0.5/256", false),
+            ("fe80::1%eth0/64", false),
+            (" 10.1.0.5/16", false),
+        ] {
+            let json = Json::String(text.to_owned());
+            let read = Field::root(&json).network();
+            assert_eq!(read.is_ok(), is_good, "{text}");
+            assert!(read.is_err() || read.unwrap().to_string() == text, "{text}");
         }
     }
 }

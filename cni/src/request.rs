@@ -1,5 +1,8 @@
 //! A call of a plugin: its environment and its configuration together.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use crate::{Arguments, Attachment, Code, Config, Environment, Error, Verb, Version};

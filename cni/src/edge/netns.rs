@@ -66,3 +66,35 @@ pub fn check(path: &Path, allows_own: bool) -> Result<Option<NetnsIdentity>, Err
     }
     Ok(Some(found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_network_namespaces_have_an_identity() {
+        let own = identity(Path::new("/proc/self/ns/net")).unwrap();
+        assert_eq!(identity(Path::new("/proc/thread-self/ns/net")).unwrap(), own);
+        for (path, kind) in [
+            ("/proc/self/ns/mnt", io::ErrorKind::InvalidInput),
+            ("/dev/null", io::ErrorKind::InvalidInput),
+            ("/proc", io::ErrorKind::InvalidInput),
+            ("/etc/passwd", io::ErrorKind::InvalidInput),
+            ("/nowhere", io::ErrorKind::NotFound),
+        ] {
+            assert_eq!(identity(Path::new(path)).unwrap_err().kind(), kind, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_own_namespace_is_refused_unless_allowed() {
+        let own = Path::new("/proc/self/ns/net");
+        assert_eq!(check(own, false).unwrap_err().code, Code::INVALID_NETNS);
+        assert!(check(own, true).unwrap().is_some());
+        assert_eq!(check(Path::new("/nowhere"), false), Ok(None));
+        assert_eq!(
+            check(Path::new("/proc/self/ns/mnt"), true).unwrap_err().code,
+            Code::INVALID_NETNS
+        );
+    }
+}

@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::{AddResult, Interface, IpConfig, Route};
 use crate::{Dns, Field, FieldError, Version};
 
@@ -59,7 +57,7 @@ impl IpConfig {
         let interface = field.get("interface")?.map(|index| index.unsigned()).transpose()?;
         Ok(Self {
             interface: interface.and_then(|index| index.try_into().ok()),
-            address: address.parse("an address with a prefix length")?,
+            address: address.network()?,
             gateway: gateway(field, "gateway")?,
         })
     }
@@ -74,9 +72,8 @@ impl Route {
         let Some(destination) = field.get("dst")? else {
             return Err(field.error("a route needs a key dst, such as \"0.0.0.0/0\""));
         };
-        let destination: IpNet = destination.parse("an address with a prefix length")?;
         Ok(Self {
-            destination,
+            destination: destination.network()?,
             gateway: gateway(field, "gw")?,
             mtu: number(field, "mtu")?,
             advmss: number(field, "advmss")?,
