@@ -1,24 +1,25 @@
-//! The plugin as a process: a verb of CNI in, one JSON object and an exit code out.
+//! The verbs of CNI, each given to what does it.
 
-use std::ffi::OsString;
-use std::io::Read;
+use cni::{AddResult, Error, Request};
 
-use cni::{Config, Environment, Error, Request, Version, output};
+/// What a person is told who starts the plugin by hand.
+pub const ABOUT: &str = concat!(
+    "portolan-ipam ",
+    env!("CARGO_PKG_VERSION"),
+    ": a CNI IPAM plugin; a container runtime calls it by \"ipam\": {\"type\": \"portolan-ipam\", ...}"
+);
 
-/// What a process leaves behind.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outcome {
-    /// For the standard output: one JSON object, or nothing when a verb that answers nothing succeeded.
-    pub stdout: String,
-    /// For the standard error.
-    pub stderr: String,
-    /// The exit code: 0 or 1.
-    pub code: u8,
-}
-
-/// Runs the plugin with the variables that a function finds and a configuration to read.
-pub fn run(variable: impl Fn(&str) -> Option<OsString>, stdin: impl Read) -> Outcome {
-    let _ = (variable, stdin, Environment::read(|_| None), Config::version_of(b""));
-    let _: Option<(Request, Error)> = None;
-    Outcome { stdout: output::versions(), stderr: Version::NEWEST.to_string(), code: 0 }
+/// Serves a call on this host. Only ADD has a result.
+///
+/// # Errors
+/// As the verbs.
+pub fn serve(request: &Request) -> Result<Option<AddResult>, Error> {
+    match request {
+        Request::Add(_)
+        | Request::Del(_)
+        | Request::Check(_)
+        | Request::Gc(_)
+        | Request::Status(_)
+        | Request::Version => Ok(None),
+    }
 }

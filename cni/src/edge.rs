@@ -2,3 +2,4 @@
 
 pub mod delegate;
 pub mod netns;
+pub mod process;

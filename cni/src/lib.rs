@@ -14,6 +14,7 @@ pub mod field;
 pub mod identifier;
 pub mod json;
 pub mod output;
+pub mod plugin;
 pub mod request;
 pub mod result;
 pub mod version;

@@ -99,6 +99,20 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Returns the version that the answer has to have.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Add(request) | Self::Del(request) | Self::Check(request) => {
+                request.config.version
+            }
+            Self::Gc(request) => request.config.version,
+            Self::Status(config) => config.version,
+            Self::Version => Version::NEWEST,
+        }
+    }
+}
+
 /// Checks that a version has a verb.
 fn check_verb(verb: Verb, version: Version) -> Result<(), Error> {
     let since = match verb {

@@ -1,0 +1,29 @@
+//! A plugin as a process.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::{AddResult, Code, Error, Request, Version, output, plugin};
+
+/// Answers the call that this process was started for; see [`plugin::run`]. A panic is answered too: with an error of code
+/// 999.
+pub fn answer(
+    about: &str,
+    serve: impl FnOnce(&Request) -> Result<Option<AddResult>, Error>,
+) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let error = Error::new(Code::INTERNAL, "the plugin has a defect")
+            .with_details(format!("please report it: {panic}"));
+        write(&output::error(&error, Version::NEWEST), &format!("{panic}\n"));
+    }));
+    let outcome = plugin::run(about, |name| std::env::var_os(name), std::io::stdin().lock(), serve);
+    let is_written = write(&outcome.stdout, &outcome.stderr);
+    if is_written { ExitCode::from(outcome.code) } else { ExitCode::FAILURE }
+}
+
+/// Returns whether the answer was written. Nobody is left to tell if not.
+fn write(stdout: &str, stderr: &str) -> bool {
+    let _ = std::io::stderr().lock().write_all(stderr.as_bytes());
+    let mut output = std::io::stdout().lock();
+    output.write_all(stdout.as_bytes()).and_then(|()| output.flush()).is_ok()
+}
