@@ -10,6 +10,8 @@ pub mod lease;
 pub mod node_blocks;
 pub mod range;
 pub mod range_set;
+pub mod table;
+pub mod verify;
 
 pub use config::IpamConfig;
 pub use failure::Failure;

@@ -34,7 +34,7 @@ fn read(root: &Field<'_>) -> Result<Vec<IpNet>, FieldError> {
             Json::Object(_) => field.get("cidr")?.ok_or_else(|| field.error("want a key cidr"))?,
             _ => field.clone(),
         };
-        let block: IpNet = cidr.parse("a subnet such as 10.244.3.0/24")?;
+        let block = cidr.network()?;
         if block == block.trunc() { Ok(block) } else { Err(cidr.error("host bits are set")) }
     };
     list.list()?.iter().map(block).collect()

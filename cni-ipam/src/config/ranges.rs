@@ -72,7 +72,8 @@ fn exclusion(text: &str) -> Option<Exclusion> {
     if let Some((first, last)) = text.split_once('-') {
         return span(first.trim().parse().ok()?, last.trim().parse().ok()?);
     }
-    let subnet: IpNet = text.parse().ok()?;
+    let (address, length) = text.split_once('/')?;
+    let subnet = IpNet::new(address.parse().ok()?, length.parse().ok()?).ok()?;
     span(subnet.network(), subnet.broadcast())
 }
 
@@ -81,7 +82,7 @@ fn range(field: &Field<'_>, common: &[Exclusion]) -> Result<Range, FieldError> {
         return Err(field.error("a range needs a key subnet, such as \"10.1.0.0/16\""));
     };
     let own = exclusions(field)?;
-    let subnet: IpNet = subnet.parse("a subnet such as 10.1.0.0/16")?;
+    let subnet = subnet.network()?;
     let family = Family::of(subnet.addr());
     let excluded = common.iter().chain(&own).filter(|exclusion| exclusion.family == family);
     let text = RangeText {

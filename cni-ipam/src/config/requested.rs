@@ -62,7 +62,10 @@ fn append(found: &mut Vec<IpAddr>, list: &Field<'_>) -> Result<(), FieldError> {
 fn parse(text: &str) -> Option<IpAddr> {
     let address = match text.parse::<IpAddr>() {
         Ok(address) => address,
-        Err(_) => text.parse::<IpNet>().ok()?.addr(),
+        Err(_) => {
+            let (address, length) = text.split_once('/')?;
+            IpNet::new(address.parse().ok()?, length.parse().ok()?).ok()?.addr()
+        }
     };
     Some(canonical(address))
 }
