@@ -27,3 +27,38 @@ fn write(stdout: &str, stderr: &str) -> bool {
     let mut output = std::io::stdout().lock();
     output.write_all(stdout.as_bytes()).and_then(|()| output.flush()).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Set in the process that panics.
+    const PANICS: &str = "PORTOLAN_TEST_PANICS";
+
+    #[test]
+    fn a_panic_is_answered() {
+        if std::env::var_os(PANICS).is_some() {
+            answer("", |_| panic!("a \"defect\""));
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "edge::process::tests::a_panic_is_answered", "--nocapture"])
+            .envs([(PANICS, "1"), ("CNI_COMMAND", "STATUS")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let config = br#"{"name": "n", "cniVersion": "1.1.0"}"#;
+        child.stdin.take().unwrap().write_all(config).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        for part in ["\"code\": 999", "a \\\"defect\\\"", "please report it"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!output.stderr.is_empty());
+    }
+}
