@@ -2,6 +2,8 @@
 
 use cni::{AddResult, Error, Request};
 
+use crate::{Site, verbs};
+
 /// What a person is told who starts the plugin by hand.
 pub const ABOUT: &str = concat!(
     "portolan-ipam ",
@@ -14,12 +16,14 @@ pub const ABOUT: &str = concat!(
 /// # Errors
 /// As the verbs.
 pub fn serve(request: &Request) -> Result<Option<AddResult>, Error> {
+    let site = Site::host();
     match request {
-        Request::Add(_)
-        | Request::Del(_)
-        | Request::Check(_)
-        | Request::Gc(_)
-        | Request::Status(_)
-        | Request::Version => Ok(None),
+        Request::Add(request) => return Ok(Some(verbs::add(request, &site)?)),
+        Request::Del(request) => verbs::del(request, &site)?,
+        Request::Check(request) => verbs::check(request, &site)?,
+        Request::Gc(request) => verbs::gc(request, &site)?,
+        Request::Status(config) => verbs::status(config, &site)?,
+        Request::Version => {}
     }
+    Ok(None)
 }

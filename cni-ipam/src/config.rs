@@ -135,6 +135,11 @@ impl IpamConfig {
         pools::choose(&self.pools, request)
     }
 
+    /// Returns how long a freed address is left alone, unless addresses become scarce.
+    pub fn rest(&self) -> Duration {
+        if self.is_sticky { self.quarantine.max(self.sticky_for) } else { self.quarantine }
+    }
+
     fn check(&self) -> Result<(), Failure> {
         let ranges: usize =
             self.pools.iter().flat_map(|pool| &pool.sets).map(|set| set.ranges().len()).sum();

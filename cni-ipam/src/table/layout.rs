@@ -74,6 +74,8 @@ pub struct Header {
     pub collected: u32,
     /// The leases of host-local have been imported.
     pub is_imported: bool,
+    /// The leases outlive a reboot.
+    pub is_durable: bool,
     /// The ranges.
     pub ranges: Vec<RangeState>,
 }
@@ -118,8 +120,10 @@ impl Header {
     /// Makes the header of an empty index.
     pub fn new(boot: Boot, capacity: u32, ranges: Vec<RangeState>) -> Self {
         let buckets = capacity.next_power_of_two();
-        let (sequence, used, held, collected, is_imported) = (0, 0, 0, 0, false);
+        let (sequence, used, held, collected) = (0, 0, 0, 0);
+        let (is_imported, is_durable) = (false, false);
         Self {
+            is_durable,
             sequence,
             boot,
             capacity,
@@ -174,6 +178,7 @@ impl Header {
             place.copy_from_slice(&word.to_le_bytes());
         }
         octets[44] = u8::from(self.is_imported);
+        octets[45] = u8::from(self.is_durable);
         octets[48..56].copy_from_slice(&self.sequence.to_le_bytes());
         octets[56..72].copy_from_slice(&self.boot.0.to_le_bytes());
         for (place, state) in octets[FIXED..].chunks_exact_mut(STATE).zip(&self.ranges) {
@@ -219,6 +224,7 @@ impl Header {
             held: word(32),
             collected: word(36),
             is_imported: octets[44] != 0,
+            is_durable: octets[45] != 0,
             ranges,
         };
         let is_sound = header.buckets.is_power_of_two() && header.used <= header.capacity;

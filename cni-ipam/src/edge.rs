@@ -1,0 +1,8 @@
+//! All effects of the plugin: files, locks, and what tells that a container is gone.
+
+pub mod files;
+pub mod host_local;
+pub mod lock;
+pub mod site;
+pub mod store;
+pub mod witness;

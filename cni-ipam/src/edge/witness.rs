@@ -1,0 +1,109 @@
+//! Asks the witnesses of an attachment: the boot id, its network namespace, the runtime's cache of results.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cni::NetworkName;
+
+use crate::config::Placement;
+use crate::edge::site::Site;
+use crate::gc::{Testimony, Vote};
+use crate::lease::{Boot, Lease, Millis, Netns};
+
+/// How old a lease has to be before anything but another boot can prove that it is dead.
+pub const GRACE: Duration = Duration::from_secs(60);
+
+/// Longest path of a namespace that is kept, in octets.
+const MAX_PATH: usize = 255;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Witnesses<'a> {
+    boot: Boot,
+    network: &'a NetworkName,
+    caches: Vec<PathBuf>,
+    runtime: Option<&'a BTreeSet<String>>,
+    now: Millis,
+}
+
+impl<'a> Witnesses<'a> {
+    /// Makes the witnesses of a network's attachments. `runtime` are the ids of all containers that the runtime knows, if
+    /// it has been asked.
+    pub fn new(
+        site: &Site,
+        network: &'a NetworkName,
+        placement: &Placement,
+        runtime: Option<&'a BTreeSet<String>>,
+    ) -> Self {
+        let caches =
+            site.result_caches(placement).iter().filter(|path| path.is_dir()).cloned().collect();
+        Self { boot: site.boot(), network, caches, runtime, now: site.now }
+    }
+
+    /// Asks all witnesses of a lease.
+    pub fn ask(&self, lease: &Lease) -> Testimony {
+        let age = self.now.0.saturating_sub(lease.since.0);
+        Testimony {
+            boot: self.boot_of(lease.boot),
+            netns: netns(&lease.netns),
+            result_cache: self.result_cache(lease),
+            runtime: match self.runtime {
+                Some(known) if known.contains(lease.attachment.container_id.as_str()) => {
+                    Vote::Alive
+                }
+                Some(_) => Vote::Dead,
+                None => Vote::Unknown,
+            },
+            is_young: u128::from(age) < GRACE.as_millis(),
+        }
+    }
+
+    fn boot_of(&self, boot: Boot) -> Vote {
+        let unknown = Boot::default();
+        match boot {
+            boot if boot == unknown || self.boot == unknown => Vote::Unknown,
+            boot if boot == self.boot => Vote::Alive,
+            _ => Vote::Dead,
+        }
+    }
+
+    /// Looks for the result of an attachment (libcni: `<network>-<container id>-<ifname>`).
+    pub fn result_cache(&self, lease: &Lease) -> Vote {
+        let attachment = &lease.attachment;
+        let name =
+            format!("{}-{}-{}", self.network, attachment.container_id, attachment.ifname.as_str());
+        match self.caches.iter().any(|directory| directory.join(&name).exists()) {
+            true => Vote::Alive,
+            false if self.caches.is_empty() => Vote::Unknown,
+            false => Vote::Dead,
+        }
+    }
+}
+
+/// Reads the identity of the namespace at a path; not known when there is none.
+pub fn identify(path: Option<&Path>) -> Netns {
+    let Some(path) = path else { return Netns::default() };
+    let Ok(metadata) = path.metadata() else { return Netns::default() };
+    let text = path.to_str().filter(|text| text.len() <= MAX_PATH).unwrap_or_default();
+    Netns { device: metadata.dev(), inode: metadata.ino(), path: text.to_owned() }
+}
+
+/// Looks whether a namespace is at its path.
+pub fn netns(recorded: &Netns) -> Vote {
+    if !recorded.is_known() || recorded.path.is_empty() {
+        return Vote::Unknown;
+    }
+    match Path::new(&recorded.path).metadata() {
+        Ok(there) if (there.dev(), there.ino()) == (recorded.device, recorded.inode) => Vote::Alive,
+        Ok(_) => Vote::Dead,
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Vote::Dead
+        }
+        Err(_) => Vote::Unknown,
+    }
+}

@@ -1,0 +1,205 @@
+//! ADD: addresses for an attachment. The same attachment gets the same ones again.
+
+use cni::{AddResult, AttachmentRequest, Dns, IpConfig};
+use ipnet::IpNet;
+
+use super::session::{Cause, Session};
+use crate::allocate::{Holder, Plan, Quarantine, Source, Wanted, allocate, carry_out, spans};
+use crate::config::{IpamConfig, Pool, requested};
+use crate::edge::host_local::Directory;
+use crate::edge::site::Site;
+use crate::edge::store::Commit;
+use crate::edge::witness::{identify, netns};
+use crate::failure::Failure;
+use crate::gc::Vote;
+use crate::lease::{Netns, Pod};
+use crate::table::Found;
+use crate::{node_blocks, resolv_conf};
+
+/// Leases that are looked at by an ADD while few addresses are left.
+const LOOKED_AT: u32 = 16;
+
+/// Serves ADD.
+///
+/// # Errors
+/// The configuration is invalid, no address is left, a requested one is taken, or the store cannot be used.
+pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failure> {
+    let config = read_config(&request.config, site)?;
+    let requested = requested(request)?;
+    let pool = config.pool_of(request)?;
+    let dns = read_dns(&config)?;
+    let (pod, netns) = (pod_of(request), identify(request.netns.as_deref()));
+    let placement = &config.placement;
+    let is_durable = Some(placement.is_durable);
+    let session =
+        Session::open(site, &config.network, placement, &spans(&config.pools), is_durable)?;
+    let mut session = session.with_quarantine(config.rest());
+    refuse_other_namespace(&session.held_by(&request.attachment)?, request, &netns)?;
+    session.store.make_room_for(pool.sets.len())?;
+    let mut wanted = Wanted {
+        attachment: &request.attachment,
+        pod: &pod,
+        pool,
+        requested: &requested,
+        is_sticky: config.is_sticky,
+        quarantine: Quarantine::Respect,
+        now: site.now,
+    };
+    let holder = Holder {
+        attachment: &request.attachment,
+        netns: &netns,
+        pod: &pod,
+        now: site.now,
+        boot: site.boot(),
+        until: session.until(),
+    };
+    let plan = match serve(&mut session, &wanted, &holder) {
+        Err(Failure::Exhausted { .. }) => {
+            session.sweep(Cause::Exhausted, None)?;
+            wanted.quarantine = Quarantine::Yield;
+            serve(&mut session, &wanted, &holder)?
+        }
+        served => served?,
+    };
+    keep_in_step(&mut session, &config, &plan, request, site)?;
+    if is_scarce(&session, pool) {
+        // The address is given; that others were not freed is for the next ADD to say.
+        let _ = session.sweep(Cause::Scarce(LOOKED_AT), None);
+    }
+    Ok(result(&plan, pool, dns))
+}
+
+/// Reads the configuration, with the blocks of the node when it names no range.
+pub(super) fn read_config(config: &cni::Config, site: &Site) -> Result<IpamConfig, Failure> {
+    let mut read = IpamConfig::parse(config)?;
+    if read.names_no_range() {
+        let path = &site.node_blocks;
+        let octets = std::fs::read(path).map_err(|error| {
+            let problem = format!(
+                "ipam names no range, and the blocks of the node cannot be read: {}: {error}",
+                path.display()
+            );
+            Failure::config(
+                problem,
+                "add ranges to ipam, or write the file: {\"blocks\": [\"10.244.1.0/24\"]}",
+            )
+        })?;
+        let blocks = node_blocks::parse(&octets).map_err(|problem| {
+            let problem =
+                format!("ipam names no range, and {} gives none: {problem}", path.display());
+            Failure::config(
+                problem,
+                "add ranges to ipam, or blocks to the file: {\"blocks\": [\"10.244.1.0/24\"]}",
+            )
+        })?;
+        read.use_blocks(&blocks)?;
+    }
+    Ok(read)
+}
+
+fn read_dns(config: &IpamConfig) -> Result<Dns, Failure> {
+    let Some(path) = &config.resolv_conf else { return Ok(Dns::default()) };
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::io("read", path, error))?;
+    Ok(resolv_conf::parse(&text))
+}
+
+fn pod_of(request: &AttachmentRequest) -> Pod {
+    let text = |key| request.arguments.get(key).unwrap_or_default();
+    Pod::new(text("K8S_POD_NAMESPACE"), text("K8S_POD_NAME"), text("K8S_POD_UID"))
+}
+
+/// An attachment in two namespaces that both live would have its address twice.
+fn refuse_other_namespace(
+    held: &[Found],
+    request: &AttachmentRequest,
+    new: &Netns,
+) -> Result<(), Failure> {
+    let lives_elsewhere = |found: &&Found| {
+        let old = &found.lease.netns;
+        new.is_known() && old.is_known() && !old.is_same(new) && netns(old) == Vote::Alive
+    };
+    let Some(found) = held.iter().find(lives_elsewhere) else { return Ok(()) };
+    Err(Failure::Conflict(format!(
+        "the attachment {} holds {} in the namespace {}, which still lives",
+        request.attachment, found.lease.address, found.lease.netns.path
+    )))
+}
+
+/// Chooses addresses and commits them.
+fn serve<'a>(
+    session: &mut Session<'_>,
+    wanted: &Wanted<'a>,
+    holder: &Holder<'_>,
+) -> Result<Plan<'a>, Failure> {
+    let mut table = session.store.table();
+    for (family, span) in spans(std::slice::from_ref(wanted.pool)) {
+        if let Some(range) = table.header().range_at(family, span) {
+            table.expire(range, wanted.now)?;
+        }
+    }
+    let plan = allocate(&table, wanted)?;
+    carry_out(&mut table, &plan, holder)?;
+    let changes = table.into_changes();
+    // From the journal on the addresses are given, even if their places cannot be written at this time.
+    match session.store.commit(changes)? {
+        Commit::Done | Commit::Pending(_) => Ok(plan),
+    }
+}
+
+/// Writes host-local's files; when that fails, the addresses are given back.
+fn keep_in_step(
+    session: &mut Session<'_>,
+    config: &IpamConfig,
+    plan: &Plan<'_>,
+    request: &AttachmentRequest,
+    site: &Site,
+) -> Result<(), Failure> {
+    if !config.placement.keeps_host_local {
+        return Ok(());
+    }
+    let files = plan.choices.iter().enumerate();
+    let written =
+        Directory::make(&config.placement, &config.network, site.lock_wait).and_then(|directory| {
+            files.clone().try_for_each(|(set, choice)| {
+                directory.put(choice.address, &request.attachment, set)
+            })
+        });
+    let Err(failure) = written else { return Ok(()) };
+    for found in session.held_by(&request.attachment)? {
+        let is_new = |choice: &&crate::allocate::Choice<'_>| {
+            choice.address == found.lease.address && !matches!(choice.source, Source::Held(_))
+        };
+        if plan.choices.iter().any(|choice| is_new(&choice)) {
+            session.give_back(&found)?;
+        }
+    }
+    Err(failure)
+}
+
+/// Tells whether fewer than a tenth of a set's addresses are free.
+fn is_scarce(session: &Session<'_>, pool: &Pool) -> bool {
+    let table = session.store.table();
+    let header = table.header();
+    pool.sets.iter().any(|set| {
+        let (mut free, mut all) = (0, 0_u128);
+        for range in set.ranges() {
+            let state = header.range_at(range.family(), range.span()).map(|at| &header.ranges[at]);
+            let held =
+                state.map_or(0, |state| state.taken.saturating_sub(u64::from(state.released)));
+            all = all.saturating_add(range.capacity());
+            free += range.capacity().saturating_sub(u128::from(held)).min(u128::from(u64::MAX));
+        }
+        free.saturating_mul(10) < all
+    })
+}
+
+fn result(plan: &Plan<'_>, pool: &Pool, dns: Dns) -> AddResult {
+    let ip = |choice: &crate::allocate::Choice<'_>| {
+        let length = choice.range.subnet().prefix_len();
+        let address =
+            IpNet::new(choice.address, length).unwrap_or_else(|_| IpNet::from(choice.address));
+        IpConfig { interface: None, address, gateway: choice.range.gateway() }
+    };
+    let ips = plan.choices.iter().map(ip).collect();
+    AddResult { interfaces: Vec::new(), ips, routes: pool.routes.clone(), dns }
+}

@@ -1,0 +1,44 @@
+//! GC: frees what is not in the runtime's list, which is authoritative for its network. Without a list nothing is freed.
+
+use std::collections::BTreeSet;
+
+use cni::{Attachment, GcRequest};
+
+use super::session::{Session, quarantine_of};
+use crate::config::Placement;
+use crate::edge::site::Site;
+use crate::failure::Failure;
+use crate::host_local::ANY_INTERFACE;
+
+/// Serves GC.
+///
+/// # Errors
+/// The store cannot be read, or an address not be freed: all others are.
+pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
+    let Some(valid) = &request.valid else { return Ok(()) };
+    let placement = Placement::of(&request.config);
+    let network = &request.config.name;
+    let has_files = placement.data_dir.join(network.as_str()).is_dir();
+    if !site.store_of(network, &placement).is_dir() && !has_files {
+        return Ok(());
+    }
+    let valid: BTreeSet<&Attachment> = valid.iter().collect();
+    let containers: BTreeSet<&str> =
+        valid.iter().map(|attachment| attachment.container_id.as_str()).collect();
+    let is_valid = |attachment: &Attachment| {
+        let is_any = attachment.ifname.as_str() == ANY_INTERFACE;
+        valid.contains(attachment)
+            || is_any && containers.contains(attachment.container_id.as_str())
+    };
+    let session = Session::open(site, network, &placement, &[], None)?;
+    let mut session = session.with_quarantine(quarantine_of(&request.config));
+    let mut failed = None;
+    for found in session.held()? {
+        if !is_valid(&found.lease.attachment)
+            && let Err(failure) = session.give_back(&found)
+        {
+            failed.get_or_insert(failure);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}

@@ -1,0 +1,229 @@
+//! A network's store that is open for a verb, with what is around it: host-local's directory and the witnesses.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cni::{Attachment, Config, NetworkName};
+
+use crate::address::{Family, number};
+use crate::config::{IpamConfig, Placement, QUARANTINE};
+use crate::edge::host_local::{Directory, Imported};
+use crate::edge::site::Site;
+use crate::edge::store::{Store, Wish};
+use crate::edge::witness::Witnesses;
+use crate::failure::Failure;
+use crate::gc::{Verdict, Vote};
+use crate::host_local::Entry;
+use crate::lease::{Boot, Lease, Millis, Netns, Origin, Pod, State};
+use crate::range::Span;
+use crate::table::Found;
+
+/// The store of a network, open for a verb.
+pub struct Session<'a> {
+    /// The store.
+    pub store: Store,
+    site: &'a Site,
+    network: &'a NetworkName,
+    placement: &'a Placement,
+    quarantine: Duration,
+}
+
+/// How far a sweep goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// No address is left: all leases are looked at.
+    Exhausted,
+    /// Few addresses are left: this many leases are looked at, the next ones next time.
+    Scarce(u32),
+}
+
+/// Returns how long a freed address is left alone, whatever else is wrong with the configuration.
+pub(super) fn quarantine_of(config: &Config) -> Duration {
+    IpamConfig::parse(config).map_or(QUARANTINE, |config| config.rest())
+}
+
+impl<'a> Session<'a> {
+    /// Opens the store of a network, and imports the leases of host-local if that was not done.
+    ///
+    /// # Errors
+    /// As [`Store::open`], or host-local's directory cannot be read.
+    pub fn open(
+        site: &'a Site,
+        network: &'a NetworkName,
+        placement: &'a Placement,
+        ranges: &[(Family, Span)],
+        is_durable: Option<bool>,
+    ) -> Result<Self, Failure> {
+        let wish = Wish { boot: site.boot(), is_durable, ranges, wait: site.lock_wait };
+        let store = Store::open(&site.store_of(network, placement), &wish)?;
+        let mut session = Self { store, site, network, placement, quarantine: QUARANTINE };
+        session.import()?;
+        Ok(session)
+    }
+
+    /// Sets how long freed addresses are left alone.
+    #[must_use]
+    pub fn with_quarantine(mut self, quarantine: Duration) -> Self {
+        self.quarantine = quarantine;
+        self
+    }
+
+    /// Returns until when an address that is freed at this time is left alone.
+    pub fn until(&self) -> Millis {
+        let millis = u64::try_from(self.quarantine.as_millis()).unwrap_or(u64::MAX);
+        Millis(self.site.now.0.saturating_add(millis))
+    }
+
+    /// Returns what an attachment holds; what host-local wrote without an interface is held by all of the container's.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn held_by(&self, attachment: &Attachment) -> Result<Vec<Found>, Failure> {
+        let table = self.store.table();
+        let found = table.held_by(attachment)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let any =
+            Attachment::parse(attachment.container_id.as_str(), crate::host_local::ANY_INTERFACE)?;
+        table.held_by(&any)
+    }
+
+    /// Frees the address of a held lease.
+    ///
+    /// # Errors
+    /// host-local's file cannot be removed, or the store not be written; then nothing has changed in the store.
+    pub fn give_back(&mut self, found: &Found) -> Result<(), Failure> {
+        self.forget_file(&found.lease)?;
+        let (now, until) = (self.site.now, self.until());
+        let mut table = self.store.table();
+        table.release(found, now, until)?;
+        let changes = table.into_changes();
+        self.store.commit(changes)?.finished()
+    }
+
+    /// Removes host-local's file of a lease if it has one: before the store forgets the lease, so that there is always
+    /// somebody who remembers to.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget_file(&self, lease: &Lease) -> Result<(), Failure> {
+        if lease.origin != Origin::Imported && !self.placement.keeps_host_local {
+            return Ok(());
+        }
+        let Some(directory) = Directory::lock(self.placement, self.network, self.site.lock_wait)?
+        else {
+            return Ok(());
+        };
+        directory.remove(lease.address, &lease.attachment)
+    }
+
+    /// Frees the addresses of attachments that are proven dead, and returns them. `runtime` are the containers that the
+    /// runtime knows, if it was asked.
+    ///
+    /// # Errors
+    /// The store cannot be read or written; what was freed before stays so.
+    pub fn sweep(
+        &mut self,
+        cause: Cause,
+        runtime: Option<&BTreeSet<String>>,
+    ) -> Result<Vec<Lease>, Failure> {
+        let witnesses = Witnesses::new(self.site, self.network, self.placement, runtime);
+        let used = self.store.table().header().used;
+        let (first, count) = match cause {
+            Cause::Exhausted => (0, used),
+            Cause::Scarce(count) => (self.store.table().header().collected, count.min(used)),
+        };
+        let mut dead = Vec::new();
+        for slot in (0..count).map(|step| (first + step) % used.max(1)) {
+            let Some(lease) = self.store.table().in_slot(slot)? else { continue };
+            if lease.is_held() && witnesses.ask(&lease).verdict() == Verdict::Free {
+                self.give_back(&Found { slot, lease: lease.clone() })?;
+                dead.push(lease);
+            }
+        }
+        if let (Cause::Scarce(_), true) = (cause, used > 0) {
+            let mut table = self.store.table();
+            table.set_collected((first + count) % used);
+            let changes = table.into_changes();
+            self.store.commit(changes)?.finished()?;
+        }
+        Ok(dead)
+    }
+
+    /// Returns all held leases.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn held(&self) -> Result<Vec<Found>, Failure> {
+        let table = self.store.table();
+        let mut all = Vec::new();
+        for slot in 0..table.header().used {
+            let lease = table.in_slot(slot)?.filter(Lease::is_held);
+            all.extend(lease.map(|lease| Found { slot, lease }));
+        }
+        Ok(all)
+    }
+
+    /// Imports host-local's leases, once in the life of a store.
+    fn import(&mut self) -> Result<(), Failure> {
+        if self.store.table().header().is_imported {
+            return Ok(());
+        }
+        let directory = Directory::lock(self.placement, self.network, self.site.lock_wait)?;
+        let Some(directory) = directory else { return Ok(()) };
+        for imported in directory.entries()? {
+            self.import_entry(&imported)?;
+        }
+        let mut table = self.store.table();
+        table.set_imported();
+        let changes = table.into_changes();
+        self.store.commit(changes)?.finished()
+    }
+
+    fn import_entry(&mut self, imported: &Imported) -> Result<(), Failure> {
+        let mut table = self.store.table();
+        let (address, attachment) = match &imported.entry {
+            Entry::Last(_, address) => {
+                let range = table.header().range_of(Family::of(*address), number(*address));
+                if let Some(range) = range {
+                    table.advance(range, number(*address));
+                }
+                let changes = table.into_changes();
+                return self.store.commit(changes)?.finished();
+            }
+            Entry::Lease(address, attachment) => (*address, attachment.clone()),
+            // No container has it: host-local was cut short before it could have answered.
+            Entry::Leaked(_) | Entry::Other => return Ok(()),
+        };
+        if table.at(address)?.is_some() {
+            return Ok(());
+        }
+        let lease = Lease {
+            address,
+            state: State::Held,
+            attachment,
+            netns: Netns::default(),
+            pod: Pod::default(),
+            since: imported.written,
+            boot: Boot::default(),
+            origin: Origin::Imported,
+        };
+        if self.is_of_another_boot(&lease) {
+            return Ok(());
+        }
+        self.store.make_room_for(1)?;
+        let mut table = self.store.table();
+        table.insert(lease)?;
+        let changes = table.into_changes();
+        self.store.commit(changes)?.finished()
+    }
+
+    /// Tells whether a file of host-local is older than this boot and its attachment has no cached result: either alone is
+    /// no proof, as the clock may have been set after the boot.
+    fn is_of_another_boot(&self, lease: &Lease) -> bool {
+        let Some(booted) = self.site.booted() else { return false };
+        let witnesses = Witnesses::new(self.site, self.network, self.placement, None);
+        lease.since < booted && witnesses.result_cache(lease) == Vote::Dead
+    }
+}
