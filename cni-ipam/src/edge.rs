@@ -4,5 +4,6 @@ pub mod files;
 pub mod host_local;
 pub mod lock;
 pub mod site;
+pub mod snapshot;
 pub mod store;
 pub mod witness;

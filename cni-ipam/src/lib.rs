@@ -17,6 +17,7 @@ pub mod range;
 pub mod range_set;
 pub mod resolv_conf;
 pub mod table;
+pub mod tools;
 pub mod verbs;
 pub mod verify;
 

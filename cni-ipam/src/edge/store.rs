@@ -125,7 +125,7 @@ impl Store {
 
 /// What the journal has.
 #[derive(Debug)]
-enum Journal {
+pub(in crate::edge) enum Journal {
     /// Nothing that holds.
     Nothing,
     /// A change and its number.
@@ -133,7 +133,7 @@ enum Journal {
 }
 
 /// Reads the journal. The content is read only when the number is not `done`.
-fn read_journal(named: &Named, done: Option<u64>) -> Result<Journal, Failure> {
+pub(in crate::edge) fn read_journal(named: &Named, done: Option<u64>) -> Result<Journal, Failure> {
     let mut head = [0; RECORD_HEADER];
     let length = named.length()?;
     if length < RECORD_HEADER as u64 {
@@ -151,7 +151,7 @@ fn read_journal(named: &Named, done: Option<u64>) -> Result<Journal, Failure> {
 }
 
 /// Reads the header of an index; none when it is damaged.
-fn index_header(named: &Named) -> Result<Option<Header>, Failure> {
+pub(in crate::edge) fn index_header(named: &Named) -> Result<Option<Header>, Failure> {
     let length = named.length()?;
     let mut octets = vec![0; HEADER.min(usize::try_from(length).unwrap_or(HEADER))];
     named.read(0, &mut octets)?;
