@@ -168,7 +168,8 @@ impl Failure {
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull => "free space on this file system".into(),
                 io::ErrorKind::PermissionDenied => "run as the user that the container runtime runs as".into(),
-                _ => String::new(),
+                io::ErrorKind::NotFound => "make it, or correct the path in the configuration".into(),
+                _ => "see the system's reason; nothing was given out".into(),
             },
             Self::NotAvailable(reason) => reason.remedy(),
         }

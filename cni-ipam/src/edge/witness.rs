@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cni::NetworkName;
+use cni::edge::netns::check;
 
 use crate::config::Placement;
 use crate::edge::site::Site;
+use crate::failure::Failure;
 use crate::gc::{Testimony, Vote};
 use crate::lease::{Boot, Lease, Millis, Netns};
 
@@ -83,12 +85,16 @@ impl<'a> Witnesses<'a> {
     }
 }
 
-/// Reads the identity of the namespace at a path; not known when there is none.
-pub fn identify(path: Option<&Path>) -> Netns {
-    let Some(path) = path else { return Netns::default() };
-    let Ok(metadata) = path.metadata() else { return Netns::default() };
+/// Reads the identity of the namespace that a runtime names; not known when nothing is there, which is for the main plugin
+/// to complain about.
+///
+/// # Errors
+/// Something else is there, or the plugin's own namespace where that is not allowed: code 8.
+pub fn identify(path: Option<&Path>, allows_own: bool) -> Result<Netns, Failure> {
+    let Some(path) = path else { return Ok(Netns::default()) };
+    let Some(found) = check(path, allows_own)? else { return Ok(Netns::default()) };
     let text = path.to_str().filter(|text| text.len() <= MAX_PATH).unwrap_or_default();
-    Netns { device: metadata.dev(), inode: metadata.ino(), path: text.to_owned() }
+    Ok(Netns { device: found.device, inode: found.inode, path: text.to_owned() })
 }
 
 /// Looks whether a namespace is at its path.

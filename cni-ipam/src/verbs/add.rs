@@ -28,7 +28,8 @@ pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failur
     let requested = requested(request)?;
     let pool = config.pool_of(request)?;
     let dns = read_dns(&config)?;
-    let (pod, netns) = (pod_of(request), identify(request.netns.as_deref()));
+    let netns = identify(request.netns.as_deref(), request.allows_own_netns)?;
+    let pod = pod_of(request);
     let placement = &config.placement;
     let is_durable = Some(placement.is_durable);
     let session =

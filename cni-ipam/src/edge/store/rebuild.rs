@@ -15,7 +15,7 @@ use crate::table::build::{build, with_cursors};
 use crate::table::layout::{Header, MAX_STATES, RangeState};
 
 /// Slots of a store that is made.
-const FIRST_CAPACITY: u32 = 256;
+const FIRST_CAPACITY: u32 = 64;
 
 /// The files that there are.
 struct Parts {
