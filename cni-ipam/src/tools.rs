@@ -92,7 +92,9 @@ pub fn list(site: &Site, network: Option<&NetworkName>) -> Result<Listing, Failu
     let mut leases = Vec::new();
     for network in asked(site, network)? {
         let Some(snapshot) = Snapshot::read(site, &network)? else { continue };
-        leases.extend(snapshot.leases().map(|lease| Listed::new(site, &network, lease)));
+        for lease in snapshot.leases() {
+            leases.push(Listed::new(site, &network, lease)?);
+        }
     }
     leases.sort_by(|one, other| (&one.network, one.address).cmp(&(&other.network, other.address)));
     Ok(Listing { leases })
@@ -116,9 +118,11 @@ pub fn collect(
         }
         let mut session = Session::open(site, &network, &placement, &[], None)?;
         let freed = session.sweep(Cause::Exhausted, runtime)?;
-        collected.freed.extend(freed.iter().map(|lease| Listed::new(site, &network, lease)));
+        for lease in &freed {
+            collected.freed.push(Listed::new(site, &network, lease)?);
+        }
         for found in session.held()? {
-            collected.kept.push(Listed::with_runtime(site, &network, &found.lease, runtime));
+            collected.kept.push(Listed::with_runtime(site, &network, &found.lease, runtime)?);
         }
     }
     Ok(collected)

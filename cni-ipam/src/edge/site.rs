@@ -1,11 +1,13 @@
 //! Where things are on this host, and what time it is.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use cni::NetworkName;
 
 use crate::config::Placement;
+use crate::failure::Failure;
 use crate::lease::{Boot, Millis};
 
 /// How long a process waits for the store.
@@ -59,21 +61,25 @@ impl Site {
         placement.result_caches.as_deref().unwrap_or(&self.result_caches)
     }
 
-    /// Reads the id of this boot; unknown when the file cannot be read.
-    pub fn boot(&self) -> Boot {
-        let digits: String = read(&self.boot_id).chars().filter(char::is_ascii_hexdigit).collect();
-        Boot(u128::from_str_radix(&digits, 16).unwrap_or_default())
+    /// Reads the id of this boot.
+    ///
+    /// # Errors
+    /// It cannot be read. Without it nobody knows whether the leases of a store are gone with another boot.
+    pub fn boot(&self) -> Result<Boot, Failure> {
+        let failed = |error| Failure::io("read", &self.boot_id, error);
+        let text = std::fs::read_to_string(&self.boot_id).map_err(failed)?;
+        let digits: String = text.trim().chars().filter(|letter| *letter != '-').collect();
+        match u128::from_str_radix(&digits, 16) {
+            Ok(number) if number != 0 => Ok(Boot(number)),
+            _ => Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is no boot id"))),
+        }
     }
 
     /// Reads when the host booted; none when it cannot be read.
     pub fn booted(&self) -> Option<Millis> {
-        let text = read(&self.proc_stat);
+        let text = std::fs::read_to_string(&self.proc_stat).ok()?;
         let seconds: u64 =
             text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
         Some(Millis(seconds.saturating_mul(1000)))
     }
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
 }

@@ -107,7 +107,7 @@ impl Snapshot {
         if !changes.is_empty() && !header.ranges.is_empty() {
             mended_on_use.push("a change was cut short; the journal has it".to_owned());
         }
-        if header.boot != site.boot() && !header.is_durable {
+        if header.boot != site.boot()? && !header.is_durable {
             mended_on_use
                 .push("the store is of another boot: all its leases are gone with it".to_owned());
         }

@@ -6,6 +6,7 @@
 
 mod rebuild;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Store {
     _lock: Lock,
     files: OpenFiles,
     header: Header,
+    /// A change that holds and is not in its places.
+    pending: Option<Changes>,
 }
 
 /// What became of a change.
@@ -74,7 +77,7 @@ impl Store {
     pub fn open(directory: &Path, wish: &Wish<'_>) -> Result<Self, Failure> {
         let lock = Lock::make(directory, wish.wait)?;
         let (files, header) = rebuild::open(directory, wish)?;
-        Ok(Self { directory: directory.to_owned(), _lock: lock, files, header })
+        Ok(Self { directory: directory.to_owned(), _lock: lock, files, header, pending: None })
     }
 
     /// Returns the directory.
@@ -87,11 +90,24 @@ impl Store {
         Table::new(&self.files, self.header.clone())
     }
 
+    /// Brings a change to its places that could not be brought there before: what comes next reads them, and has the only
+    /// journal.
+    ///
+    /// # Errors
+    /// It still cannot be written.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        let Some(changes) = &self.pending else { return Ok(()) };
+        self.files.apply(changes, self.header.is_durable)?;
+        self.pending = None;
+        Ok(())
+    }
+
     /// Makes room for more leases.
     ///
     /// # Errors
     /// There is no space; nothing has changed.
     pub fn make_room_for(&mut self, leases: usize) -> Result<(), Failure> {
+        self.settle()?;
         if self.table().has_room_for(leases) {
             return Ok(());
         }
@@ -106,9 +122,13 @@ impl Store {
     /// Commits what a table has changed.
     ///
     /// # Errors
-    /// The journal cannot be written; nothing has changed.
+    /// The journal cannot be written, or has a change that is not settled; nothing has changed.
     pub fn commit(&mut self, changes: Option<(Header, Changes)>) -> Result<Commit, Failure> {
         let Some((header, changes)) = changes else { return Ok(Commit::Done) };
+        if self.pending.is_some() {
+            let error = io::Error::other("the change before could not be finished");
+            return Err(Failure::io("change", &self.directory, error));
+        }
         let record = journal::encode(header.sequence, &changes);
         self.files.journal.allocate(record.len() as u64)?;
         self.files.journal.write(0, &record)?;
@@ -118,7 +138,10 @@ impl Store {
         self.header = header;
         Ok(match self.files.apply(&changes, self.header.is_durable) {
             Ok(()) => Commit::Done,
-            Err(failure) => Commit::Pending(failure),
+            Err(failure) => {
+                self.pending = Some(changes);
+                Commit::Pending(failure)
+            }
         })
     }
 }

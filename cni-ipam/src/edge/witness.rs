@@ -34,15 +34,18 @@ pub struct Witnesses<'a> {
 impl<'a> Witnesses<'a> {
     /// Makes the witnesses of a network's attachments. `runtime` are the ids of all containers that the runtime knows, if
     /// it has been asked.
+    ///
+    /// # Errors
+    /// The id of the boot cannot be read.
     pub fn new(
         site: &Site,
         network: &'a NetworkName,
         placement: &Placement,
         runtime: Option<&'a BTreeSet<String>>,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let caches =
             site.result_caches(placement).iter().filter(|path| path.is_dir()).cloned().collect();
-        Self { boot: site.boot(), network, caches, runtime, now: site.now }
+        Ok(Self { boot: site.boot()?, network, caches, runtime, now: site.now })
     }
 
     /// Asks all witnesses of a lease.

@@ -64,7 +64,7 @@ pub fn explain(site: &Site, address: IpAddr) -> Result<Explanation, Failure> {
         let ranges: Vec<RangeUse> =
             snapshot.header.ranges.iter().filter(is_inside).map(usage).collect();
         if lease.is_some() || !ranges.is_empty() {
-            let lease = lease.map(|lease| Listed::new(site, &network, lease));
+            let lease = lease.map(|lease| Listed::new(site, &network, lease)).transpose()?;
             found.push(Finding { network: network.to_string(), lease, ranges });
         }
     }

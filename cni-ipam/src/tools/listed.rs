@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::config::Placement;
 use crate::edge::site::Site;
 use crate::edge::witness::Witnesses;
+use crate::failure::Failure;
 use crate::gc::{Testimony, Verdict};
 use crate::lease::{Lease, Millis, Origin, State};
 
@@ -59,21 +60,25 @@ pub struct Listed {
 
 impl Listed {
     /// Makes it of a lease, and asks the witnesses.
-    pub fn new(site: &Site, network: &NetworkName, lease: &Lease) -> Self {
+    ///
+    /// # Errors
+    /// The id of the boot cannot be read.
+    pub fn new(site: &Site, network: &NetworkName, lease: &Lease) -> Result<Self, Failure> {
         Self::with_runtime(site, network, lease, None)
     }
 
     /// As [`Listed::new`], with the containers that the runtime knows.
+    ///
+    /// # Errors
+    /// As [`Listed::new`].
     pub fn with_runtime(
         site: &Site,
         network: &NetworkName,
         lease: &Lease,
         runtime: Option<&BTreeSet<String>>,
-    ) -> Self {
-        let testimony = lease.is_held().then(|| {
-            let placement = Placement::default();
-            Witnesses::new(site, network, &placement, runtime).ask(lease)
-        });
+    ) -> Result<Self, Failure> {
+        let witnesses = Witnesses::new(site, network, &Placement::default(), runtime)?;
+        let testimony = lease.is_held().then(|| witnesses.ask(lease));
         let (state, released, quarantined_until) = match lease.state {
             State::Held => ("held", None, None),
             State::Released { at: Millis(at), until: Millis(until) } => {
@@ -82,7 +87,7 @@ impl Listed {
         };
         let pod = &lease.pod;
         let is_named = !pod.name.is_empty() || !pod.uid.is_empty();
-        Self {
+        Ok(Self {
             network: network.to_string(),
             address: lease.address,
             container: lease.attachment.container_id.to_string(),
@@ -109,7 +114,7 @@ impl Listed {
                 }
             }),
             witnesses: testimony,
-        }
+        })
     }
 }
 

@@ -51,7 +51,7 @@ pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failur
         netns: &netns,
         pod: &pod,
         now: site.now,
-        boot: site.boot(),
+        boot: site.boot()?,
         until: session.until(),
     };
     let plan = match serve(&mut session, &wanted, &holder) {

@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
         ranges: &[(Family, Span)],
         is_durable: Option<bool>,
     ) -> Result<Self, Failure> {
-        let wish = Wish { boot: site.boot(), is_durable, ranges, wait: site.lock_wait };
+        let wish = Wish { boot: site.boot()?, is_durable, ranges, wait: site.lock_wait };
         let store = Store::open(&site.store_of(network, placement), &wish)?;
         let mut session = Self { store, site, network, placement, quarantine: QUARANTINE };
         session.import()?;
@@ -94,6 +94,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// host-local's file cannot be removed, or the store not be written; then nothing has changed in the store.
     pub fn give_back(&mut self, found: &Found) -> Result<(), Failure> {
+        self.store.settle()?;
         self.forget_file(&found.lease)?;
         let (now, until) = (self.site.now, self.until());
         let mut table = self.store.table();
@@ -128,13 +129,14 @@ impl<'a> Session<'a> {
         cause: Cause,
         runtime: Option<&BTreeSet<String>>,
     ) -> Result<Vec<Lease>, Failure> {
-        let witnesses = Witnesses::new(self.site, self.network, self.placement, runtime);
+        let witnesses = Witnesses::new(self.site, self.network, self.placement, runtime)?;
         let used = self.store.table().header().used;
         let (first, count) = match cause {
             Cause::Exhausted => (0, used),
             Cause::Scarce(count) => (self.store.table().header().collected, count.min(used)),
         };
         let mut dead = Vec::new();
+        self.store.settle()?;
         for slot in (0..count).map(|step| (first + step) % used.max(1)) {
             let Some(lease) = self.store.table().in_slot(slot)? else { continue };
             if lease.is_held() && witnesses.ask(&lease).verdict() == Verdict::Free {
@@ -143,6 +145,7 @@ impl<'a> Session<'a> {
             }
         }
         if let (Cause::Scarce(_), true) = (cause, used > 0) {
+            self.store.settle()?;
             let mut table = self.store.table();
             table.set_collected((first + count) % used);
             let changes = table.into_changes();
@@ -209,7 +212,7 @@ impl<'a> Session<'a> {
             boot: Boot::default(),
             origin: Origin::Imported,
         };
-        if self.is_of_another_boot(&lease) {
+        if self.is_of_another_boot(&lease)? {
             return Ok(());
         }
         self.store.make_room_for(1)?;
@@ -221,9 +224,9 @@ impl<'a> Session<'a> {
 
     /// Tells whether a file of host-local is older than this boot and its attachment has no cached result: either alone is
     /// no proof, as the clock may have been set after the boot.
-    fn is_of_another_boot(&self, lease: &Lease) -> bool {
-        let Some(booted) = self.site.booted() else { return false };
-        let witnesses = Witnesses::new(self.site, self.network, self.placement, None);
-        lease.since < booted && witnesses.result_cache(lease) == Vote::Dead
+    fn is_of_another_boot(&self, lease: &Lease) -> Result<bool, Failure> {
+        let Some(booted) = self.site.booted() else { return Ok(false) };
+        let witnesses = Witnesses::new(self.site, self.network, self.placement, None)?;
+        Ok(lease.since < booted && witnesses.result_cache(lease) == Vote::Dead)
     }
 }
