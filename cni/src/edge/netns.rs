@@ -1,6 +1,6 @@
 //! Network namespaces as files.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -18,29 +18,31 @@ pub struct NetnsIdentity {
     pub inode: u64,
 }
 
-/// Returns the identity of the network namespace at a path.
+/// The network namespace of this process.
+const OWN: &str = "/proc/self/ns/net";
+
+/// Returns the identity of the network namespace at a path. A namespace of another kind is told apart below `/proc`, and
+/// not where it is mounted elsewhere: no call that changes nothing says of which kind that is.
 ///
 /// # Errors
 /// Nothing is there ([`io::ErrorKind::NotFound`]), what is there is no network namespace
 /// ([`io::ErrorKind::InvalidInput`]), or it cannot be looked at.
 pub fn identity(path: &Path) -> io::Result<NetnsIdentity> {
-    // Files of namespaces are regular; opening something else might wait for ever.
-    if !fs::metadata(path)?.is_file() {
-        return Err(no_netns());
+    let found = of_file(path)?;
+    // All namespaces are files of one file system.
+    let is_namespace = of_file(Path::new(OWN)).is_ok_and(|own| own.device == found.device);
+    // `/proc/PID/ns/mnt` is a link to `mnt:[4026531841]`.
+    let link = fs::read_link(path).unwrap_or_default();
+    let kind = link.to_str().and_then(|link| link.split_once(":[")).map(|(kind, _)| kind);
+    if !is_namespace || kind.is_some_and(|kind| kind != "net") {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a network namespace"));
     }
-    let file = File::open(path)?;
-    let number = std::os::fd::AsRawFd::as_raw_fd(&file);
-    // The kernel says what an open namespace is: `net:[4026531840]`.
-    let name = fs::read_link(format!("/proc/self/fd/{number}"))?;
-    if !name.to_string_lossy().starts_with("net:[") {
-        return Err(no_netns());
-    }
-    let metadata = file.metadata()?;
-    Ok(NetnsIdentity { device: metadata.dev(), inode: metadata.ino() })
+    Ok(found)
 }
 
-fn no_netns() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a network namespace")
+fn of_file(path: &Path) -> io::Result<NetnsIdentity> {
+    let metadata = fs::metadata(path)?;
+    Ok(NetnsIdentity { device: metadata.dev(), inode: metadata.ino() })
 }
 
 /// Looks at `CNI_NETNS` for ADD and CHECK: returns the identity, or none when nothing is at the path, which is for the
@@ -57,7 +59,7 @@ pub fn check(path: &Path, allows_own: bool) -> Result<Option<NetnsIdentity>, Err
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(invalid(format!("{shown}: {error}"))),
     };
-    let is_own = identity(Path::new("/proc/self/ns/net")).is_ok_and(|own| own == found);
+    let is_own = of_file(Path::new(OWN)).is_ok_and(|own| own == found);
     if is_own && !allows_own {
         return Err(invalid(format!(
             "{shown} is the network namespace that the plugin runs in, not a container's; \
