@@ -4,7 +4,12 @@
 //!
 //! Arguments: the path of `portolan-ipam`, and of host-local unless it is Debian's.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench that cannot go on says so by panicking"
+)]
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -104,7 +109,9 @@ fn one_burst(plugin: &Plugin, round: usize) -> f64 {
         })
         .collect();
     assert_eq!(addresses.len(), BURST, "an address was given twice");
-    names.iter().for_each(|name| drop(plugin.time("DEL", name)));
+    for name in &names {
+        plugin.time("DEL", name);
+    }
     BURST as f64 / elapsed.as_secs_f64()
 }
 
@@ -125,7 +132,57 @@ fn folder() -> tempfile::TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-#[expect(clippy::print_stdout, reason = "a bench prints its table")]
+/// Both plugins, with what they keep below one folder.
+struct Contest {
+    home: tempfile::TempDir,
+    ours: PathBuf,
+    host_local: Plugin,
+    filled: u32,
+}
+
+impl Contest {
+    fn new(ours: &str, peer: &str) -> Self {
+        let home = folder();
+        let data = home.path().join("host-local");
+        std::fs::create_dir_all(data.join("bench")).unwrap();
+        let keys = format!(r#""dataDir": "{}""#, data.display());
+        let host_local = Plugin::new(Path::new(peer), &keys);
+        Self { home, ours: ours.into(), host_local, filled: 0 }
+    }
+
+    /// Makes a store with this many leases, and as many files of host-local, and returns its plugin.
+    fn fill(&mut self, size: u32) -> Plugin {
+        let data = self.home.path().join("host-local");
+        fill(&data.join("bench"), self.filled, size);
+        self.filled = size;
+        let store = self.home.path().join(format!("portolan-{size}"));
+        let keys = format!(r#""storeDir": "{}""#, store.display());
+        // The first call takes over what is there.
+        let first = Plugin::new(&self.ours, &format!(r#"{keys}, "dataDir": "{}""#, data.display()));
+        first.time("ADD", "first");
+        first.time("DEL", "first");
+        Plugin::new(&self.ours, &keys)
+    }
+
+    /// Prints the line of a size, and returns the medians of ADD and DEL.
+    fn row(&mut self, size: u32) -> (f64, f64) {
+        let portolan = self.fill(size);
+        let (add, del) = measure(&portolan, 300);
+        let (its_add, its_del) = measure(&self.host_local, if size > 10_000 { 15 } else { 40 });
+        let [add_50, del_50] = [&add, &del].map(|times| times.quantile(50));
+        let [its_add, its_del] = [&its_add, &its_del].map(|times| times.quantile(50));
+        println!(
+            "{size:>7} | {add_50:>7.2} {:>7.2} {del_50:>7.2} {:>7.2} | {its_add:>8.2} {its_del:>8.2} | \
+             {:>7.1} {:>7.1}",
+            add.quantile(99),
+            del.quantile(99),
+            its_add / add_50,
+            its_del / del_50,
+        );
+        (add_50, del_50)
+    }
+}
+
 fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -134,65 +191,34 @@ fn main() {
         return;
     };
     let peer = arguments.get(1).map_or(HOST_LOCAL, String::as_str);
-    let home = folder();
+    let mut contest = Contest::new(ours, peer);
     println!("p50 and p99 of whole processes in ms; × is how many times longer host-local takes");
     println!(
         "{:>7} | {:>7} {:>7} {:>7} {:>7} | {:>8} {:>8} | {:>7} {:>7}",
         "leases", "ADD p50", "p99", "DEL p50", "p99", "its ADD", "its DEL", "ADD ×", "DEL ×"
     );
-    let mut costs = Vec::new();
-    let mut filled = 0;
-    let data = home.path().join("host-local/bench");
-    std::fs::create_dir_all(&data).unwrap();
-    let host_local = Plugin::new(
-        Path::new(peer),
-        &format!(r#""dataDir": "{}""#, home.path().join("host-local").display()),
-    );
-    for size in SIZES {
-        fill(&data, filled, size);
-        filled = size;
-        let store = home.path().join(format!("portolan-{size}"));
-        let keys = format!(r#""storeDir": "{}""#, store.display());
-        let host_local_keys =
-            format!(r#"{keys}, "dataDir": "{}""#, data.parent().unwrap().display());
-        // The first call takes over what is there.
-        Plugin::new(Path::new(ours), &host_local_keys).time("ADD", "first");
-        let portolan = Plugin::new(Path::new(ours), &keys);
-        portolan.time("DEL", "first");
-        let (add, del) = measure(&portolan, 300);
-        let (its_add, its_del) = measure(&host_local, if size > 10_000 { 15 } else { 40 });
-        let [add_50, del_50] = [&add, &del].map(|times| times.quantile(50));
-        let [its_add, its_del] = [&its_add, &its_del].map(|times| times.quantile(50));
-        println!(
-            "{size:>7} | {add_50:>7.2} {:>7.2} {del_50:>7.2} {:>7.2} | {its_add:>8.2} {its_del:>8.2} | {:>7.1} {:>7.1}",
-            add.quantile(99),
-            del.quantile(99),
-            its_add / add_50,
-            its_del / del_50,
-        );
-        costs.push((add_50, del_50));
-        if size == 200 {
-            println!(
-                "        | at once: {:.0} ADDs a second, host-local {:.0}",
-                burst(&portolan),
-                burst(&host_local)
-            );
-        }
-    }
+    let costs: Vec<(f64, f64)> = SIZES.map(|size| contest.row(size)).into();
     let spread = |cost: fn(&(f64, f64)) -> f64| {
         let all: Vec<f64> = costs.iter().map(cost).collect();
         all.iter().copied().fold(0.0, f64::max) / all.iter().copied().fold(f64::MAX, f64::min)
     };
+    let (add, del) = (spread(|cost| cost.0), spread(|cost| cost.1));
+    println!("largest by smallest p50: ADD {add:.2}, DEL {del:.2}");
     println!(
-        "largest by smallest p50: ADD {:.2}, DEL {:.2}",
-        spread(|cost| cost.0),
-        spread(|cost| cost.1)
+        "VERSION, which does nothing, p50: {:.2} ms, host-local {:.2} ms",
+        floor(&Plugin::new(Path::new(ours), "")),
+        floor(&contest.host_local)
     );
-    let version = Plugin::new(Path::new(ours), "");
-    let (ours, its) = (floor(&version), floor(&host_local));
-    println!("VERSION, which does nothing: {ours:.2} ms, host-local {its:.2} ms");
+    let mut contest = Contest::new(ours, peer);
+    let portolan = contest.fill(200);
+    println!(
+        "{BURST} ADDs at once with 200 leases: {:.0} a second, host-local {:.0}",
+        burst(&portolan),
+        burst(&contest.host_local)
+    );
 }
 
+/// Returns the median of what a process costs that does nothing.
 fn floor(plugin: &Plugin) -> f64 {
     Times((0..300).map(|_| plugin.time("VERSION", "none")).collect()).quantile(50)
 }

@@ -5,10 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cni::{Environment, Request, Verb};
+use cni_ipam::Site;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::namespace::run;
+use crate::server::binary;
 
 /// Where Debian has the plugins of `containernetworking-plugins`.
 pub const PLUGINS: &str = "/usr/lib/cni";
@@ -140,7 +143,7 @@ impl Answer {
     }
 }
 
-/// A node with a `/run` of its own and a folder of plugins: Debian's, and `portolan-ipam`. The test runs
+/// A node with a `/run` and a `/var/lib` of its own, and a folder of plugins: Debian's, and `portolan-ipam`. The test runs
 /// [`inside_with_mounts`](crate::namespace::inside_with_mounts).
 #[derive(Debug)]
 pub struct Node {
@@ -154,7 +157,9 @@ impl Node {
     /// It cannot be made.
     #[expect(clippy::new_without_default, reason = "it has effects")]
     pub fn new() -> Self {
-        run("mount", &["-t", "tmpfs", "none", "/run"]);
+        for folder in ["/run", "/var/lib"] {
+            run("mount", &["-t", "tmpfs", "none", folder]);
+        }
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(ipam_binary(), folder.path().join("portolan-ipam")).unwrap();
         without_duplicate_detection();
@@ -194,12 +199,46 @@ impl Node {
     }
 }
 
+/// Gives an interface `eth0` of a container its addresses as `portolan-ipam` does, but an hour ago: what is young is not
+/// collected.
+///
+/// # Panics
+/// It fails.
+pub fn add_an_hour_ago(container: &str, netns: &str, config: &Value) {
+    let environment = Environment {
+        verb: Verb::Add,
+        container_id: container.to_owned(),
+        netns: Some(netns.into()),
+        ifname: "eth0".to_owned(),
+        arguments: String::new(),
+        path: "".into(),
+        allows_own_netns: false,
+    };
+    let request = Request::parse(&environment, config.to_string().as_bytes());
+    let Ok(Request::Add(request)) = request else { panic!("{request:?}") };
+    let mut site = Site::host();
+    site.now.0 -= 3_600_000;
+    cni_ipam::verbs::add(&request, &site).unwrap();
+}
+
 /// Duplicate address detection takes a second or two for each IPv6 address.
 const WITHOUT_DETECTION: &str = "for knob in default/accept_dad all/accept_dad default/dad_transmits; do \
                                  echo 0 > /proc/sys/net/ipv6/conf/$knob; done";
 
 fn without_duplicate_detection() {
     run("sh", &["-c", WITHOUT_DETECTION]);
+}
+
+/// Returns the addresses that `portolan ipam list` shows as held, in order.
+///
+/// # Panics
+/// It fails.
+pub fn held() -> Vec<String> {
+    let text = run(binary().to_str().unwrap(), &["ipam", "list", "--json"]);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    let leases = list["leases"].as_array().unwrap().iter();
+    let leases = leases.filter(|lease| lease["state"] == "held");
+    leases.map(|lease| lease["address"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Returns the names in a folder, in order; none when it is not there.

@@ -102,7 +102,15 @@ fn call(line: usize, text: &str) -> Step {
     // A line of host-local has to follow.
     let host_local = if differs { Expected::Addresses(Vec::new()) } else { expected.clone() };
     let ifname = if words.len() > 2 { word(2) } else { "eth0".to_owned() };
-    Step::Call { line, verb: word(0), container: word(1), ifname, arguments: word(3), expected, host_local }
+    Step::Call {
+        line,
+        verb: word(0),
+        container: word(1),
+        ifname,
+        arguments: word(3),
+        expected,
+        host_local,
+    }
 }
 
 fn expected(number: usize, text: &str) -> Expected {
