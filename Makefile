@@ -53,7 +53,7 @@ bench-model: ## Measure what one change costs at 1,000, 10,000 and 100,000 Servi
 	$(CARGO) bench --locked -p portolan-cluster --bench update
 
 bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-local at up to 65,000 leases
-	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam -- $(abspath $(TARGET_DIR))/$(HOST)/ipam/portolan-ipam
+	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \

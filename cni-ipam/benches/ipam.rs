@@ -2,7 +2,8 @@
 //! at once. `make bench-ipam` prints the table. Both keep their files in memory, as is portolan-ipam's default and a
 //! favour to host-local, whose default is the disk.
 //!
-//! Arguments: the path of `portolan-ipam`, and of host-local unless it is Debian's.
+//! Arguments, if they are others than what `make release-ipam` has built and Debian's: the paths of `portolan-ipam` and of
+//! host-local.
 
 #![expect(
     clippy::unwrap_used,
@@ -54,7 +55,8 @@ impl Plugin {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
-        child.stdin.take().unwrap().write_all(self.config.as_bytes()).unwrap();
+        // VERSION does not read it; whether the others did, their answers show.
+        let _ = child.stdin.take().unwrap().write_all(self.config.as_bytes());
         child
     }
 
@@ -141,13 +143,13 @@ struct Contest {
 }
 
 impl Contest {
-    fn new(ours: &str, peer: &str) -> Self {
+    fn new(ours: &Path, peer: &Path) -> Self {
         let home = folder();
         let data = home.path().join("host-local");
         std::fs::create_dir_all(data.join("bench")).unwrap();
         let keys = format!(r#""dataDir": "{}""#, data.display());
-        let host_local = Plugin::new(Path::new(peer), &keys);
-        Self { home, ours: ours.into(), host_local, filled: 0 }
+        let host_local = Plugin::new(peer, &keys);
+        Self { home, ours: ours.to_owned(), host_local, filled: 0 }
     }
 
     /// Makes a store with this many leases, and as many files of host-local, and returns its plugin.
@@ -186,11 +188,8 @@ impl Contest {
 fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let Some(ours) = arguments.first() else {
-        println!("name the portolan-ipam to measure; `make bench-ipam` does");
-        return;
-    };
-    let peer = arguments.get(1).map_or(HOST_LOCAL, String::as_str);
+    let ours = &arguments.first().map_or_else(built, PathBuf::from);
+    let peer = Path::new(arguments.get(1).map_or(HOST_LOCAL, String::as_str));
     let mut contest = Contest::new(ours, peer);
     println!("p50 and p99 of whole processes in ms; × is how many times longer host-local takes");
     println!(
@@ -206,7 +205,7 @@ fn main() {
     println!("largest by smallest p50: ADD {add:.2}, DEL {del:.2}");
     println!(
         "VERSION, which does nothing, p50: {:.2} ms, host-local {:.2} ms",
-        floor(&Plugin::new(Path::new(ours), "")),
+        floor(&Plugin::new(ours, "")),
         floor(&contest.host_local)
     );
     let mut contest = Contest::new(ours, peer);
@@ -216,6 +215,15 @@ fn main() {
         burst(&portolan),
         burst(&contest.host_local)
     );
+}
+
+/// Returns what `make release-ipam` has built, `HOST/ipam/portolan-ipam` in the target directory that this bench is in.
+fn built() -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let folders = std::fs::read_dir(this.ancestors().nth(3).unwrap()).unwrap();
+    let binaries = folders.map(|folder| folder.unwrap().path().join("ipam/portolan-ipam"));
+    let mut binaries: Vec<PathBuf> = binaries.filter(|binary| binary.is_file()).collect();
+    binaries.pop().unwrap_or_else(|| panic!("run `make release-ipam` first"))
 }
 
 /// Returns the median of what a process costs that does nothing.
