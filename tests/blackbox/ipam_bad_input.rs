@@ -217,6 +217,28 @@ fn del_and_check_of_what_is_not_there() {
 }
 
 #[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let stage = Stage::new();
+    for file in ["index", "leases", "leases.copy"] {
+        let path = stage.folder.path().join("store/net").join(file);
+        let mut octets = fs::read(&path).unwrap();
+        // A word that names the file, then the number of its format.
+        assert_eq!((&octets[..4], octets[8]), (&b"ptln"[..], 1), "{file}");
+        octets[8] = 2;
+        fs::write(&path, octets).unwrap();
+    }
+    let mut config = stage.config(json!({"subnet": "10.1.2.0/29"}));
+    config["prevResult"] = json!({"ips": [{"address": "10.1.2.2/29"}]});
+    config["cni.dev/valid-attachments"] = json!([]);
+    for verb in ["ADD", "CHECK", "DEL", "GC", "STATUS"] {
+        let call = Call::attachment(ipam_binary(), verb, "good");
+        let (code, text) = stage.refused(&call, config.to_string().as_bytes());
+        let expected = if verb == "STATUS" { 50 } else { 102 };
+        assert!(code == expected && text.contains("newer version"), "{verb}: {code} {text}");
+    }
+}
+
+#[test]
 fn a_process_without_a_runtime_says_what_it_is() {
     let answer = Call::new(ipam_binary(), "").run_text(b"");
     assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), ""));
