@@ -3,6 +3,7 @@
 pub mod files;
 pub mod host_local;
 pub mod lock;
+pub mod settings;
 pub mod site;
 pub mod snapshot;
 pub mod store;

@@ -61,6 +61,12 @@ impl<'a> Table<'a> {
         self.touch();
     }
 
+    /// Remembers which settings are written beside the store.
+    pub fn set_settings(&mut self, settings: u32) {
+        self.header.settings = settings;
+        self.touch();
+    }
+
     /// Remembers the slot that collecting goes on at.
     pub fn set_collected(&mut self, slot: u32) {
         self.header.collected = slot;

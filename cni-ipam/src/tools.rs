@@ -9,6 +9,7 @@ mod listed;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use cni::NetworkName;
 use serde::Serialize;
@@ -17,10 +18,12 @@ pub use explain::{Explanation, Finding, RangeUse, explain};
 pub use listed::{Listed, PodName};
 
 use crate::config::Placement;
+use crate::edge::settings::Settings;
 use crate::edge::site::Site;
 use crate::edge::snapshot::Snapshot;
+use crate::edge::witness::Witnesses;
 use crate::failure::Failure;
-use crate::lease::Slot;
+use crate::lease::{Lease, Slot};
 use crate::verbs::{Cause, Session};
 
 /// The leases of the networks that were asked for.
@@ -92,9 +95,11 @@ pub fn list(site: &Site, network: Option<&NetworkName>) -> Result<Listing, Failu
     let mut leases = Vec::new();
     for network in asked(site, network)? {
         let Some(snapshot) = Snapshot::read(site, &network)? else { continue };
-        for lease in snapshot.leases() {
-            leases.push(Listed::new(site, &network, lease)?);
-        }
+        let settings = Settings::read(&snapshot.directory)?;
+        let witnesses = Witnesses::new(site, &network, &settings.placement(), None)?;
+        leases.extend(
+            snapshot.leases().map(|lease| Listed::new(lease, &network, &witnesses, site.now)),
+        );
     }
     leases.sort_by(|one, other| (&one.network, one.address).cmp(&(&other.network, other.address)));
     Ok(Listing { leases })
@@ -110,20 +115,21 @@ pub fn collect(
     network: Option<&NetworkName>,
     runtime: Option<&BTreeSet<String>>,
 ) -> Result<Collected, Failure> {
-    let placement = Placement::default();
     let mut collected = Collected { freed: Vec::new(), kept: Vec::new() };
     for network in asked(site, network)? {
-        if !site.store_of(&network, &placement).is_dir() {
+        let directory = site.store_of(&network, &Placement::default());
+        if !directory.is_dir() {
             continue;
         }
-        let mut session = Session::open(site, &network, &placement, &[], None)?;
+        let settings = Settings::read(&directory)?;
+        let placement = settings.placement();
+        let session = Session::open(site, &network, &placement, &[], None)?;
+        let mut session = session.with_quarantine(Duration::from_secs(settings.rest));
         let freed = session.sweep(Cause::Exhausted, runtime)?;
-        for lease in &freed {
-            collected.freed.push(Listed::new(site, &network, lease)?);
-        }
-        for found in session.held()? {
-            collected.kept.push(Listed::with_runtime(site, &network, &found.lease, runtime)?);
-        }
+        let witnesses = Witnesses::new(site, &network, &placement, runtime)?;
+        let listed = |lease: &Lease| Listed::new(lease, &network, &witnesses, site.now);
+        collected.freed.extend(freed.iter().map(listed));
+        collected.kept.extend(session.held()?.iter().map(|found| listed(&found.lease)));
     }
     Ok(collected)
 }

@@ -2,6 +2,7 @@
 //! held twice, none is lost, and after GC the store equals the attachments that live.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(clippy::panic, reason = "as above")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -210,9 +211,9 @@ fn system_calls(scenario: &Scenario) -> BTreeMap<String, usize> {
     calls
 }
 
-/// Every system call in a soak; else every one that writes or opens, and some of the others.
+/// Every system call in a soak; else every one that writes, and some of the others.
 fn is_tried(name: &str, number: usize) -> bool {
-    soak().is_some() || WRITES[..11].contains(&name) || number % 7 == 1
+    soak().is_some() || WRITES[..10].contains(&name) || number % 9 == 1
 }
 
 #[test]
@@ -237,24 +238,27 @@ fn every_write_fails() {
             if !WRITES.contains(&name.as_str()) {
                 continue;
             }
-            for error in ["ENOSPC", "EIO"] {
-                for number in 1..=count {
-                    let answer =
-                        with_fault(&scenario, &format!("{name}:error={error}:when={number}"));
+            for number in 1..=count {
+                for (at, error) in ["ENOSPC", "EIO"].into_iter().enumerate() {
+                    // Both in a soak; else one of the two, and not every file that is opened.
+                    let is_left_out = number % 2 != at || name == "openat" && number % 3 != 0;
+                    if soak().is_none() && is_left_out {
+                        continue;
+                    }
+                    let fault = format!("{name}:error={error}:when={number}");
+                    let answer = with_fault(&scenario, &fault);
                     failed += usize::from(answer.code == Some(1));
-                    // What fails says so as CNI has it, unless it is this that fails, or the program's loader.
-                    if answer.code == Some(1) && name != "write" && !answer.stdout.is_empty() {
+                    // What fails says so as CNI has it, if it can say something.
+                    if answer.code == Some(1) && name != "write" {
                         assert!(answer.json()["code"].is_u64(), "{answer:?}");
                     }
-                }
-                // From one call on all fail, as on a disk that stays full.
-                for number in 1..=count {
-                    with_fault(&scenario, &format!("{name}:error={error}:when={number}+"));
+                    // From this call on all fail, as on a disk that stays full.
+                    with_fault(&scenario, &format!("{fault}+"));
                 }
             }
         }
         assert!(
-            failed > 3 || scenario.name == "ADD again",
+            failed > 1 || scenario.name == "ADD again",
             "{}: only {failed} failed",
             scenario.name
         );

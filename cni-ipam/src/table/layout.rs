@@ -76,6 +76,8 @@ pub struct Header {
     pub is_imported: bool,
     /// The leases outlive a reboot.
     pub is_durable: bool,
+    /// Checksum of the settings that are written beside the store; 0: none are.
+    pub settings: u32,
     /// The ranges.
     pub ranges: Vec<RangeState>,
 }
@@ -121,9 +123,10 @@ impl Header {
     pub fn new(boot: Boot, capacity: u32, ranges: Vec<RangeState>) -> Self {
         let buckets = capacity.next_power_of_two();
         let (sequence, used, held, collected) = (0, 0, 0, 0);
-        let (is_imported, is_durable) = (false, false);
+        let (is_imported, is_durable, settings) = (false, false, 0);
         Self {
             is_durable,
+            settings,
             sequence,
             boot,
             capacity,
@@ -179,6 +182,7 @@ impl Header {
         }
         octets[44] = u8::from(self.is_imported);
         octets[45] = u8::from(self.is_durable);
+        octets[72..76].copy_from_slice(&self.settings.to_le_bytes());
         octets[48..56].copy_from_slice(&self.sequence.to_le_bytes());
         octets[56..72].copy_from_slice(&self.boot.0.to_le_bytes());
         for (place, state) in octets[FIXED..].chunks_exact_mut(STATE).zip(&self.ranges) {
@@ -225,6 +229,7 @@ impl Header {
             collected: word(36),
             is_imported: octets[44] != 0,
             is_durable: octets[45] != 0,
+            settings: word(72),
             ranges,
         };
         let is_sound = header.buckets.is_power_of_two() && header.used <= header.capacity;

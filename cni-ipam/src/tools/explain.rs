@@ -7,8 +7,10 @@ use serde::Serialize;
 use super::listed::Listed;
 use super::networks;
 use crate::address::{Family, number};
+use crate::edge::settings::Settings;
 use crate::edge::site::Site;
 use crate::edge::snapshot::Snapshot;
+use crate::edge::witness::Witnesses;
 use crate::failure::Failure;
 use crate::table::layout::RangeState;
 
@@ -64,7 +66,9 @@ pub fn explain(site: &Site, address: IpAddr) -> Result<Explanation, Failure> {
         let ranges: Vec<RangeUse> =
             snapshot.header.ranges.iter().filter(is_inside).map(usage).collect();
         if lease.is_some() || !ranges.is_empty() {
-            let lease = lease.map(|lease| Listed::new(site, &network, lease)).transpose()?;
+            let settings = Settings::read(&snapshot.directory)?;
+            let witnesses = Witnesses::new(site, &network, &settings.placement(), None)?;
+            let lease = lease.map(|lease| Listed::new(lease, &network, &witnesses, site.now));
             found.push(Finding { network: network.to_string(), lease, ranges });
         }
     }

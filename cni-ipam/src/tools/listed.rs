@@ -1,15 +1,11 @@
 //! A lease as people and programs read it.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cni::NetworkName;
 use serde::{Serialize, Serializer};
 
-use crate::config::Placement;
-use crate::edge::site::Site;
 use crate::edge::witness::Witnesses;
-use crate::failure::Failure;
 use crate::gc::{Testimony, Verdict};
 use crate::lease::{Lease, Millis, Origin, State};
 
@@ -60,24 +56,12 @@ pub struct Listed {
 
 impl Listed {
     /// Makes it of a lease, and asks the witnesses.
-    ///
-    /// # Errors
-    /// The id of the boot cannot be read.
-    pub fn new(site: &Site, network: &NetworkName, lease: &Lease) -> Result<Self, Failure> {
-        Self::with_runtime(site, network, lease, None)
-    }
-
-    /// As [`Listed::new`], with the containers that the runtime knows.
-    ///
-    /// # Errors
-    /// As [`Listed::new`].
-    pub fn with_runtime(
-        site: &Site,
-        network: &NetworkName,
+    pub fn new(
         lease: &Lease,
-        runtime: Option<&BTreeSet<String>>,
-    ) -> Result<Self, Failure> {
-        let witnesses = Witnesses::new(site, network, &Placement::default(), runtime)?;
+        network: &NetworkName,
+        witnesses: &Witnesses<'_>,
+        now: Millis,
+    ) -> Self {
         let testimony = lease.is_held().then(|| witnesses.ask(lease));
         let (state, released, quarantined_until) = match lease.state {
             State::Held => ("held", None, None),
@@ -87,7 +71,7 @@ impl Listed {
         };
         let pod = &lease.pod;
         let is_named = !pod.name.is_empty() || !pod.uid.is_empty();
-        Ok(Self {
+        Self {
             network: network.to_string(),
             address: lease.address,
             container: lease.attachment.container_id.to_string(),
@@ -99,7 +83,7 @@ impl Listed {
             }),
             netns: lease.netns.path.clone(),
             since: lease.since.0,
-            age: site.now.0.saturating_sub(lease.since.0),
+            age: now.0.saturating_sub(lease.since.0),
             state,
             released,
             quarantined_until,
@@ -114,7 +98,7 @@ impl Listed {
                 }
             }),
             witnesses: testimony,
-        })
+        }
     }
 }
 

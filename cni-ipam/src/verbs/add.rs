@@ -34,7 +34,7 @@ pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failur
     let is_durable = Some(placement.is_durable);
     let session =
         Session::open(site, &config.network, placement, &spans(&config.pools), is_durable)?;
-    let mut session = session.with_quarantine(config.rest());
+    let mut session = session.with_settings(config.rest())?;
     refuse_other_namespace(&session.held_by(&request.attachment)?, request, &netns)?;
     session.store.make_room_for(pool.sets.len())?;
     let mut wanted = Wanted {

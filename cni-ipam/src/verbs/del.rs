@@ -20,7 +20,8 @@ pub fn del(request: &AttachmentRequest, site: &Site) -> Result<(), Failure> {
         return Ok(());
     }
     let session = Session::open(site, network, &placement, &[], None)?;
-    let mut session = session.with_quarantine(quarantine_of(&request.config));
+    let rest = quarantine_of(&request.config, session.store.directory());
+    let mut session = session.with_quarantine(rest);
     let held = session.held_by(&request.attachment)?;
     held.iter().try_for_each(|found| session.give_back(found))
 }

@@ -31,7 +31,8 @@ pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
             || is_any && containers.contains(attachment.container_id.as_str())
     };
     let session = Session::open(site, network, &placement, &[], None)?;
-    let mut session = session.with_quarantine(quarantine_of(&request.config));
+    let rest = quarantine_of(&request.config, session.store.directory());
+    let mut session = session.with_quarantine(rest);
     let mut failed = None;
     for found in session.held()? {
         if !is_valid(&found.lease.attachment)

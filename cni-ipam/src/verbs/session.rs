@@ -1,6 +1,7 @@
 //! A network's store that is open for a verb, with what is around it: host-local's directory and the witnesses.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use cni::{Attachment, Config, NetworkName};
@@ -8,6 +9,7 @@ use cni::{Attachment, Config, NetworkName};
 use crate::address::{Family, number};
 use crate::config::{IpamConfig, Placement, QUARANTINE};
 use crate::edge::host_local::{Directory, Imported};
+use crate::edge::settings::Settings;
 use crate::edge::site::Site;
 use crate::edge::store::{Store, Wish};
 use crate::edge::witness::Witnesses;
@@ -37,9 +39,12 @@ pub enum Cause {
     Scarce(u32),
 }
 
-/// Returns how long a freed address is left alone, whatever else is wrong with the configuration.
-pub(super) fn quarantine_of(config: &Config) -> Duration {
-    IpamConfig::parse(config).map_or(QUARANTINE, |config| config.rest())
+/// Returns how long a freed address is left alone: as the configuration says, or as the last good one said.
+pub(super) fn quarantine_of(config: &Config, directory: &Path) -> Duration {
+    let before = || {
+        Settings::read(directory).map_or(QUARANTINE, |settings| Duration::from_secs(settings.rest))
+    };
+    IpamConfig::parse(config).map_or_else(|_| before(), |config| config.rest())
 }
 
 impl<'a> Session<'a> {
@@ -59,6 +64,23 @@ impl<'a> Session<'a> {
         let mut session = Self { store, site, network, placement, quarantine: QUARANTINE };
         session.import()?;
         Ok(session)
+    }
+
+    /// Writes the settings of the configuration beside the store, if others are there, and follows them.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn with_settings(mut self, rest: Duration) -> Result<Self, Failure> {
+        self.quarantine = rest;
+        let settings = Settings::new(self.placement, rest);
+        if self.store.table().header().settings != settings.checksum() {
+            settings.write(self.store.directory())?;
+            let mut table = self.store.table();
+            table.set_settings(settings.checksum());
+            let changes = table.into_changes();
+            self.store.commit(changes)?.finished()?;
+        }
+        Ok(self)
     }
 
     /// Sets how long freed addresses are left alone.
