@@ -1,10 +1,10 @@
 //! The target `ipam`: what a runtime gives the IPAM plugin, and what becomes of the answer.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 
-use cni::{AddResult, Error, Field, IpConfig, Json, Request, Version, plugin};
-use cni_ipam::IpamConfig;
+use cni::{AddResult, Code, Error, Field, Json, Request, Version, plugin};
+use cni_ipam::config::Placement;
+use cni_ipam::{IpamConfig, Site, tools, verbs};
 use serde_json::Value;
 
 /// Takes `CNI_COMMAND`, `CNI_ARGS` and a configuration, cut at NUL. Whatever they are, the answer is one JSON object or,
@@ -42,30 +42,64 @@ pub fn ipam(input: &[u8]) {
     assert_eq!(answer["code"].is_u64(), outcome.code == 1, "{answer}");
 }
 
-/// Serves a call as far as nothing is written: the file system of whoever fuzzes stays as it is.
+/// Serves a call on a store of its own, unless the configuration names another place: the file system of whoever fuzzes
+/// stays as it is.
 fn serve(request: &Request) -> Result<Option<AddResult>, Error> {
-    let (config, arguments) = match request {
-        Request::Add(request) | Request::Check(request) => (&request.config, Some(request)),
-        Request::Del(request) => (&request.config, None),
-        Request::Gc(request) => (&request.config, None),
-        Request::Status(config) => (config, None),
+    let config = match request {
+        Request::Add(request) | Request::Check(request) | Request::Del(request) => &request.config,
+        Request::Gc(request) => &request.config,
+        Request::Status(config) => config,
         Request::Version => return Ok(None),
     };
     if let Some(result) = config.prev_result()? {
         comes_back(&result);
     }
     let ipam = IpamConfig::parse(config)?;
-    let _ = arguments.map(cni_ipam::config::requested);
-    // One address of each set, so that every result that can be made is.
-    let ips = ipam.pools.iter().flat_map(|pool| &pool.sets).filter_map(|set| {
-        let range = set.ranges().first()?;
-        let address: IpAddr = range.subnet().addr();
-        let address = ipnet::IpNet::new(address, range.subnet().prefix_len()).ok()?;
-        Some(IpConfig { interface: None, address, gateway: range.gateway() })
-    });
-    let result = AddResult { ips: ips.collect(), routes: ipam.routes, ..AddResult::default() };
-    comes_back(&result);
-    Ok(matches!(request, Request::Add(_)).then_some(result))
+    if ipam.placement != Placement::default() || ipam.resolv_conf.is_some() {
+        return Err(Error::new(Code::INTERNAL, "not fuzzed"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site {
+        store_root: folder.path().join("stores"),
+        node_blocks: folder.path().join("blocks"),
+        result_caches: Vec::new(),
+        ..Site::host()
+    };
+    let answer = answer(request, &site);
+    let sound = tools::verify(&site, None).unwrap();
+    assert!(sound.stores.iter().all(|store| store.problems.is_empty()), "{sound:?}");
+    answer
+}
+
+/// Serves a call; an ADD twice, and then the DEL, after which nothing is held.
+fn answer(request: &Request, site: &Site) -> Result<Option<AddResult>, Error> {
+    let held = || tools::verify(site, None).unwrap().stores.iter().map(|store| store.held).sum();
+    match request {
+        Request::Add(request) => {
+            let added = verbs::add(request, site);
+            let held_before: usize = held();
+            match &added {
+                Ok(result) => {
+                    assert!(
+                        !result.ips.is_empty() && result.ips.len() == held_before,
+                        "{result:?}"
+                    );
+                    assert_eq!(&verbs::add(request, site).unwrap(), result);
+                    comes_back(result);
+                }
+                Err(_) => assert_eq!(held_before, 0, "a refused ADD leaves nothing"),
+            }
+            verbs::del(request, site)?;
+            assert_eq!(held(), 0);
+            return Ok(Some(added?));
+        }
+        Request::Del(request) => verbs::del(request, site)?,
+        Request::Check(request) => verbs::check(request, site)?,
+        Request::Gc(request) => verbs::gc(request, site)?,
+        Request::Status(config) => verbs::status(config, site)?,
+        Request::Version => {}
+    }
+    Ok(None)
 }
 
 /// Checks that a result is read as it was written.
