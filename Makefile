@@ -14,7 +14,6 @@ test soak: TOOLS += curl=curl dig=bind9-dnsutils gtlsclient=ngtcp2-client ip=ipr
 	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot ping=iputils-ping strace=strace \
 	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
 test soak bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins
-test soak: TOOLS += /usr/bin/strace=strace
 
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
