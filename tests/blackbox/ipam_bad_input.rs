@@ -38,8 +38,12 @@ impl Stage {
 
     /// Returns a configuration with this `ipam`, on the store of the stage unless it says otherwise.
     fn config(&self, mut ipam: Value) -> Value {
-        if ipam.is_object() && ipam["storeDir"].is_null() {
-            ipam["storeDir"] = json!(self.folder.path().join("store"));
+        if ipam.is_object() {
+            // Nothing of this machine is taken over.
+            ipam["dataDir"] = json!(self.folder.path().join("none"));
+            if ipam["storeDir"].is_null() {
+                ipam["storeDir"] = json!(self.folder.path().join("store"));
+            }
         }
         json!({"cniVersion": "1.1.0", "name": "net", "type": "bridge", "ipam": ipam})
     }

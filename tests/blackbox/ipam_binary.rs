@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use portolan_tests::cni::{Call, ipam_binary};
-use portolan_tests::namespace::run;
 use portolan_tests::server::binary;
 use serde_json::{Value, json};
 
-/// Returns the binary that is installed on nodes: `make release-ipam`.
+/// Returns the binary that is installed on nodes: `make release-ipam` builds it for a target that is named.
 fn released() -> PathBuf {
-    let version = run("rustc", &["-vV"]);
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let this = std::env::current_exe().unwrap();
-    let path = this.ancestors().nth(3).unwrap().join(host).join("ipam/portolan-ipam");
-    assert!(path.exists(), "{} is missing; `make test` builds it first", path.display());
-    path
+    let target = this.ancestors().nth(3).unwrap();
+    let folders = std::fs::read_dir(target).unwrap().map(|folder| folder.unwrap().path());
+    let found = folders.map(|folder| folder.join("ipam/portolan-ipam")).find(|path| path.exists());
+    found.expect("`make test` builds the release of portolan-ipam first")
 }
 
 /// Returns an integer of an ELF file, which has the octet order of this machine.
@@ -47,7 +45,10 @@ fn the_release_is_static_stripped_and_small() {
 }
 
 fn config(store: &Path) -> Value {
-    let ipam = json!({"type": "portolan-ipam", "subnet": "10.1.2.0/24", "storeDir": store});
+    let none = store.join("none");
+    let ipam = json!({
+        "type": "portolan-ipam", "subnet": "10.1.2.0/24", "storeDir": store, "dataDir": none,
+    });
     json!({"cniVersion": "1.1.0", "name": "net", "ipam": ipam})
 }
 

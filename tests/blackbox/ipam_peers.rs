@@ -47,6 +47,8 @@ impl Plugin {
                     ipam.clone_from(config);
                     ipam.insert(self.folder_key.to_owned(), json!(folder.path().join("store")));
                     ipam.insert("type".to_owned(), json!("portolan-ipam"));
+                    // Nothing of this machine is taken over.
+                    ipam.entry("dataDir").or_insert(json!(folder.path().join("none")));
                     if ipam.contains_key("resolvConf") {
                         ipam.insert("resolvConf".to_owned(), json!(resolv_conf));
                     }

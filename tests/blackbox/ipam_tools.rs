@@ -280,7 +280,8 @@ fn pools_are_chosen_by_annotation_or_namespace() {
             "name": "net",
             "ipam": {
                 "type": "portolan-ipam",
-                "storeDir": folder.path(),
+                "storeDir": folder.path().join("stores"),
+                "dataDir": folder.path().join("none"),
                 "subnet": "10.1.0.0/24",
                 "pools": [
                     {"name": "red", "ranges": [[{"subnet": "10.2.0.0/24"}]], "namespaces": ["shop"]},
