@@ -8,6 +8,8 @@ mod chain;
 pub mod entry;
 pub mod layout;
 mod map;
+#[cfg(test)]
+pub(crate) mod memory;
 mod queue;
 #[cfg(test)]
 mod tests;

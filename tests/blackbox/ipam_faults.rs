@@ -107,7 +107,25 @@ fn scenarios() -> Vec<Scenario> {
         }
         (root, network)
     };
+    let of_another_boot = |ipam: Value| {
+        let root = tempfile::tempdir().unwrap();
+        let mut network = Network::new(root.path(), ipam);
+        network.be_in_another_boot(true);
+        for container in some {
+            network.attach(container);
+        }
+        network.be_in_another_boot(false);
+        network.live.clear();
+        (root, network)
+    };
     vec![
+        scenario("the first ADD of a boot", of_another_boot(small()), ("ADD", "new"), Some(SMALL)),
+        scenario(
+            "the first ADD of a boot in a durable store",
+            of_another_boot(durable.clone()),
+            ("ADD", "new"),
+            Some(SMALL),
+        ),
         scenario("the first ADD", network(small(), &[]), ("ADD", "new"), Some(SMALL)),
         scenario("ADD", network(small(), &some), ("ADD", "new"), Some(SMALL)),
         scenario("ADD again", network(small(), &some), ("ADD", "b"), Some(SMALL)),

@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use cni::{AddResult, Environment, Request};
-use cni_ipam::lease::Millis;
 use cni_ipam::{Failure, Site, tools, verbs};
 use serde_json::{Value, json};
 
@@ -19,6 +18,7 @@ use crate::cni::{Call, ipam_binary};
 pub struct Network {
     root: PathBuf,
     ipam: Value,
+    boot_id: Option<PathBuf>,
     /// What the runtime believes to live, with the addresses that it was told.
     pub live: BTreeMap<String, BTreeSet<IpAddr>>,
 }
@@ -26,7 +26,7 @@ pub struct Network {
 impl Network {
     /// Makes a network with this `ipam`, without the places of its files.
     pub fn new(root: &Path, ipam: Value) -> Self {
-        Self { root: root.to_owned(), ipam, live: BTreeMap::new() }
+        Self { root: root.to_owned(), ipam, boot_id: None, live: BTreeMap::new() }
     }
 
     /// Copies the network with its files to another directory.
@@ -43,6 +43,16 @@ impl Network {
             }
         }
         Self { root: root.to_owned(), ..self.clone() }
+    }
+
+    /// Puts what follows into another boot than the one that the host is in, or into that again.
+    ///
+    /// # Panics
+    /// No file can be written.
+    pub fn be_in_another_boot(&mut self, is_another: bool) {
+        let path = self.root.join("boot_id");
+        fs::write(&path, "11111111-2222-3333-4444-555555555555\n").unwrap();
+        self.boot_id = is_another.then_some(path);
     }
 
     /// Returns the path of a file of the store.
@@ -70,7 +80,9 @@ impl Network {
 
     /// Returns the host as the plugin sees it.
     pub fn site(&self) -> Site {
-        Site { store_root: self.root.join("store"), result_caches: Vec::new(), ..Site::host() }
+        let host = Site::host();
+        let boot_id = self.boot_id.clone().unwrap_or(host.boot_id);
+        Site { store_root: self.root.join("store"), result_caches: Vec::new(), boot_id, ..host }
     }
 
     /// Serves ADD in this process.
@@ -223,14 +235,4 @@ pub fn printed_addresses(result: &Value) -> BTreeSet<IpAddr> {
 /// Returns the real plugin.
 pub fn plugin() -> PathBuf {
     ipam_binary()
-}
-
-/// Returns a site in another boot, for stores of before.
-///
-/// # Panics
-/// The file cannot be written.
-pub fn other_boot(site: Site, directory: &Path) -> Site {
-    let boot_id = directory.join("boot_id");
-    fs::write(&boot_id, "11111111-2222-3333-4444-555555555555\n").unwrap();
-    Site { boot_id, now: Millis(1), ..site }
 }

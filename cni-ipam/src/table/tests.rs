@@ -7,59 +7,12 @@ use proptest::prelude::*;
 
 use super::build::{build, with_cursors};
 use super::layout::RangeState;
+use super::memory::Memory;
 use super::*;
-use crate::lease::{Boot, Netns, Origin, SLOT};
+use crate::lease::{Boot, Netns, Origin};
 use crate::verify::verify;
 
 const CAPACITY: u32 = 40;
-
-/// Files in memory.
-struct Memory {
-    index: Vec<u8>,
-    slots: Vec<[u8; SLOT]>,
-}
-
-impl Files for Memory {
-    fn read_index(&self, at: u64, into: &mut [u8]) -> Result<(), Failure> {
-        let at = usize::try_from(at).unwrap();
-        into.copy_from_slice(&self.index[at..at + into.len()]);
-        Ok(())
-    }
-
-    fn read_slot(&self, slot: u32) -> Result<Slot, Failure> {
-        Ok(Slot::decode(&self.slots[slot as usize]).unwrap())
-    }
-}
-
-impl Memory {
-    fn new(ranges: Vec<RangeState>) -> Self {
-        let (_, index) = build(Header::new(Boot(1), CAPACITY, ranges), &[]);
-        Self { index, slots: vec![[0; SLOT]; CAPACITY as usize] }
-    }
-
-    fn header(&self) -> Header {
-        read_header(&self.index).unwrap()
-    }
-
-    fn change(&mut self, change: impl FnOnce(&mut Table<'_>)) {
-        let header = self.header();
-        let mut table = Table::new(self, header);
-        change(&mut table);
-        let Some((_, changes)) = table.into_changes() else { return };
-        for (at, octets) in changes.index {
-            let at = usize::try_from(at).unwrap();
-            self.index[at..at + octets.len()].copy_from_slice(&octets);
-        }
-        for (slot, octets) in changes.slots {
-            self.slots[slot as usize] = octets;
-        }
-    }
-
-    fn used(&self) -> Vec<Slot> {
-        let used = self.header().used as usize;
-        self.slots[..used].iter().map(|octets| Slot::decode(octets).unwrap()).collect()
-    }
-}
 
 fn lease(address: u128, family: Family, container: u8, now: u64) -> Lease {
     Lease {
@@ -110,7 +63,7 @@ const CHUNKS: u128 = 40_000;
 proptest! {
     #[test]
     fn a_table_agrees_with_a_plain_map(operations in operations()) {
-        let mut memory = Memory::new(ranges());
+        let mut memory = Memory::new(CAPACITY, ranges());
         let mut model: BTreeMap<IpAddr, Lease> = BTreeMap::new();
         for (operation, now) in operations.into_iter().zip(0_u64..) {
             apply(&mut memory, &mut model, &operation, now);
