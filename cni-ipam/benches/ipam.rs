@@ -215,6 +215,10 @@ fn main() {
         burst(&portolan),
         burst(&contest.host_local)
     );
+    let config = portolan.config.replace("1.0.0", "1.1.0");
+    let status = Plugin { config, ..portolan };
+    let times = Times((0..300).map(|_| status.time("STATUS", "none")).collect());
+    println!("STATUS, p50: {:.2} ms", times.quantile(50));
 }
 
 /// Returns what `make release-ipam` has built, `HOST/ipam/portolan-ipam` in the target directory that this bench is in.
