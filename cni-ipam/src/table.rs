@@ -145,10 +145,18 @@ impl<'a> Table<'a> {
     }
 
     /// Tells whether there are slots for so many more leases.
-    pub fn has_room_for(&self, leases: usize) -> bool {
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn has_room_for(&self, leases: usize) -> Result<bool, Failure> {
         let unused = self.header.capacity - self.header.used;
-        usize::try_from(unused).is_ok_and(|unused| unused >= leases)
-            || self.header.free != NONE && leases <= 1
+        let mut room = usize::try_from(unused).unwrap_or(usize::MAX);
+        let mut slot = self.header.free;
+        while room < leases && slot < self.header.capacity {
+            slot = chain::entry(&self.transaction, &self.header, slot)?.newer;
+            room += 1;
+        }
+        Ok(room >= leases)
     }
 
     /// Puts a held lease in. Its address has none, and there is room.

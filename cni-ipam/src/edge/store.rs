@@ -108,7 +108,7 @@ impl Store {
     /// There is no space; nothing has changed.
     pub fn make_room_for(&mut self, leases: usize) -> Result<(), Failure> {
         self.settle()?;
-        if self.table().has_room_for(leases) {
+        if self.table().has_room_for(leases)? {
             return Ok(());
         }
         let more = u32::try_from(leases).unwrap_or(u32::MAX);

@@ -14,6 +14,8 @@ use crate::failure::Failure;
 use crate::gc::Vote;
 use crate::lease::{Netns, Pod};
 use crate::table::Found;
+use crate::table::layout::Header;
+use crate::table::transaction::Changes;
 use crate::{node_blocks, resolv_conf};
 
 /// Leases that are looked at by an ADD while few addresses are left.
@@ -36,7 +38,6 @@ pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failur
         Session::open(site, &config.network, placement, &spans(&config.pools), is_durable)?;
     let mut session = session.with_settings(config.rest())?;
     refuse_other_namespace(&session.held_by(&request.attachment)?, request, &netns)?;
-    session.store.make_room_for(pool.sets.len())?;
     let mut wanted = Wanted {
         attachment: &request.attachment,
         pod: &pod,
@@ -126,12 +127,46 @@ fn refuse_other_namespace(
     )))
 }
 
-/// Chooses addresses and commits them.
+/// Chooses addresses and commits them, with more room in the store if that is needed.
 fn serve<'a>(
     session: &mut Session<'_>,
     wanted: &Wanted<'a>,
     holder: &Holder<'_>,
 ) -> Result<Plan<'a>, Failure> {
+    session.store.settle()?;
+    let (chosen, changes) = match plan(session, wanted, holder)? {
+        Planned::Done(chosen, changes) => (chosen, changes),
+        Planned::NeedsRoom(leases) => {
+            session.store.make_room_for(leases)?;
+            match plan(session, wanted, holder)? {
+                Planned::Done(chosen, changes) => (chosen, changes),
+                Planned::NeedsRoom(_) => {
+                    return Err(Failure::Conflict(
+                        "the store has no room after it was given more".to_owned(),
+                    ));
+                }
+            }
+        }
+    };
+    // From the journal on the addresses are given, even if their places cannot be written at this time.
+    match session.store.commit(changes)? {
+        Commit::Done | Commit::Pending(_) => Ok(chosen),
+    }
+}
+
+/// What is to be committed.
+enum Planned<'a> {
+    /// This, for these addresses.
+    Done(Plan<'a>, Option<(Header, Changes)>),
+    /// Nothing before there is room for so many leases.
+    NeedsRoom(usize),
+}
+
+fn plan<'a>(
+    session: &Session<'_>,
+    wanted: &Wanted<'a>,
+    holder: &Holder<'_>,
+) -> Result<Planned<'a>, Failure> {
     let mut table = session.store.table();
     for (family, span) in spans(std::slice::from_ref(wanted.pool)) {
         if let Some(range) = table.header().range_at(family, span) {
@@ -139,12 +174,12 @@ fn serve<'a>(
         }
     }
     let plan = allocate(&table, wanted)?;
-    carry_out(&mut table, &plan, holder)?;
-    let changes = table.into_changes();
-    // From the journal on the addresses are given, even if their places cannot be written at this time.
-    match session.store.commit(changes)? {
-        Commit::Done | Commit::Pending(_) => Ok(plan),
+    let new = plan.choices.iter().filter(|choice| choice.source == Source::Free).count();
+    if !table.has_room_for(new)? {
+        return Ok(Planned::NeedsRoom(new));
     }
+    carry_out(&mut table, &plan, holder)?;
+    Ok(Planned::Done(plan, table.into_changes()))
 }
 
 /// Writes host-local's files; when that fails, the addresses are given back.
