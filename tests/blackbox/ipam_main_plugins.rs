@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use portolan_tests::cni::{Node, held};
+use std::path::Path;
+
+use portolan_tests::cni::{Node, held, names};
 use portolan_tests::namespace::{inside_with_mounts, run};
 use serde_json::{Value, json};
 
@@ -74,6 +76,39 @@ fn attach(plugin: &str, networks: &[(&str, &str)]) {
         }
     }
     assert_eq!(held(), [] as [String; 0]);
+}
+
+/// A node is switched to portolan-ipam and back while containers run.
+#[test]
+fn a_running_node_changes_from_host_local_and_back() {
+    inside_with_mounts("a_running_node_changes_from_host_local_and_back", || {
+        let node = Node::new();
+        let config = |ipam: &str| {
+            let mut config = config("bridge", "1.0.0", &[V4, V6]);
+            config["ipam"]["type"] = json!(ipam);
+            config["ipam"]["keepHostLocal"] = json!(true);
+            config
+        };
+        let call = |ipam: &str, verb: &str, id: &str| {
+            node.call("bridge", verb, id, &format!("/run/netns/{id}")).run(&config(ipam)).ok()
+        };
+        ["a", "b", "c", "d"].map(|id| node.netns(id));
+        assert_eq!(addresses(&call("host-local", "ADD", "a")), ["10.99.0.2", "fd00:99::2"]);
+        assert_eq!(addresses(&call("host-local", "ADD", "b")), ["10.99.0.3", "fd00:99::3"]);
+        // What host-local gave out stays with whom it was given to.
+        assert_eq!(addresses(&call("portolan-ipam", "ADD", "c")), ["10.99.0.4", "fd00:99::4"]);
+        node.within("/run/netns/c", "ping -c 1 -W 10 10.99.0.2");
+        call("portolan-ipam", "DEL", "a");
+        assert_eq!(held(), ["10.99.0.3", "10.99.0.4", "fd00:99::3", "fd00:99::4"]);
+        // And back: host-local goes on behind the last one, and frees what portolan-ipam gave out.
+        assert_eq!(addresses(&call("host-local", "ADD", "d")), ["10.99.0.5", "fd00:99::5"]);
+        for id in ["b", "c", "d"] {
+            call("host-local", "DEL", id);
+        }
+        let left = names(Path::new("/var/lib/cni/networks/net"));
+        let own = ["last_reserved_ip.0", "last_reserved_ip.1", "lock"];
+        assert_eq!(left, own, "no lease is left");
+    });
 }
 
 #[test]
