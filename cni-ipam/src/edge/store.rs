@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::journal::{self, RECORD_HEADER};
 use crate::lease::Boot;
 use crate::range::Span;
-use crate::table::layout::{FORMAT, HEADER, Header, HeaderError};
+use crate::table::layout::{FORMAT, HEADER, Header, HeaderError, MAX_LEASES};
 use crate::table::transaction::Changes;
 use crate::table::{Table, read_header};
 
@@ -105,15 +105,23 @@ impl Store {
     /// Makes room for more leases.
     ///
     /// # Errors
-    /// There is no space; nothing has changed.
+    /// There is no space, or there are [`MAX_LEASES`]; nothing has changed.
     pub fn make_room_for(&mut self, leases: usize) -> Result<(), Failure> {
         self.settle()?;
         if self.table().has_room_for(leases)? {
             return Ok(());
         }
         let more = u32::try_from(leases).unwrap_or(u32::MAX);
-        let capacity =
-            (self.header.capacity.saturating_mul(2)).max(self.header.used.saturating_add(more));
+        let needed = self.header.used.saturating_add(more);
+        if needed > MAX_LEASES {
+            let pool = format!("the store {}", self.directory.display());
+            let why = format!(
+                "it has {} leases, held and released, and is made for no more",
+                self.header.used
+            );
+            return Err(Failure::Exhausted { pool, why });
+        }
+        let capacity = self.header.capacity.saturating_mul(2).max(needed).min(MAX_LEASES);
         let (files, header) = rebuild::grow(&self.directory, &self.header, capacity)?;
         (self.files, self.header) = (files, header);
         Ok(())

@@ -22,6 +22,8 @@ pub const HEADER: usize = 8192;
 pub const NONE: u32 = u32::MAX;
 /// Most ranges of an index: those of the configuration, and others that requests have brought along.
 pub const MAX_STATES: usize = 90;
+/// Most leases of a store, held and released: 1.6 GiB in both files of leases.
+pub const MAX_LEASES: u32 = 1 << 20;
 /// Ranges with more addresses have no bits: so few of them are ever taken that trying one after the other finds a free one.
 pub const MAX_MAPPED: u128 = 1 << 24;
 /// Addresses of a chunk of a map: a page of bits.
