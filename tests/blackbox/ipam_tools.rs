@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use portolan_tests::cni::{Call, Node, add_an_hour_ago, held, ipam_binary};
 use portolan_tests::cri;
@@ -268,6 +269,29 @@ fn node_blocks_are_used_when_the_configuration_names_no_range() {
         let result = call.run(&config).ok();
         assert_eq!(addresses(&result), ["10.244.3.2/24", "fd00:244:3::2/64"]);
         assert_eq!(result["ips"][0]["gateway"], "10.244.3.1");
+    });
+}
+
+#[test]
+fn a_hundred_adds_at_once_get_a_hundred_addresses() {
+    inside_with_mounts("a_hundred_adds_at_once_get_a_hundred_addresses", || {
+        let node = Node::new();
+        let netns = node.netns("one");
+        let config = config("10.1.0.0/16").to_string();
+        let names: Vec<String> = (0..100).map(|at| format!("burst-{at}")).collect();
+        let start = |name: &String| {
+            let call = node.call("portolan-ipam", "ADD", name, &netns);
+            let mut child = call.command().spawn().unwrap();
+            child.stdin.take().unwrap().write_all(config.as_bytes()).unwrap();
+            child
+        };
+        let children: Vec<Child> = names.iter().map(start).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        let expected: Vec<String> = (2..102).map(|host| format!("10.1.0.{host}")).collect();
+        assert_eq!(held(), expected, "each once");
     });
 }
 
