@@ -104,6 +104,9 @@ pub enum Failure {
         /// The system's reason.
         source: io::Error,
     },
+    /// Some of many things failed; at least one.
+    #[error("{} of the addresses could not be freed: {}", .0.len(), first_of(.0))]
+    Several(Vec<Failure>),
     /// STATUS: an ADD would fail, for this reason.
     #[error("no address can be given out: {0}")]
     NotAvailable(Box<Failure>),
@@ -134,6 +137,7 @@ impl Failure {
             Self::Newer { .. } => NEWER,
             Self::Io { .. } => Code::IO,
             Self::NotAvailable(_) => Code::NOT_AVAILABLE,
+            Self::Several(failures) => failures.first().map_or(Code::INTERNAL, Self::code),
         }
     }
 
@@ -172,8 +176,16 @@ impl Failure {
                 _ => "see the system's reason; nothing was given out".into(),
             },
             Self::NotAvailable(reason) => reason.remedy(),
+            Self::Several(failures) => failures.first().map(Self::remedy).unwrap_or_default(),
         }
     }
+}
+
+/// Shows failures, as many as a person reads.
+fn first_of(failures: &[Failure]) -> String {
+    let shown: Vec<String> = failures.iter().take(5).map(ToString::to_string).collect();
+    let more = if failures.len() > shown.len() { "; …" } else { "" };
+    format!("{}{more}", shown.join("; "))
 }
 
 impl From<Failure> for Error {

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use cni::AttachmentRequest;
 
 use super::session::Session;
+use crate::address::{Family, number};
 use crate::config::Placement;
 use crate::edge::site::Site;
 use crate::failure::Failure;
-use crate::table::Found;
 
 /// Serves CHECK.
 ///
@@ -32,11 +32,21 @@ pub fn check(request: &AttachmentRequest, site: &Site) -> Result<(), Failure> {
     }
     let Some(previous) = previous else { return Ok(()) };
     let given: Vec<IpAddr> = previous.ips.iter().map(|ip| ip.address.addr()).collect();
-    let is_other = |found: &&Found| !given.contains(&found.lease.address);
-    held.iter().find(is_other).map_or(Ok(()), |found| {
-        let address = found.lease.address;
-        Err(Failure::Differs(format!(
+    let addresses: Vec<IpAddr> = held.iter().map(|found| found.lease.address).collect();
+    if let Some(address) = addresses.iter().find(|address| !given.contains(address)) {
+        return Err(Failure::Differs(format!(
             "the attachment {attachment} holds {address}, which prevResult does not have"
-        )))
-    })
+        )));
+    }
+    // What other plugins have added is in none of the ranges.
+    let table = session.store.table();
+    let is_ours = |address: &&IpAddr| {
+        table.header().range_of(Family::of(**address), number(**address)).is_some()
+    };
+    match given.iter().filter(is_ours).find(|address| !addresses.contains(address)) {
+        Some(address) => Err(Failure::Differs(format!(
+            "prevResult has {address}, which the attachment {attachment} does not hold"
+        ))),
+        None => Ok(()),
+    }
 }

@@ -13,7 +13,7 @@ use crate::host_local::ANY_INTERFACE;
 /// Serves GC.
 ///
 /// # Errors
-/// The store cannot be read, or an address not be freed: all others are.
+/// The store cannot be read, or addresses not be freed: all others are, and each failure is reported.
 pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
     let Some(valid) = &request.valid else { return Ok(()) };
     let placement = Placement::of(&request.config);
@@ -33,13 +33,17 @@ pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
     let session = Session::open(site, network, &placement, &[], None)?;
     let rest = quarantine_of(&request.config, session.store.directory());
     let mut session = session.with_quarantine(rest);
-    let mut failed = None;
+    let mut failed = Vec::new();
     for found in session.held()? {
         if !is_valid(&found.lease.attachment)
             && let Err(failure) = session.give_back(&found)
         {
-            failed.get_or_insert(failure);
+            failed.push(failure);
         }
     }
-    failed.map_or(Ok(()), Err)
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(failed.remove(0)),
+        _ => Err(Failure::Several(failed)),
+    }
 }

@@ -117,8 +117,12 @@ impl Host {
     }
 
     fn gc(&self) {
+        self.try_gc().unwrap();
+    }
+
+    fn try_gc(&self) -> Result<(), Failure> {
         let Request::Gc(request) = self.request("GC", &call("")) else { unreachable!() };
-        gc(&request, &self.site).unwrap();
+        gc(&request, &self.site)
     }
 
     fn status(&self) -> Result<(), Failure> {

@@ -295,6 +295,27 @@ fn a_store_that_lost_both_copies_gives_nothing_out() {
     assert_eq!(content(&host), before);
 }
 
+/// Each address is tried, and every failure is told.
+#[test]
+fn gc_goes_on_past_failures() {
+    let mut host =
+        Host::new(json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "keepHostLocal": true}));
+    for container in ["a", "b", "c"] {
+        host.add(container);
+    }
+    host.more = json!({"cni.dev/valid-attachments": [{"containerID": "b", "ifname": "eth0"}]});
+    let lock = Lock::make(&host.path("host-local/net"), Duration::ZERO).unwrap();
+    let failure = host.try_gc().unwrap_err();
+    assert!(
+        code(&failure) == 11 && failure.to_string().starts_with("2 of the addresses"),
+        "{failure}"
+    );
+    assert_eq!(host.held().len(), 3);
+    drop(lock);
+    host.gc();
+    assert_eq!(host.held(), [("b".to_owned(), "10.0.0.3".to_owned())]);
+}
+
 #[test]
 fn a_store_in_use_is_waited_for_with_an_end() {
     let host = Host::new(small());
@@ -318,6 +339,12 @@ fn check_compares_with_what_the_container_was_given() {
     host.more = previous("10.0.0.5/29");
     let failure = host.check("a").unwrap_err();
     assert!(code(&failure) == 104 && failure.to_string().contains("10.0.0.2"), "{failure}");
+    // One more is only wrong if it could be ours.
+    for (other, is_right) in [("10.0.0.5/29", false), ("192.0.2.1/24", true)] {
+        let ips = json!([{"address": "10.0.0.2/29"}, {"address": other}]);
+        host.more = json!({"prevResult": {"cniVersion": "1.1.0", "ips": ips}});
+        assert_eq!(host.check("a").is_ok(), is_right, "{other}");
+    }
 }
 
 #[test]
