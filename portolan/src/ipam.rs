@@ -67,6 +67,12 @@ fn list(arguments: &IpamArguments) -> Result<ExitCode> {
 fn gc(arguments: &IpamGcArguments) -> Result<ExitCode> {
     let (site, network) = chosen(&arguments.stores)?;
     let socket = cri::socket(arguments.runtime_endpoint.as_deref())?;
+    if socket.is_none() && arguments.runtime_endpoint.is_none() {
+        print::remark(
+            "portolan: note: there is no socket of a container runtime at the usual places; the other witnesses \
+             decide (--runtime-endpoint names one)\n",
+        );
+    }
     let sandboxes = socket.as_deref().map(cri::sandboxes).transpose().context(
         "nothing was freed; name the runtime's socket with --runtime-endpoint, or ask none with \
          --runtime-endpoint off",

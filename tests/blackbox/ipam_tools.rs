@@ -106,8 +106,11 @@ fn gc_frees_what_is_proven_to_be_gone() {
         for name in ["one", "two", "three"] {
             add_an_hour_ago(name, &node.netns(name), &config("10.1.2.0/24"));
         }
-        // Everything lives.
-        printed("ipam gc --runtime-endpoint off");
+        // Everything lives, and there is no runtime.
+        let output = portolan("ipam gc");
+        let note = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && note.contains("--runtime-endpoint"), "{output:?}");
+        assert!(portolan("ipam gc --runtime-endpoint off").stderr.is_empty());
         assert_eq!(held().len(), 3);
         // A namespace is gone without a DEL, but the runtime knows the sandbox: they do not agree.
         run("ip", &["netns", "delete", "two"]);
