@@ -15,6 +15,8 @@ pub fn answer(
         let error = Error::new(Code::INTERNAL, "the plugin has a defect")
             .with_details(format!("please report it: {panic}"));
         write(&output::error(&error, Version::NEWEST), &format!("{panic}\n"));
+        // As after any other error, and no core dump for each pod.
+        std::process::exit(1);
     }));
     let outcome = plugin::run(about, |name| std::env::var_os(name), std::io::stdin().lock(), serve);
     let is_written = write(&outcome.stdout, &outcome.stderr);
@@ -54,7 +56,7 @@ mod tests {
         let config = br#"{"name": "n", "cniVersion": "1.1.0"}"#;
         child.stdin.take().unwrap().write_all(config).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(!output.status.success());
+        assert_eq!(output.status.code(), Some(1));
         let text = String::from_utf8(output.stdout).unwrap();
         for part in ["\"code\": 999", "a \\\"defect\\\"", "please report it"] {
             assert!(text.contains(part), "{text}");
