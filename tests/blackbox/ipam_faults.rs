@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::Path;
 
 use portolan_tests::cni::Answer;
-use portolan_tests::ipam_store::{Network, plugin, printed_addresses};
+use portolan_tests::ipam_store::{Network, folder, plugin, printed_addresses};
 use portolan_tests::soak::soak;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,7 +56,7 @@ fn small() -> Value {
 
 /// A network with attachments, of which those that begin with `gone` have been deleted.
 fn network(ipam: Value, containers: &[&str]) -> (TempDir, Network) {
-    let root = tempfile::tempdir().unwrap();
+    let root = folder();
     let mut network = Network::new(root.path(), ipam);
     for container in containers {
         network.attach(container);
@@ -97,7 +97,7 @@ fn scenarios() -> Vec<Scenario> {
     let without_copy = network(small(), &some);
     fs::remove_file(without_copy.1.file("leases.copy")).unwrap();
     let imported = {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let folder = root.path().join("host-local/net");
         fs::create_dir_all(&folder).unwrap();
         let mut network = Network::new(root.path(), in_step.clone());
@@ -108,7 +108,7 @@ fn scenarios() -> Vec<Scenario> {
         (root, network)
     };
     let of_another_boot = |ipam: Value| {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let mut network = Network::new(root.path(), ipam);
         network.be_in_another_boot(true);
         for container in some {
@@ -156,7 +156,7 @@ fn scenarios() -> Vec<Scenario> {
 
 /// Runs the call of a scenario with a fault injected by strace, on a copy of its network; checks what is left behind.
 fn with_fault(scenario: &Scenario, injection: &str) -> Answer {
-    let root = tempfile::tempdir().unwrap();
+    let root = folder();
     let mut network = scenario.network.copy_to(root.path());
     let answer = traced(&network, scenario, &["-e", &format!("inject={injection}")], root.path());
     let told = format!("{} with {injection}: {answer:?}", scenario.name);
@@ -214,7 +214,7 @@ fn traced(network: &Network, scenario: &Scenario, options: &[&str], root: &Path)
 
 /// Returns how often the call of a scenario makes each system call.
 fn system_calls(scenario: &Scenario) -> BTreeMap<String, usize> {
-    let root = tempfile::tempdir().unwrap();
+    let root = folder();
     let network = scenario.network.copy_to(root.path());
     let answer = traced(&network, scenario, &[], root.path());
     assert_eq!(answer.code, Some(0), "{}: {answer:?}", scenario.name);
@@ -304,7 +304,7 @@ fn a_file_is_cut_short_at_every_octet() {
         };
         let mut at = 0;
         while at < length {
-            let copy = tempfile::tempdir().unwrap();
+            let copy = folder();
             let mut network = network.copy_to(copy.path());
             let file = OpenOptions::new().write(true).open(network.file(name)).unwrap();
             file.set_len(at).unwrap();

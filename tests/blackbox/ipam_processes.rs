@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use portolan_tests::cni::Answer;
-use portolan_tests::ipam_store::{Network, plugin, printed_addresses};
+use portolan_tests::ipam_store::{Network, folder, plugin, printed_addresses};
 use portolan_tests::random::Random;
 use portolan_tests::soak::rounds;
 use serde_json::json;
@@ -111,7 +111,7 @@ fn random_operations_of_many_processes_with_kills() {
     .into_iter()
     .enumerate()
     {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let mut network = Network::new(root.path(), json!({"ranges": ranges, "quarantine": at}));
         let known = Mutex::new(Known::default());
         let taken = AtomicUsize::new(0);
@@ -137,7 +137,7 @@ fn random_operations_of_many_processes_with_kills() {
 
 #[test]
 fn a_hundred_adds_at_once_get_a_hundred_addresses() {
-    let root = tempfile::tempdir().unwrap();
+    let root = folder();
     let network = Network::new(root.path(), json!({"ranges": [[{"subnet": "10.1.0.0/16"}]]}));
     let children: Vec<Child> =
         (0..100).map(|at| start(&network, "ADD", &format!("c{at}"))).collect();

@@ -10,8 +10,17 @@ use std::path::{Path, PathBuf};
 use cni::{AddResult, Environment, Request};
 use cni_ipam::{Failure, Site, tools, verbs};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::cni::{Call, ipam_binary};
+
+/// Returns a directory in memory where there is one: what is tested are system calls, and disks are slow to sync.
+///
+/// # Panics
+/// There is no place for it.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
 
 /// A network below a directory of its own: `store/net`, and host-local's `host-local/net`.
 #[derive(Clone, Debug)]
