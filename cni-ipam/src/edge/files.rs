@@ -227,6 +227,14 @@ pub fn read_slot(leases: &Named, copy: &Named, slot: u32) -> Result<Slot, Failur
     }
 }
 
+/// Tells whether both files have the same in a slot, or one of them is too short for it.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_same_slot(leases: &Named, copy: &Named, slot: u32) -> Result<bool, Failure> {
+    Ok(leases.slot(slot)? == copy.slot(slot)?)
+}
+
 impl OpenFiles {
     /// Writes changes to their places, the header of the index last.
     ///
@@ -262,6 +270,14 @@ impl Files for OpenFiles {
     }
 
     fn read_slot(&self, slot: u32) -> Result<Slot, Failure> {
-        read_slot(&self.leases, &self.copy, slot)
+        if let Some(slot @ (Slot::Lease(_) | Slot::Free)) = self.leases.slot(slot)? {
+            return Ok(slot);
+        }
+        let copied = read_slot(&self.leases, &self.copy, slot)?;
+        if copied != Slot::Unused {
+            // The call goes on without: it has what it needs.
+            let _ = self.leases.write(place_of(slot), &copied.encode());
+        }
+        Ok(copied)
     }
 }

@@ -1,11 +1,11 @@
 //! A store as it is, read whole and without changing it: for those who want to know, not to have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cni::NetworkName;
 
 use crate::config::Placement;
-use crate::edge::files::{LeasesHeader, Named, place_of, read_slot};
+use crate::edge::files::{LeasesHeader, Named, is_same_slot, place_of, read_slot};
 use crate::edge::lock::{Lock, Sharing};
 use crate::edge::site::Site;
 use crate::edge::store::{Journal, index_header, read_journal};
@@ -29,6 +29,16 @@ pub struct Snapshot {
     pub slots: Vec<Slot>,
     /// What was cut short or damaged, and is mended when a verb opens the store.
     pub mended_on_use: Vec<String>,
+    /// What is damaged and was read from its copy.
+    damaged: Vec<String>,
+}
+
+/// The files that there are.
+struct Parts {
+    leases: Option<Named>,
+    copy: Option<Named>,
+    index: Option<Named>,
+    journal: Option<Named>,
 }
 
 impl Snapshot {
@@ -43,75 +53,37 @@ impl Snapshot {
             return Ok(None);
         };
         let open = |name: &str| Named::open(directory.join(name), false);
-        let (leases, copy, index, journal) =
-            (open("leases")?, open("leases.copy")?, open("index")?, open("journal")?);
-        if leases.is_none() && copy.is_none() && index.is_none() {
+        let parts = Parts {
+            leases: open("leases")?,
+            copy: open("leases.copy")?,
+            index: open("index")?,
+            journal: open("journal")?,
+        };
+        if parts.leases.is_none() && parts.copy.is_none() && parts.index.is_none() {
             return Ok(None);
         }
-        let mut mended_on_use = Vec::new();
-        for (name, is_there) in [
-            ("leases", leases.is_some()),
-            ("leases.copy", copy.is_some()),
-            ("journal", journal.is_some()),
-        ] {
-            if !is_there {
-                mended_on_use.push(format!("{name} is missing"));
-            }
-        }
-        let known = match &index {
-            Some(index) => index_header(index)?,
-            None => None,
-        };
-        let change = match &journal {
-            Some(journal) => read_journal(journal, known.as_ref().map(|header| header.sequence))?,
-            None => Journal::Nothing,
-        };
-        let (one, other) = match (&leases, &copy) {
-            (Some(leases), Some(copy)) => (leases, copy),
-            (Some(only), None) | (None, Some(only)) => (only, only),
-            (None, None) => {
-                let problem = "leases and leases.copy are missing".to_owned();
-                return Err(Failure::Damaged { path: directory, problem });
-            }
-        };
-        let changes = match change {
-            Journal::Change(_, changes) => changes,
-            Journal::Nothing => Changes::default(),
-        };
-        let heads = [LeasesHeader::read(one)?, LeasesHeader::read(other)?];
-        let mut slots = Vec::new();
-        for slot in 0..slots_in(one)?.max(slots_in(other)?) {
-            let late = changes.slots.get(&slot).and_then(|octets| Slot::decode(octets).ok());
-            slots.push(late.map_or_else(|| read_slot(one, other, slot), Ok)?);
-        }
-        while slots.last() == Some(&Slot::Unused) {
-            slots.pop();
-        }
-        let boot = heads.iter().flatten().next().map_or(Boot::default(), |head| head.boot);
-        let (header, octets) = match known {
-            Some(header) => match Self::index_with(&index, &changes, &header)? {
-                Some(read) => read,
-                None => build(header, &slots),
-            },
-            None => {
-                mended_on_use.push("the index is missing or damaged".to_owned());
-                let capacity = u32::try_from(slots.len().max(1)).unwrap_or(u32::MAX);
-                build(Header::new(boot, capacity, Vec::new()), &slots)
-            }
-        };
-        for named in [&leases, &copy].into_iter().flatten() {
-            if named.length()? < place_of(header.used) || LeasesHeader::read(named)?.is_none() {
-                mended_on_use.push(format!("{} is cut short or damaged", named.path.display()));
-            }
-        }
-        if !changes.is_empty() && !header.ranges.is_empty() {
-            mended_on_use.push("a change was cut short; the journal has it".to_owned());
-        }
-        if header.boot != site.boot()? && !header.is_durable {
-            mended_on_use
-                .push("the store is of another boot: all its leases are gone with it".to_owned());
-        }
-        Ok(Some(Self { directory, header, index: octets, slots, mended_on_use }))
+        let known = parts.index.as_ref().map_or(Ok(None), index_header)?;
+        let changes = parts.changes(known.as_ref())?;
+        let (slots, different) = parts.slots(&directory, &changes)?;
+        let (header, index, is_anew) = parts.index(known, &changes, &slots)?;
+        let mut mended_on_use = parts.cut_short(&header)?;
+        let mut note =
+            |is_so: bool, text: &str| mended_on_use.extend(is_so.then(|| text.to_owned()));
+        note(is_anew, "the index is missing or damaged");
+        note(!changes.is_empty() && !is_anew, "a change was cut short; the journal has it");
+        let is_over = header.boot != site.boot()? && !header.is_durable;
+        note(is_over, "the store is of another boot: all its leases are gone with it");
+        let damaged = (different > 0).then(|| {
+            format!("{different} slots differ between leases and leases.copy; remove the file index to have both mended")
+        });
+        Ok(Some(Self {
+            directory,
+            header,
+            index,
+            slots,
+            mended_on_use,
+            damaged: damaged.into_iter().collect(),
+        }))
     }
 
     /// Returns the leases, held and released.
@@ -122,21 +94,93 @@ impl Snapshot {
         })
     }
 
-    /// Returns where the index does not say what the slots say.
+    /// Returns what is damaged, and where the index does not say what the slots say.
     pub fn problems(&self) -> Vec<String> {
-        verify(&self.header, &self.index, &self.slots)
+        let mut problems = self.damaged.clone();
+        problems.extend(verify(&self.header, &self.index, &self.slots));
+        problems
+    }
+}
+
+impl Parts {
+    /// Returns the change that the journal has and the index does not.
+    fn changes(&self, known: Option<&Header>) -> Result<Changes, Failure> {
+        let Some(journal) = &self.journal else { return Ok(Changes::default()) };
+        Ok(match read_journal(journal, known.map(|header| header.sequence))? {
+            Journal::Change(_, changes) => changes,
+            Journal::Nothing => Changes::default(),
+        })
     }
 
-    fn index_with(
-        index: &Option<Named>,
+    /// Returns the used slots, and in how many of them the files differ.
+    fn slots(&self, directory: &Path, changes: &Changes) -> Result<(Vec<Slot>, u32), Failure> {
+        let (one, other) = match (&self.leases, &self.copy) {
+            (Some(leases), Some(copy)) => (leases, copy),
+            (Some(only), None) | (None, Some(only)) => (only, only),
+            (None, None) => {
+                let problem = "leases and leases.copy are missing".to_owned();
+                return Err(Failure::Damaged { path: directory.to_owned(), problem });
+            }
+        };
+        let (mut slots, mut different) = (Vec::new(), 0);
+        let whole = one.length()?.min(other.length()?);
+        for slot in 0..slots_in(one)?.max(slots_in(other)?) {
+            let late = changes.slots.get(&slot).and_then(|octets| Slot::decode(octets).ok());
+            let is_in_both = late.is_none() && place_of(slot + 1) <= whole;
+            different += u32::from(is_in_both && !is_same_slot(one, other, slot)?);
+            slots.push(late.map_or_else(|| read_slot(one, other, slot), Ok)?);
+        }
+        while slots.last() == Some(&Slot::Unused) {
+            slots.pop();
+        }
+        Ok((slots, different))
+    }
+
+    /// Returns the index, and whether it had to be made anew.
+    fn index(
+        &self,
+        known: Option<Header>,
         changes: &Changes,
-        header: &Header,
-    ) -> Result<Option<(Header, Vec<u8>)>, Failure> {
-        let Some(index) = index else { return Ok(None) };
-        let mut octets = vec![0; usize::try_from(header.length()).unwrap_or_default()];
-        index.read(0, &mut octets)?;
-        changes.overlay(0, &mut octets);
-        Ok(Header::decode(&octets).ok().map(|header| (header, octets)))
+        slots: &[Slot],
+    ) -> Result<(Header, Vec<u8>, bool), Failure> {
+        if let (Some(index), Some(header)) = (&self.index, &known) {
+            let mut octets = vec![0; usize::try_from(header.length()).unwrap_or_default()];
+            index.read(0, &mut octets)?;
+            changes.overlay(0, &mut octets);
+            if let Ok(header) = Header::decode(&octets) {
+                return Ok((header, octets, false));
+            }
+        }
+        let capacity = u32::try_from(slots.len().max(1)).unwrap_or(u32::MAX);
+        let heads = [&self.leases, &self.copy].into_iter().flatten().map(LeasesHeader::read);
+        let head = heads.collect::<Result<Vec<_>, Failure>>()?.into_iter().flatten().next();
+        let boot = head.map_or(Boot::default(), |head| head.boot);
+        let mut template = known.unwrap_or_else(|| Header::new(boot, capacity, Vec::new()));
+        template.is_durable = head.is_some_and(|head| head.is_durable);
+        let (header, octets) = build(template, slots);
+        Ok((header, octets, true))
+    }
+
+    /// Returns which files are missing or have lost a part.
+    fn cut_short(&self, header: &Header) -> Result<Vec<String>, Failure> {
+        let mut all = Vec::new();
+        for (name, named) in
+            [("leases", &self.leases), ("leases.copy", &self.copy), ("journal", &self.journal)]
+        {
+            let Some(named) = named else {
+                all.push(format!("{name} is missing"));
+                continue;
+            };
+            if name == "journal" {
+                continue;
+            }
+            if named.length()? < place_of(header.used) {
+                all.push(format!("{name} is cut short"));
+            } else if LeasesHeader::read(named)?.is_none() {
+                all.push(format!("the header of {name} is damaged; it is mended with the index"));
+            }
+        }
+        Ok(all)
     }
 }
 
