@@ -22,6 +22,8 @@ pub enum Vote {
 pub struct Testimony {
     /// The lease is of this boot, or of another: network namespaces do not outlive one.
     pub boot: Vote,
+    /// host-local wrote the lease before this boot. The clock may have been set since, so that this is no proof alone.
+    pub imported: Vote,
     /// The recorded network namespace is at its path, or is not.
     pub netns: Vote,
     /// The runtime has a cached result of the attachment, or has none.
@@ -75,6 +77,7 @@ impl Testimony {
             (_, vote) => vote,
         };
         let votes = [
+            (self.imported, Witness::Doubt),
             (self.netns, Witness::Netns),
             (cache, Witness::ResultCache),
             (self.runtime, Witness::Runtime),
@@ -123,13 +126,33 @@ mod tests {
             (Dead, Alive, Alive, Alive, Verdict::Free),
         ] {
             for is_young in [false, true] {
-                let testimony = Testimony { boot, netns, result_cache, runtime, is_young };
+                let imported = Unknown;
+                let testimony =
+                    Testimony { boot, imported, netns, result_cache, runtime, is_young };
                 let expected = match (is_young, boot) {
                     (true, Alive | Unknown) => Verdict::Keep(Witness::Age),
                     _ => expected,
                 };
                 assert_eq!(testimony.verdict(), expected, "{testimony:?}");
             }
+        }
+    }
+
+    /// What host-local wrote before this boot needs one witness more.
+    #[test]
+    fn an_old_file_of_host_local_is_a_witness() {
+        use Vote::{Alive, Dead, Unknown};
+        for (result_cache, runtime, is_freed) in [
+            (Unknown, Unknown, false),
+            (Dead, Unknown, true),
+            (Unknown, Dead, true),
+            (Alive, Unknown, false),
+            (Dead, Alive, false),
+        ] {
+            let (boot, imported, netns) = (Unknown, Dead, Unknown);
+            let testimony =
+                Testimony { boot, imported, netns, result_cache, runtime, is_young: false };
+            assert_eq!(testimony.verdict() == Verdict::Free, is_freed, "{testimony:?}");
         }
     }
 }

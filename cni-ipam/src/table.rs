@@ -63,6 +63,12 @@ impl<'a> Table<'a> {
         self.touch();
     }
 
+    /// Remembers that all leases are of this boot.
+    pub fn forget_earlier_boots(&mut self) {
+        self.header.has_earlier_boots = false;
+        self.touch();
+    }
+
     /// Remembers which settings are written beside the store.
     pub fn set_settings(&mut self, settings: u32) {
         self.header.settings = settings;

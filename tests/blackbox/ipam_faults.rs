@@ -190,7 +190,7 @@ fn with_fault(scenario: &Scenario, injection: &str) -> Answer {
     network.assert_equals_live_attachments();
     // All of them in a soak; else of one case in three.
     if let Some(capacity) =
-        scenario.capacity.filter(|_| soak().is_some() || injection.len() % 3 == 0)
+        scenario.capacity.filter(|_| soak().is_some() || injection.len().is_multiple_of(3))
     {
         network.assert_all_others_can_be_given(capacity);
     }

@@ -48,7 +48,9 @@ impl Plain {
                 })
                 .collect();
             over.sort_unstable();
-            over.iter().take(2).for_each(|(_, number)| drop(self.taken.remove(number)));
+            for (_, number) in over.iter().take(2) {
+                self.taken.remove(number);
+            }
         }
     }
 

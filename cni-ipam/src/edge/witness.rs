@@ -1,5 +1,6 @@
 //! Asks the witnesses of an attachment: the boot id, its network namespace, the runtime's cache of results.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +14,7 @@ use crate::config::Placement;
 use crate::edge::site::Site;
 use crate::failure::Failure;
 use crate::gc::{Testimony, Vote};
-use crate::lease::{Boot, Lease, Millis, Netns};
+use crate::lease::{Boot, Lease, Millis, Netns, Origin};
 
 /// How old a lease has to be before anything but another boot can prove that it is dead.
 pub const GRACE: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub struct Witnesses<'a> {
     caches: Vec<PathBuf>,
     runtime: Option<&'a BTreeSet<String>>,
     now: Millis,
+    site: &'a Site,
+    booted: OnceCell<Option<Millis>>,
 }
 
 impl<'a> Witnesses<'a> {
@@ -38,14 +41,22 @@ impl<'a> Witnesses<'a> {
     /// # Errors
     /// The id of the boot cannot be read.
     pub fn new(
-        site: &Site,
+        site: &'a Site,
         network: &'a NetworkName,
         placement: &Placement,
         runtime: Option<&'a BTreeSet<String>>,
     ) -> Result<Self, Failure> {
         let caches =
             site.result_caches(placement).iter().filter(|path| path.is_dir()).cloned().collect();
-        Ok(Self { boot: site.boot()?, network, caches, runtime, now: site.now })
+        Ok(Self {
+            boot: site.boot()?,
+            network,
+            caches,
+            runtime,
+            now: site.now,
+            site,
+            booted: OnceCell::new(),
+        })
     }
 
     /// Asks all witnesses of a lease.
@@ -53,6 +64,7 @@ impl<'a> Witnesses<'a> {
         let age = self.now.0.saturating_sub(lease.since.0);
         Testimony {
             boot: self.boot_of(lease.boot),
+            imported: self.imported(lease),
             netns: netns(&lease.netns),
             result_cache: self.result_cache(lease),
             runtime: match self.runtime {
@@ -72,6 +84,16 @@ impl<'a> Witnesses<'a> {
             boot if boot == unknown || self.boot == unknown => Vote::Unknown,
             boot if boot == self.boot => Vote::Alive,
             _ => Vote::Dead,
+        }
+    }
+
+    fn imported(&self, lease: &Lease) -> Vote {
+        if lease.origin != Origin::Imported {
+            return Vote::Unknown;
+        }
+        match self.booted.get_or_init(|| self.site.booted()) {
+            Some(booted) if lease.since < *booted => Vote::Dead,
+            _ => Vote::Unknown,
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Header {
     pub is_imported: bool,
     /// The leases outlive a reboot.
     pub is_durable: bool,
+    /// Leases may be of an earlier boot.
+    pub has_earlier_boots: bool,
     /// Checksum of the settings that are written beside the store; 0: none are.
     pub settings: u32,
     /// The ranges.
@@ -125,9 +127,10 @@ impl Header {
     pub fn new(boot: Boot, capacity: u32, ranges: Vec<RangeState>) -> Self {
         let buckets = capacity.next_power_of_two();
         let (sequence, used, held, collected) = (0, 0, 0, 0);
-        let (is_imported, is_durable, settings) = (false, false, 0);
+        let (is_imported, is_durable, has_earlier_boots, settings) = (false, false, false, 0);
         Self {
             is_durable,
+            has_earlier_boots,
             settings,
             sequence,
             boot,
@@ -184,6 +187,7 @@ impl Header {
         }
         octets[44] = u8::from(self.is_imported);
         octets[45] = u8::from(self.is_durable);
+        octets[46] = u8::from(self.has_earlier_boots);
         octets[72..76].copy_from_slice(&self.settings.to_le_bytes());
         octets[48..56].copy_from_slice(&self.sequence.to_le_bytes());
         octets[56..72].copy_from_slice(&self.boot.0.to_le_bytes());
@@ -231,6 +235,7 @@ impl Header {
             collected: word(36),
             is_imported: octets[44] != 0,
             is_durable: octets[45] != 0,
+            has_earlier_boots: octets[46] != 0,
             settings: word(72),
             ranges,
         };

@@ -37,6 +37,7 @@ pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failur
     let session =
         Session::open(site, &config.network, placement, &spans(&config.pools), is_durable)?;
     let mut session = session.with_settings(config.rest())?;
+    session.free_earlier_boots()?;
     refuse_other_namespace(&session.held_by(&request.attachment)?, request, &netns)?;
     let mut wanted = Wanted {
         attachment: &request.attachment,

@@ -14,7 +14,7 @@ use crate::edge::site::Site;
 use crate::edge::store::{Store, Wish};
 use crate::edge::witness::Witnesses;
 use crate::failure::Failure;
-use crate::gc::{Verdict, Vote};
+use crate::gc::Verdict;
 use crate::host_local::Entry;
 use crate::lease::{Boot, Lease, Millis, Netns, Origin, Pod, State};
 use crate::range::Span;
@@ -81,6 +81,23 @@ impl<'a> Session<'a> {
             self.store.commit(changes)?.finished()?;
         }
         Ok(self)
+    }
+
+    /// Frees what earlier boots have left in a durable store, once in each boot: pods that come back find the addresses
+    /// that they had.
+    ///
+    /// # Errors
+    /// As [`Session::sweep`].
+    pub fn free_earlier_boots(&mut self) -> Result<(), Failure> {
+        if !self.store.table().header().has_earlier_boots {
+            return Ok(());
+        }
+        self.sweep(Cause::Exhausted, None)?;
+        self.store.settle()?;
+        let mut table = self.store.table();
+        table.forget_earlier_boots();
+        let changes = table.into_changes();
+        self.store.commit(changes)?.finished()
     }
 
     /// Sets how long freed addresses are left alone.
@@ -197,8 +214,9 @@ impl<'a> Session<'a> {
         }
         let directory = Directory::lock(self.placement, self.network, self.site.lock_wait)?;
         let Some(directory) = directory else { return Ok(()) };
+        let witnesses = Witnesses::new(self.site, self.network, self.placement, None)?;
         for imported in directory.entries()? {
-            self.import_entry(&imported)?;
+            self.import_entry(&imported, &witnesses)?;
         }
         let mut table = self.store.table();
         table.set_imported();
@@ -206,7 +224,11 @@ impl<'a> Session<'a> {
         self.store.commit(changes)?.finished()
     }
 
-    fn import_entry(&mut self, imported: &Imported) -> Result<(), Failure> {
+    fn import_entry(
+        &mut self,
+        imported: &Imported,
+        witnesses: &Witnesses<'_>,
+    ) -> Result<(), Failure> {
         let mut table = self.store.table();
         let (address, attachment) = match &imported.entry {
             Entry::Last(_, address) => {
@@ -234,7 +256,7 @@ impl<'a> Session<'a> {
             boot: Boot::default(),
             origin: Origin::Imported,
         };
-        if self.is_of_another_boot(&lease)? {
+        if witnesses.ask(&lease).verdict() == Verdict::Free {
             return Ok(());
         }
         self.store.make_room_for(1)?;
@@ -242,13 +264,5 @@ impl<'a> Session<'a> {
         table.insert(lease)?;
         let changes = table.into_changes();
         self.store.commit(changes)?.finished()
-    }
-
-    /// Tells whether a file of host-local is older than this boot and its attachment has no cached result: either alone is
-    /// no proof, as the clock may have been set after the boot.
-    fn is_of_another_boot(&self, lease: &Lease) -> Result<bool, Failure> {
-        let Some(booted) = self.site.booted() else { return Ok(false) };
-        let witnesses = Witnesses::new(self.site, self.network, self.placement, None)?;
-        Ok(lease.since < booted && witnesses.result_cache(lease) == Vote::Dead)
     }
 }

@@ -113,7 +113,8 @@ fn make_anew(
         let problem = "neither leases nor leases.copy can be read".to_owned();
         return Err(Failure::Damaged { path: directory.to_owned(), problem });
     }
-    let mut template = known.unwrap_or_else(|| Header::new(wish.boot, FIRST_CAPACITY, Vec::new()));
+    let mut template =
+        known.unwrap_or_else(|| Header::new(boot.unwrap_or(wish.boot), FIRST_CAPACITY, Vec::new()));
     let mut slots = Vec::new();
     let mut parts = parts;
     if is_over || is_first {
@@ -135,6 +136,7 @@ fn make_anew(
         };
         slots = parts.slots(Some(&template), &late)?;
     }
+    template.has_earlier_boots |= is_durable && template.boot != wish.boot;
     template.boot = wish.boot;
     template.is_durable = is_durable;
     let ranges = wish.ranges.to_vec();
