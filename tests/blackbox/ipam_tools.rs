@@ -233,6 +233,64 @@ fn a_reboot_empties_the_store_and_the_namespace_is_compared() {
 }
 
 #[test]
+fn files_of_host_local_from_before_the_boot_are_no_leases() {
+    inside_with_mounts("files_of_host_local_from_before_the_boot_are_no_leases", || {
+        let node = Node::new();
+        let netns = node.netns("one");
+        let files = Path::new("/var/lib/cni/networks/net");
+        fs::create_dir_all(files).unwrap();
+        for (address, container) in [("10.1.2.2", "before"), ("10.1.2.3", "now")] {
+            fs::write(files.join(address), format!("{container}\r\neth0")).unwrap();
+        }
+        let before = files.join("10.1.2.2");
+        run("touch", &["-d", "2020-01-01", before.to_str().unwrap()]);
+        // One witness is not enough; the runtime is another one.
+        let call = node.call("portolan-ipam", "ADD", "one", &netns);
+        assert_eq!(addresses(&call.run(&config("10.1.2.0/29")).ok()), ["10.1.2.4/29"]);
+        assert_eq!(held().len(), 3);
+        let text = printed("explain ip 10.1.2.2");
+        assert!(text.contains("file of host-local: gone"), "{text}");
+        cri::serve(Path::new("/run/fake.sock"), &["now", "one"], 0);
+        printed("ipam gc --runtime-endpoint /run/fake.sock");
+        assert_eq!(held(), ["10.1.2.3", "10.1.2.4"]);
+        assert!(!before.exists() && files.join("10.1.2.3").exists());
+        // The cache of results is one, too, and asked at the import.
+        fs::create_dir_all("/var/lib/cni/results").unwrap();
+        fs::write(&before, "before\r\neth0").unwrap();
+        run("touch", &["-d", "2020-01-01", before.to_str().unwrap()]);
+        fs::remove_dir_all("/run/portolan").unwrap();
+        let added = call.run(&config("10.1.2.0/29")).ok();
+        assert_eq!(addresses(&added), ["10.1.2.2/29"]);
+        assert_eq!(held(), ["10.1.2.2", "10.1.2.3"]);
+    });
+}
+
+#[test]
+fn a_sticky_address_outlives_a_reboot_in_a_durable_store() {
+    inside_with_mounts("a_sticky_address_outlives_a_reboot_in_a_durable_store", || {
+        let node = Node::new();
+        let netns = node.netns("one");
+        let mut config = config("10.1.2.0/29");
+        config["ipam"]["sticky"] = json!(true);
+        config["ipam"]["durable"] = json!(true);
+        let add = |container: &str, pod: &str| {
+            let call = node.call("portolan-ipam", "ADD", container, &netns);
+            let arguments = format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={pod}");
+            addresses(&call.with("CNI_ARGS", &arguments).run(&config).ok()).remove(0)
+        };
+        assert_eq!(add("a", "web-0"), "10.1.2.2/29");
+        assert_eq!(add("b", "web-1"), "10.1.2.3/29");
+        let boot = "00000000-0000-0000-0000-00000000beef\n";
+        let _boot = portolan_tests::namespace::cover("/proc/sys/kernel/random/boot_id", boot);
+        // Other containers, and another order.
+        assert_eq!(add("c", "web-1"), "10.1.2.3/29");
+        assert_eq!(add("d", "job"), "10.1.2.4/29");
+        assert_eq!(add("e", "web-0"), "10.1.2.2/29");
+        assert_eq!(held(), ["10.1.2.2", "10.1.2.3", "10.1.2.4"]);
+    });
+}
+
+#[test]
 fn verify_tells_a_damaged_store() {
     inside_with_mounts("verify_tells_a_damaged_store", || {
         let node = Node::new();

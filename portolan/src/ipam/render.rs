@@ -116,8 +116,12 @@ fn witnesses(testimony: &Testimony) -> String {
         Vote::Dead => "gone",
         Vote::Unknown => "cannot tell",
     };
+    let file = match testimony.imported {
+        Vote::Unknown => String::new(),
+        vote => format!("; file of host-local: {}", word(vote)),
+    };
     format!(
-        "witnesses: boot: {}; network namespace: {}; cached result: {}; runtime: {}",
+        "witnesses: boot: {}{file}; network namespace: {}; cached result: {}; runtime: {}",
         word(testimony.boot),
         word(testimony.netns),
         word(testimony.result_cache),
