@@ -330,6 +330,23 @@ fn node_blocks_are_used_when_the_configuration_names_no_range() {
         let result = call.run(&config).ok();
         assert_eq!(addresses(&result), ["10.244.3.2/24", "fd00:244:3::2/64"]);
         assert_eq!(result["ips"][0]["gateway"], "10.244.3.1");
+        // A node that has no address left gets another block, and addresses of it.
+        let add = |name| node.call("portolan-ipam", "ADD", name, &netns).run(&config);
+        let write = |blocks: Value| {
+            fs::write("/run/portolan/node-blocks.json", json!({"blocks": blocks}).to_string())
+        };
+        write(json!(["10.244.4.0/30"])).unwrap();
+        assert_eq!(addresses(&add("a").ok()), ["10.244.4.2/30"]);
+        assert_eq!(add("b").error().0, 11);
+        write(json!(["10.244.4.0/30", "10.244.5.0/30"])).unwrap();
+        assert_eq!(addresses(&add("b").ok()), ["10.244.5.2/30"]);
+        // A file that cannot be read says which, and nobody loses an address.
+        fs::write("/run/portolan/node-blocks.json", "{").unwrap();
+        let (code, text) = add("c").error();
+        assert!(code == 7 && text.contains("/run/portolan/node-blocks.json"), "{code} {text}");
+        assert_eq!(status.run(&config).error().0, 50);
+        node.call("portolan-ipam", "DEL", "b", "").run(&config).ok();
+        assert_eq!(held(), ["10.244.3.2", "10.244.4.2", "fd00:244:3::2"]);
     });
 }
 

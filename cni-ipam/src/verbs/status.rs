@@ -5,7 +5,7 @@ use cni::{Attachment, Config};
 use super::add::read_config;
 use super::session::{Cause, Session};
 use crate::allocate::{Quarantine, Wanted, allocate, spans};
-use crate::config::Pool;
+use crate::config::{IpamConfig, Pool};
 use crate::edge::site::Site;
 use crate::failure::Failure;
 use crate::lease::Pod;
@@ -16,11 +16,9 @@ use crate::lease::Pod;
 /// # Errors
 /// It is not available, the configuration is invalid, or the store is in use.
 pub fn status(config: &Config, site: &Site) -> Result<(), Failure> {
-    let config = read_config(config, site).map_err(|failure| match failure {
-        // The blocks come later: not a mistake in the configuration.
-        failure @ Failure::Config { .. } if !site.node_blocks.exists() => unavailable(failure),
-        failure => failure,
-    })?;
+    IpamConfig::parse(config)?;
+    // What else is wrong are the blocks of the node, which are no part of the configuration.
+    let config = read_config(config, site).map_err(unavailable)?;
     let is_durable = Some(config.placement.is_durable);
     let ranges = spans(&config.pools);
     let session = Session::open(site, &config.network, &config.placement, &ranges, is_durable)
