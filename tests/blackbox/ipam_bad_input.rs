@@ -181,6 +181,12 @@ fn an_empty_pool_and_a_verb_that_is_too_new() {
     let status = Call::new(ipam_binary(), "STATUS");
     let (code, text) = stage.explained(&status.run(&config));
     assert!(code == 50 && text.contains("10.1.2.0/29"), "{text}");
+    let mut without = config.clone();
+    without["ipam"]["subnet"] = json!("10.1.4.0/24");
+    status.run(&without).ok();
+    without["ipam"]["resolvConf"] = json!("/nowhere");
+    let (code, text) = stage.explained(&status.run(&without));
+    assert!(code == 50 && text.contains("/nowhere"), "{text}");
     let mut old = config.clone();
     old["cniVersion"] = json!("1.0.0");
     for verb in ["GC", "STATUS"] {

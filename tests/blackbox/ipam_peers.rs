@@ -38,7 +38,7 @@ impl Plugin {
         let folder = tempfile::tempdir().unwrap();
         let resolv_conf = folder.path().join("resolv.conf");
         let text =
-            "# a node's\nnameserver 192.0.2.3\nsearch a.example b.example\noptions ndots:5\n";
+            b"# a node's, \xe9\nnameserver 192.0.2.3\nsearch a.example b.example\noptions ndots:5\n";
         std::fs::write(&resolv_conf, text).unwrap();
         let (mut ipam, mut more, mut answers) = (Map::new(), Map::new(), Vec::new());
         for step in &case.steps {

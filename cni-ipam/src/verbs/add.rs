@@ -100,10 +100,11 @@ pub(super) fn read_config(config: &cni::Config, site: &Site) -> Result<IpamConfi
     Ok(read)
 }
 
-fn read_dns(config: &IpamConfig) -> Result<Dns, Failure> {
+/// Reads `resolvConf`. Octets that are no UTF-8, which comments may have, spoil nothing else.
+pub(super) fn read_dns(config: &IpamConfig) -> Result<Dns, Failure> {
     let Some(path) = &config.resolv_conf else { return Ok(Dns::default()) };
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::io("read", path, error))?;
-    Ok(resolv_conf::parse(&text))
+    let octets = std::fs::read(path).map_err(|error| Failure::io("read", path, error))?;
+    Ok(resolv_conf::parse(&String::from_utf8_lossy(&octets)))
 }
 
 fn pod_of(request: &AttachmentRequest) -> Pod {

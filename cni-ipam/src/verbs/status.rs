@@ -2,7 +2,7 @@
 
 use cni::{Attachment, Config};
 
-use super::add::read_config;
+use super::add::{read_config, read_dns};
 use super::session::{Cause, Session};
 use crate::allocate::{Quarantine, Wanted, allocate, spans};
 use crate::config::{IpamConfig, Pool};
@@ -19,6 +19,7 @@ pub fn status(config: &Config, site: &Site) -> Result<(), Failure> {
     IpamConfig::parse(config)?;
     // What else is wrong are the blocks of the node, which are no part of the configuration.
     let config = read_config(config, site).map_err(unavailable)?;
+    read_dns(&config).map_err(unavailable)?;
     let is_durable = Some(config.placement.is_durable);
     let ranges = spans(&config.pools);
     let session = Session::open(site, &config.network, &config.placement, &ranges, is_durable)
