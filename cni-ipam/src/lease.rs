@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use cni::Attachment;
 
+use crate::host_local::ANY_INTERFACE;
+
 pub use slot::{SLOT, Slot, SlotError};
 
 /// Longest name of a namespace that is kept, in octets.
@@ -119,6 +121,11 @@ impl Netns {
 }
 
 impl Lease {
+    /// Tells whether host-local wrote the lease without an interface, so that any of the container's is meant.
+    pub fn is_of_any_interface(&self) -> bool {
+        self.origin == Origin::Imported && self.attachment.ifname.as_str() == ANY_INTERFACE
+    }
+
     /// Tells whether the attachment has the address.
     pub fn is_held(&self) -> bool {
         self.state == State::Held

@@ -21,6 +21,7 @@ use crate::config::Placement;
 use crate::edge::settings::Settings;
 use crate::edge::site::Site;
 use crate::edge::snapshot::Snapshot;
+use crate::edge::store::Store;
 use crate::edge::witness::Witnesses;
 use crate::failure::Failure;
 use crate::lease::{Lease, Slot};
@@ -118,7 +119,7 @@ pub fn collect(
     let mut collected = Collected { freed: Vec::new(), kept: Vec::new() };
     for network in asked(site, network)? {
         let directory = site.store_of(&network, &Placement::default());
-        if !directory.is_dir() {
+        if !Store::is_there(&directory) {
             continue;
         }
         let settings = Settings::read(&directory)?;

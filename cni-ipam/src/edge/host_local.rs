@@ -86,37 +86,36 @@ impl Directory {
         Ok(entries)
     }
 
-    /// Writes the file of an address.
+    /// Writes the file of an address, and which one a range set gave out last if that is known.
     ///
     /// # Errors
     /// It cannot be written, or says that another attachment has the address.
-    pub fn put(&self, address: IpAddr, attachment: &Attachment, set: usize) -> Result<(), Failure> {
+    pub fn put(
+        &self,
+        address: IpAddr,
+        attachment: &Attachment,
+        set: Option<usize>,
+    ) -> Result<(), Failure> {
         let path = self.path.join(address.to_string());
-        let failed = |source| Failure::io("write", &path, source);
-        if let Some((text, _)) = read_small(&path)? {
-            return match read(&address.to_string(), &text) {
-                Entry::Lease(_, holder) if holder == *attachment => Ok(()),
-                Entry::Lease(_, holder) => {
-                    Err(Failure::Taken { address, holder: format!("{holder} of host-local") })
-                }
-                Entry::Last(..) | Entry::Leaked(_) | Entry::Other => {
-                    fs::write(&path, content(attachment)).map_err(failed)
-                }
-            };
+        if let Some((text, _)) = read_small(&path)?
+            && let Entry::Lease(_, holder) = read(&address.to_string(), &text)
+        {
+            let is_same = holder == *attachment;
+            let holder = format!("{holder} of host-local");
+            return if is_same { Ok(()) } else { Err(Failure::Taken { address, holder }) };
         }
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        if let Err(error) = file.write_all(content(attachment).as_bytes()) {
+        if let Err(source) = write_private(&path, &content(attachment)) {
             // An empty file is what host-local leaks addresses by.
             let _ = fs::remove_file(&path);
-            return Err(failed(error));
+            return Err(Failure::io("write", &path, source));
         }
-        // Without it host-local begins at the start of the range, no more.
-        let _ = fs::write(self.path.join(format!("last_reserved_ip.{set}")), address.to_string());
+        if let Some(set) = set {
+            // Without it host-local begins at the start of the range, no more.
+            let _ = write_private(
+                &self.path.join(format!("last_reserved_ip.{set}")),
+                &address.to_string(),
+            );
+        }
         Ok(())
     }
 
@@ -138,6 +137,30 @@ impl Directory {
             _ => Ok(()),
         }
     }
+}
+
+/// Reads who has an address by its file, and since when; none when there is no such file, or it names nobody.
+///
+/// # Errors
+/// It cannot be read.
+pub fn holder(directory: &Path, address: IpAddr) -> Result<Option<(Attachment, Millis)>, Failure> {
+    let name = address.to_string();
+    let Some((text, written)) = read_small(&directory.join(&name))? else { return Ok(None) };
+    Ok(match read(&name, &text) {
+        Entry::Lease(_, attachment) => Some((attachment, written)),
+        Entry::Last(..) | Entry::Leaked(_) | Entry::Other => None,
+    })
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?
+        .write_all(text.as_bytes())
 }
 
 /// Reads a file of at most 4 KiB and when it was written; none when it is not there, is no file, or is larger.

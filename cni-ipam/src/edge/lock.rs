@@ -42,7 +42,7 @@ impl Lock {
             options.read(true).write(true).create(true).truncate(false).mode(0o600);
             match options.open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
+                    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
                     options.open(&path)
                 }
                 opened => opened,

@@ -2,7 +2,8 @@
 //! `portolan ipam`, and DEL or GC with one that is broken.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,7 +49,12 @@ impl Settings {
     /// They cannot be written.
     pub fn write(&self, directory: &Path) -> Result<(), Failure> {
         let (new, path) = (directory.join("settings.new"), directory.join("settings"));
-        let written = fs::write(&new, self.text()).and_then(|()| fs::rename(&new, &path));
+        // It says which files root removes: nobody else may write it, whatever the umask.
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written =
+            options.open(&new).and_then(|mut file| file.write_all(self.text().as_bytes()));
+        let written = written.and_then(|()| fs::rename(&new, &path));
         written.map_err(|error| Failure::io("write", &path, error))
     }
 

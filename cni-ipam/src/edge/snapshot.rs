@@ -16,6 +16,9 @@ use crate::table::layout::Header;
 use crate::table::transaction::Changes;
 use crate::verify::verify;
 
+/// Contradictions that are told one by one.
+const MAX_SHOWN: usize = 20;
+
 /// A store as it is.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -97,7 +100,13 @@ impl Snapshot {
     /// Returns what is damaged, and where the index does not say what the slots say.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.damaged.clone();
-        problems.extend(verify(&self.header, &self.index, &self.slots));
+        let contradictions = verify(&self.header, &self.index, &self.slots);
+        if !contradictions.is_empty() {
+            let count = contradictions.len();
+            let cure = "remove the file index, and the next call makes it anew of the leases";
+            problems.push(format!("the index contradicts the leases in {count} places; {cure}"));
+        }
+        problems.extend(contradictions.into_iter().take(MAX_SHOWN));
         problems
     }
 }

@@ -80,6 +80,22 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), _lock: lock, files, header, pending: None })
     }
 
+    /// Tells whether there is a store in a directory, or what is left of one.
+    pub fn is_there(directory: &Path) -> bool {
+        ["index", "leases", "leases.copy"].into_iter().any(|name| directory.join(name).exists())
+    }
+
+    /// Makes the index anew of the slots: it contradicts them.
+    ///
+    /// # Errors
+    /// The files cannot be read or written.
+    pub fn make_index_anew(&mut self) -> Result<(), Failure> {
+        self.settle()?;
+        (self.files, self.header) =
+            rebuild::grow(&self.directory, &self.header, self.header.capacity)?;
+        Ok(())
+    }
+
     /// Returns the directory.
     pub fn directory(&self) -> &Path {
         &self.directory

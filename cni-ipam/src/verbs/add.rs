@@ -1,10 +1,14 @@
 //! ADD: addresses for an attachment. The same attachment gets the same ones again.
 
+use std::net::IpAddr;
+
 use cni::{AddResult, AttachmentRequest, Dns, IpConfig};
 use ipnet::IpNet;
 
 use super::session::{Cause, Session};
-use crate::allocate::{Holder, Plan, Quarantine, Source, Wanted, allocate, carry_out, spans};
+use crate::allocate::{
+    Choice, Holder, Plan, Quarantine, Source, Wanted, allocate, carry_out, spans,
+};
 use crate::config::{IpamConfig, Pool, requested};
 use crate::edge::host_local::Directory;
 use crate::edge::site::Site;
@@ -20,6 +24,9 @@ use crate::{node_blocks, resolv_conf};
 
 /// Leases that are looked at by an ADD while few addresses are left.
 const LOOKED_AT: u32 = 16;
+
+/// How often an ADD chooses: host-local may have given out what it chose.
+const MAX_CHOICES: usize = 4096;
 
 /// Serves ADD.
 ///
@@ -129,31 +136,62 @@ fn refuse_other_namespace(
     )))
 }
 
-/// Chooses addresses and commits them, with more room in the store if that is needed.
+/// Chooses addresses and commits them; chooses again when the store had to be changed for it.
 fn serve<'a>(
     session: &mut Session<'_>,
     wanted: &Wanted<'a>,
     holder: &Holder<'_>,
 ) -> Result<Plan<'a>, Failure> {
     session.store.settle()?;
-    let (chosen, changes) = match plan(session, wanted, holder)? {
-        Planned::Done(chosen, changes) => (chosen, changes),
-        Planned::NeedsRoom(leases) => {
-            session.store.make_room_for(leases)?;
-            match plan(session, wanted, holder)? {
-                Planned::Done(chosen, changes) => (chosen, changes),
-                Planned::NeedsRoom(_) => {
-                    return Err(Failure::Conflict(
-                        "the store has no room after it was given more".to_owned(),
-                    ));
-                }
+    let mut is_anew = false;
+    for _ in 0..MAX_CHOICES {
+        let (chosen, changes) = match plan(session, wanted, holder)? {
+            Planned::Done(chosen, changes) => (chosen, changes),
+            Planned::NeedsRoom(leases) => {
+                session.store.make_room_for(leases)?;
+                continue;
             }
+            Planned::Contradiction(_) if !is_anew => {
+                session.store.make_index_anew()?;
+                is_anew = true;
+                continue;
+            }
+            Planned::Contradiction(address) => {
+                let problem = format!("{address} is free and has a lease");
+                return Err(Failure::Damaged {
+                    path: session.store.directory().to_owned(),
+                    problem,
+                });
+            }
+        };
+        if belongs_to_host_local(session, &chosen, wanted)? {
+            continue;
         }
-    };
-    // From the journal on the addresses are given, even if their places cannot be written at this time.
-    match session.store.commit(changes)? {
-        Commit::Done | Commit::Pending(_) => Ok(chosen),
+        // From the journal on the addresses are given, even if their places cannot be written at this time.
+        return match session.store.commit(changes)? {
+            Commit::Done | Commit::Pending(_) => Ok(chosen),
+        };
     }
+    let pool = wanted.pool.title();
+    Err(Failure::Exhausted {
+        pool,
+        why: format!("host-local holds {MAX_CHOICES} addresses of it; try again"),
+    })
+}
+
+/// Looks whether host-local has given a chosen address out meanwhile, and imports the lease if so.
+fn belongs_to_host_local(
+    session: &mut Session<'_>,
+    chosen: &Plan<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<bool, Failure> {
+    let is_new = |choice: &&Choice<'_>| !matches!(choice.source, Source::Held(_));
+    for choice in chosen.choices.iter().filter(is_new) {
+        if session.adopt_holder(choice.address, wanted.attachment)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What is to be committed.
@@ -162,6 +200,8 @@ enum Planned<'a> {
     Done(Plan<'a>, Option<(Header, Changes)>),
     /// Nothing before there is room for so many leases.
     NeedsRoom(usize),
+    /// Nothing: the index says that this address is free, and finds a lease of it.
+    Contradiction(IpAddr),
 }
 
 fn plan<'a>(
@@ -176,9 +216,19 @@ fn plan<'a>(
         }
     }
     let plan = allocate(&table, wanted)?;
-    let new = plan.choices.iter().filter(|choice| choice.source == Source::Free).count();
-    if !table.has_room_for(new)? {
-        return Ok(Planned::NeedsRoom(new));
+    let new: Vec<IpAddr> = plan
+        .choices
+        .iter()
+        .filter(|choice| choice.source == Source::Free)
+        .map(|choice| choice.address)
+        .collect();
+    for address in &new {
+        if table.at(*address)?.is_some() {
+            return Ok(Planned::Contradiction(*address));
+        }
+    }
+    if !table.has_room_for(new.len())? {
+        return Ok(Planned::NeedsRoom(new.len()));
     }
     carry_out(&mut table, &plan, holder)?;
     Ok(Planned::Done(plan, table.into_changes()))
@@ -199,12 +249,12 @@ fn keep_in_step(
     let written =
         Directory::make(&config.placement, &config.network, site.lock_wait).and_then(|directory| {
             files.clone().try_for_each(|(set, choice)| {
-                directory.put(choice.address, &request.attachment, set)
+                directory.put(choice.address, &request.attachment, Some(set))
             })
         });
     let Err(failure) = written else { return Ok(()) };
     for found in session.held_by(&request.attachment)? {
-        let is_new = |choice: &&crate::allocate::Choice<'_>| {
+        let is_new = |choice: &&Choice<'_>| {
             choice.address == found.lease.address && !matches!(choice.source, Source::Held(_))
         };
         if plan.choices.iter().any(|choice| is_new(&choice)) {
@@ -232,7 +282,7 @@ fn is_scarce(session: &Session<'_>, pool: &Pool) -> bool {
 }
 
 fn result(plan: &Plan<'_>, pool: &Pool, dns: Dns) -> AddResult {
-    let ip = |choice: &crate::allocate::Choice<'_>| {
+    let ip = |choice: &Choice<'_>| {
         let length = choice.range.subnet().prefix_len();
         let address =
             IpNet::new(choice.address, length).unwrap_or_else(|_| IpNet::from(choice.address));

@@ -8,6 +8,7 @@ use super::session::Session;
 use crate::address::{Family, number};
 use crate::config::Placement;
 use crate::edge::site::Site;
+use crate::edge::store::Store;
 use crate::failure::Failure;
 
 /// Serves CHECK.
@@ -22,7 +23,7 @@ pub fn check(request: &AttachmentRequest, site: &Site) -> Result<(), Failure> {
     let none =
         || Failure::Differs(format!("the attachment {attachment} holds no address in {network}"));
     let has_files = placement.data_dir.join(network.as_str()).is_dir();
-    if !site.store_of(network, &placement).is_dir() && !has_files {
+    if !Store::is_there(&site.store_of(network, &placement)) && !has_files {
         return Err(none());
     }
     let session = Session::open(site, network, &placement, &[], None)?;

@@ -7,8 +7,9 @@ use cni::{Attachment, GcRequest};
 use super::session::{Session, quarantine_of};
 use crate::config::Placement;
 use crate::edge::site::Site;
+use crate::edge::store::Store;
 use crate::failure::Failure;
-use crate::host_local::ANY_INTERFACE;
+use crate::lease::Lease;
 
 /// Serves GC.
 ///
@@ -19,23 +20,23 @@ pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
     let placement = Placement::of(&request.config);
     let network = &request.config.name;
     let has_files = placement.data_dir.join(network.as_str()).is_dir();
-    if !site.store_of(network, &placement).is_dir() && !has_files {
+    if !Store::is_there(&site.store_of(network, &placement)) && !has_files {
         return Ok(());
     }
     let valid: BTreeSet<&Attachment> = valid.iter().collect();
     let containers: BTreeSet<&str> =
         valid.iter().map(|attachment| attachment.container_id.as_str()).collect();
-    let is_valid = |attachment: &Attachment| {
-        let is_any = attachment.ifname.as_str() == ANY_INTERFACE;
+    let is_valid = |lease: &Lease| {
+        let attachment = &lease.attachment;
         valid.contains(attachment)
-            || is_any && containers.contains(attachment.container_id.as_str())
+            || lease.is_of_any_interface() && containers.contains(attachment.container_id.as_str())
     };
     let session = Session::open(site, network, &placement, &[], None)?;
     let rest = quarantine_of(&request.config, session.store.directory());
     let mut session = session.with_quarantine(rest);
     let mut failed = Vec::new();
     for found in session.held()? {
-        if !is_valid(&found.lease.attachment)
+        if !is_valid(&found.lease)
             && let Err(failure) = session.give_back(&found)
         {
             failed.push(failure);

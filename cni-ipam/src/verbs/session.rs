@@ -1,6 +1,8 @@
 //! A network's store that is open for a verb, with what is around it: host-local's directory and the witnesses.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,14 +10,14 @@ use cni::{Attachment, Config, NetworkName};
 
 use crate::address::{Family, number};
 use crate::config::{IpamConfig, Placement, QUARANTINE};
-use crate::edge::host_local::{Directory, Imported};
+use crate::edge::host_local::{Directory, Imported, holder};
 use crate::edge::settings::Settings;
 use crate::edge::site::Site;
 use crate::edge::store::{Store, Wish};
 use crate::edge::witness::Witnesses;
 use crate::failure::Failure;
 use crate::gc::Verdict;
-use crate::host_local::Entry;
+use crate::host_local::{ANY_INTERFACE, Entry};
 use crate::lease::{Boot, Lease, Millis, Netns, Origin, Pod, State};
 use crate::range::Span;
 use crate::table::Found;
@@ -39,6 +41,15 @@ pub enum Cause {
     Scarce(u32),
 }
 
+/// Tells whether two paths are one directory, also by way of links.
+fn is_same_directory(one: &Path, other: &Path) -> bool {
+    if one == other {
+        return true;
+    }
+    let (Ok(one), Ok(other)) = (one.metadata(), other.metadata()) else { return false };
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
 /// Returns how long a freed address is left alone: as the configuration says, or as the last good one said.
 pub(super) fn quarantine_of(config: &Config, directory: &Path) -> Duration {
     let before = || {
@@ -60,7 +71,15 @@ impl<'a> Session<'a> {
         is_durable: Option<bool>,
     ) -> Result<Self, Failure> {
         let wish = Wish { boot: site.boot()?, is_durable, ranges, wait: site.lock_wait };
-        let store = Store::open(&site.store_of(network, placement), &wish)?;
+        let directory = site.store_of(network, placement);
+        if is_same_directory(&directory, &placement.data_dir.join(network.as_str())) {
+            let problem = format!(
+                "ipam.storeDir and ipam.dataDir make one directory, {}",
+                directory.display()
+            );
+            return Err(Failure::config(problem, "give the store a directory of its own"));
+        }
+        let store = Store::open(&directory, &wish)?;
         let mut session = Self { store, site, network, placement, quarantine: QUARANTINE };
         session.import()?;
         Ok(session)
@@ -74,6 +93,9 @@ impl<'a> Session<'a> {
         self.quarantine = rest;
         let settings = Settings::new(self.placement, rest);
         if self.store.table().header().settings != settings.checksum() {
+            if settings.keep_host_local {
+                self.write_all_files()?;
+            }
             settings.write(self.store.directory())?;
             let mut table = self.store.table();
             table.set_settings(settings.checksum());
@@ -81,6 +103,14 @@ impl<'a> Session<'a> {
             self.store.commit(changes)?.finished()?;
         }
         Ok(self)
+    }
+
+    /// Writes host-local's files of all held leases: it has to know those that were given out before it was kept in step.
+    fn write_all_files(&self) -> Result<(), Failure> {
+        let directory = Directory::make(self.placement, self.network, self.site.lock_wait)?;
+        self.held()?
+            .iter()
+            .try_for_each(|found| directory.put(found.lease.address, &found.lease.attachment, None))
     }
 
     /// Frees what earlier boots have left in a durable store, once in each boot: pods that come back find the addresses
@@ -123,9 +153,12 @@ impl<'a> Session<'a> {
         if !found.is_empty() {
             return Ok(found);
         }
-        let any =
-            Attachment::parse(attachment.container_id.as_str(), crate::host_local::ANY_INTERFACE)?;
-        table.held_by(&any)
+        let any = Attachment::parse(attachment.container_id.as_str(), ANY_INTERFACE)?;
+        Ok(table
+            .held_by(&any)?
+            .into_iter()
+            .filter(|found| found.lease.is_of_any_interface())
+            .collect())
     }
 
     /// Frees the address of a held lease.
@@ -246,23 +279,55 @@ impl<'a> Session<'a> {
         if table.at(address)?.is_some() {
             return Ok(());
         }
-        let lease = Lease {
-            address,
-            state: State::Held,
-            attachment,
-            netns: Netns::default(),
-            pod: Pod::default(),
-            since: imported.written,
-            boot: Boot::default(),
-            origin: Origin::Imported,
-        };
+        let lease = imported_lease(address, attachment, imported.written);
         if witnesses.ask(&lease).verdict() == Verdict::Free {
             return Ok(());
         }
+        self.adopt(lease)
+    }
+
+    /// Imports who has an address by host-local's file, if it is another attachment than the one that asks: host-local
+    /// may have been used again since the import. Returns whether it is.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the store not be written.
+    pub fn adopt_holder(&mut self, address: IpAddr, asking: &Attachment) -> Result<bool, Failure> {
+        let path = self.placement.data_dir.join(self.network.as_str());
+        let Some((attachment, written)) = holder(&path, address)? else { return Ok(false) };
+        if attachment == *asking {
+            return Ok(false);
+        }
+        let lease = imported_lease(address, attachment, written);
+        let witnesses = Witnesses::new(self.site, self.network, self.placement, None)?;
+        if witnesses.ask(&lease).verdict() == Verdict::Free {
+            self.forget_file(&lease)?;
+            return Ok(false);
+        }
+        self.adopt(lease)?;
+        Ok(true)
+    }
+
+    fn adopt(&mut self, lease: Lease) -> Result<(), Failure> {
         self.store.make_room_for(1)?;
         let mut table = self.store.table();
-        table.insert(lease)?;
+        match table.at(lease.address)? {
+            Some(found) => table.hold(found.slot, lease)?,
+            None => table.insert(lease)?,
+        }
         let changes = table.into_changes();
         self.store.commit(changes)?.finished()
+    }
+}
+
+fn imported_lease(address: IpAddr, attachment: Attachment, written: Millis) -> Lease {
+    Lease {
+        address,
+        state: State::Held,
+        attachment,
+        netns: Netns::default(),
+        pod: Pod::default(),
+        since: written,
+        boot: Boot::default(),
+        origin: Origin::Imported,
     }
 }

@@ -30,12 +30,13 @@ struct Host {
 /// One call.
 struct Call<'a> {
     container: &'a str,
+    ifname: &'a str,
     netns: String,
     arguments: &'a str,
 }
 
 fn call(container: &str) -> Call<'_> {
-    Call { container, netns: "/some/where".to_owned(), arguments: "" }
+    Call { container, ifname: "eth0", netns: "/some/where".to_owned(), arguments: "" }
 }
 
 impl Host {
@@ -79,7 +80,7 @@ impl Host {
                 "CNI_COMMAND" => verb,
                 "CNI_PATH" => "/nowhere",
                 "CNI_CONTAINERID" => call.container,
-                "CNI_IFNAME" => "eth0",
+                "CNI_IFNAME" => call.ifname,
                 "CNI_NETNS" => &call.netns,
                 "CNI_NETNS_OVERRIDE" => "1",
                 "CNI_ARGS" => call.arguments,

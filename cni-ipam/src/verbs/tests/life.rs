@@ -250,10 +250,6 @@ fn a_directory_in_step_has_what_the_store_has() {
     assert_eq!(read("last_reserved_ip.0").as_deref(), Some("10.0.0.3"));
     host.del("a");
     assert_eq!(read("10.0.0.2"), None);
-    // An address that host-local gave to somebody else since is not given out, and nothing is left behind.
-    fs::write(host.path("host-local/net/10.0.0.4"), "foreign\r\neth0").unwrap();
-    assert_eq!(code(&host.try_add(&call("c")).unwrap_err()), 100);
-    assert_eq!(host.held(), [("b".to_owned(), "10.0.0.3".to_owned())]);
     // Without a configuration, too, what is freed is gone from both.
     let known = Default::default();
     let mut host = host;
@@ -261,6 +257,115 @@ fn a_directory_in_step_has_what_the_store_has() {
     fs::create_dir(host.path("results")).unwrap();
     assert_eq!(tools::collect(&host.site, None, Some(&known)).unwrap().freed.len(), 1);
     assert!(!host.path("host-local/net/10.0.0.3").exists());
+}
+
+/// Going back to host-local and forth again: what it gave out meanwhile is not given out twice.
+#[test]
+fn host_local_may_be_used_in_between() {
+    for keeps in [false, true] {
+        let host =
+            Host::new(json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "keepHostLocal": keeps}));
+        fs::create_dir_all(host.path("host-local/net")).unwrap();
+        assert_eq!(host.add("a"), ["10.0.0.2"]);
+        for address in ["10.0.0.3", "10.0.0.4"] {
+            fs::write(host.path("host-local/net").join(address), "foreign\r\neth0").unwrap();
+        }
+        assert_eq!(code(&host.add_with("c", "IP=10.0.0.4").unwrap_err()), 100);
+        assert_eq!(host.add("b"), ["10.0.0.5"]);
+        host.del("foreign");
+        assert!(!host.path("host-local/net/10.0.0.3").exists());
+        assert_eq!(host.held().len(), 2);
+        host.assert_sound();
+    }
+}
+
+#[test]
+fn a_directory_that_is_kept_in_step_later_has_all_leases() {
+    let mut host = Host::new(small());
+    host.add("a");
+    host.ipam = json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "keepHostLocal": true});
+    host.add("b");
+    let read = |name: &str| fs::read_to_string(host.path("host-local/net").join(name)).ok();
+    assert_eq!(read("10.0.0.2").as_deref(), Some("a\r\neth0"));
+    assert_eq!(read("10.0.0.3").as_deref(), Some("b\r\neth0"));
+}
+
+#[test]
+fn an_interface_may_have_the_name_that_stands_for_any() {
+    let mut host = Host::new(small());
+    host.try_add(&Call { ifname: "-", ..call("a") }).unwrap();
+    host.del("a");
+    assert_eq!(host.held().len(), 1);
+    host.more = json!({"cni.dev/valid-attachments": [{"containerID": "a", "ifname": "eth0"}]});
+    host.gc();
+    assert_eq!(host.held(), []);
+}
+
+#[test]
+fn the_store_is_not_in_the_directory_of_host_local() {
+    let mut host = Host::new(small());
+    host.ipam["dataDir"] = json!(host.path("store"));
+    assert_eq!(code(&host.try_add(&call("a")).unwrap_err()), 7);
+    host.del("a");
+    std::os::unix::fs::symlink(host.path("store"), host.path("link")).unwrap();
+    fs::create_dir_all(host.path("store/net")).unwrap();
+    host.ipam["dataDir"] = json!(host.path("link"));
+    assert_eq!(code(&host.try_add(&call("a")).unwrap_err()), 7);
+    assert_eq!(fs::read_dir(host.path("store/net")).unwrap().count(), 0);
+}
+
+/// The index has no checksum but that of its header: what it calls free is looked up before it is given.
+#[test]
+fn an_index_that_contradicts_the_leases_gives_nothing_out_twice() {
+    let host = Host::new(small());
+    for container in ["a", "b", "c"] {
+        host.add(container);
+    }
+    host.del("c");
+    let path = host.path("store/net/index");
+    let mut octets = fs::read(&path).unwrap();
+    // The map is the last page, its counts are before it.
+    let map = octets.len() - 4096 - 8;
+    octets[map..].fill(0);
+    fs::write(&path, octets).unwrap();
+    let problems = tools::verify(&host.site, None).unwrap().stores.remove(0).problems;
+    assert!(problems[0].contains("remove the file index"), "{problems:?}");
+    let given: Vec<String> =
+        ["d", "e"].into_iter().flat_map(|container| host.add(container)).collect();
+    assert_eq!(given, ["10.0.0.5", "10.0.0.6"]);
+    assert_eq!(host.add("f"), ["10.0.0.4"]);
+    assert_eq!(code(&host.try_add(&call("g")).unwrap_err()), 11);
+    host.assert_sound();
+}
+
+#[test]
+fn del_and_check_make_no_store() {
+    let host = Host::new(small());
+    fs::create_dir_all(host.path("store/net")).unwrap();
+    fs::write(host.path("store/net/lock"), "").unwrap();
+    host.del("a");
+    host.gc();
+    assert_eq!(code(&host.check("a").unwrap_err()), 104);
+    assert_eq!(fs::read_dir(host.path("store/net")).unwrap().count(), 1);
+}
+
+#[test]
+fn only_the_owner_reads_and_writes() {
+    use std::os::unix::fs::PermissionsExt;
+    let host = Host::new(json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "keepHostLocal": true}));
+    host.add("a");
+    for folder in ["store/net", "host-local/net"] {
+        for entry in fs::read_dir(host.path(folder)).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(
+                entry.metadata().unwrap().permissions().mode() & 0o077,
+                0,
+                "{:?}",
+                entry.path()
+            );
+        }
+    }
+    assert_eq!(fs::metadata(host.path("store/net")).unwrap().permissions().mode() & 0o077, 0);
 }
 
 #[test]
