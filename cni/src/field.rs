@@ -166,7 +166,9 @@ fn network(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/')?;
     let is_number = !length.is_empty() && length.bytes().all(|octet| octet.is_ascii_digit());
     let length = length.parse().ok().filter(|_| is_number)?;
-    IpNet::new(address.parse::<IpAddr>().ok()?, length).ok()
+    let address: IpAddr = address.parse().ok()?;
+    // `::ffff:10.1.0.0/120`: neither family's programs mean the same by it.
+    IpNet::new(address, length).ok().filter(|_| address == address.to_canonical())
 }
 
 #[cfg(test)]
@@ -211,6 +213,7 @@ mod tests {
             ("10.1.0.5/33", false),
             ("10.1.0.5/256", false),
             ("fe80::1%eth0/64", false),
+            ("::ffff:10.1.0.0/120", false),
             (" 10.1.0.5/16", false),
         ] {
             let json = Json::String(text.to_owned());

@@ -148,6 +148,7 @@ fn hostile_variables() {
         ("CNI_IFNAME", "..", 4, "choose another name"),
         ("CNI_IFNAME", "a234567890123456", 4, "at most 15"),
         ("CNI_NETNS", "", 4, "CNI_NETNS"),
+        ("CNI_NETNS", "run/netns/one", 8, "absolute path"),
         ("CNI_NETNS", "/proc/self/ns/net", 8, "CNI_NETNS_OVERRIDE"),
         ("CNI_NETNS", "/proc/self/ns/mnt", 8, "not a network namespace"),
         ("CNI_NETNS", "/dev/null", 8, "not a network namespace"),

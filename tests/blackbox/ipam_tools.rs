@@ -64,10 +64,17 @@ fn list_and_explain_say_who_holds_an_address() {
         for word in ["sandbox-1", "shop/web-0", "0a1b", &netns] {
             assert!(text.contains(word), "{word}: {text}");
         }
-        let text = printed("explain ip 10.1.2.4");
+        let text = printed("explain ip 10.1.2.5");
         assert!(text.contains("free"), "{text}");
         let text = printed("explain ip 192.0.2.7");
         assert!(text.contains("in no lease or range"), "{text}");
+        // Names of pods are whatever a runtime passes on.
+        add("sandbox-3", "IgnoreUnknown=1;K8S_POD_NAMESPACE=a\u{1b}[31m;K8S_POD_NAME=b\tc\nd");
+        for words in ["ipam list", "explain ip 10.1.2.4"] {
+            let text = printed(words);
+            assert!(text.contains(r"a\u{1b}[31m/b\tc\nd") && !text.contains('\u{1b}'), "{text}");
+        }
+        node.call("portolan-ipam", "DEL", "sandbox-3", "").run(&config("10.1.2.0/29")).ok();
         // One that was held is told, too.
         node.call("portolan-ipam", "DEL", "sandbox-2", "").run(&config("10.1.2.0/29")).ok();
         assert_eq!(held(), ["10.1.2.2"]);

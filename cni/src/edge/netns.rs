@@ -49,11 +49,15 @@ fn of_file(path: &Path) -> io::Result<NetnsIdentity> {
 /// main plugin to complain about.
 ///
 /// # Errors
-/// It is no network namespace, cannot be looked at, or is the plugin's own and that is not allowed: code 8.
+/// The path is relative, or it is no network namespace, cannot be looked at, or is the plugin's own and that is not allowed: code 8.
 pub fn check(path: &Path, allows_own: bool) -> Result<Option<NetnsIdentity>, Error> {
     let shown = shorten(&path.to_string_lossy());
     let invalid =
         |details| Error::new(Code::INVALID_NETNS, "invalid CNI_NETNS").with_details(details);
+    if !path.is_absolute() {
+        // Whoever looks later does so from another directory.
+        return Err(invalid(format!("{shown} is relative; want an absolute path")));
+    }
     let found = match identity(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -94,6 +98,7 @@ mod tests {
         assert_eq!(check(own, false).unwrap_err().code, Code::INVALID_NETNS);
         assert!(check(own, true).unwrap().is_some());
         assert_eq!(check(Path::new("/nowhere"), false), Ok(None));
+        assert_eq!(check(Path::new("nowhere"), false).unwrap_err().code, Code::INVALID_NETNS);
         assert_eq!(
             check(Path::new("/proc/self/ns/mnt"), true).unwrap_err().code,
             Code::INVALID_NETNS

@@ -6,6 +6,16 @@ use std::time::Duration;
 use cni_ipam::gc::{Testimony, Vote};
 use cni_ipam::tools::{Collected, Explanation, Listed, RangeUse, Verification, Verified};
 
+/// Escapes what would not be seen, or would move the cursor: names of pods are whatever a runtime passes on.
+fn plain(text: &str) -> String {
+    let is_plain = |character: char| !character.is_control();
+    let shown = text.chars().map(|character| match is_plain(character) {
+        true => character.to_string(),
+        false => character.escape_default().to_string(),
+    });
+    shown.collect()
+}
+
 /// Writes leases as a table; of none, that there is none.
 pub(super) fn leases(leases: &[Listed]) -> String {
     if leases.is_empty() {
@@ -68,7 +78,7 @@ fn store(store: &Verified) -> String {
 
 /// Writes what is known of an address, and from the other leases of its networks what fills them.
 pub(super) fn explanation(explanation: &Explanation, neighbours: &[Listed]) -> String {
-    let mut text = format!("{}\n", explanation.summary);
+    let mut text = plain(&explanation.summary) + "\n";
     for finding in &explanation.networks {
         text += &format!("  network {}\n", finding.network);
         if let Some(lease) = &finding.lease {
@@ -107,7 +117,7 @@ fn details(lease: &Listed) -> String {
     }
     lines.extend(lease.witnesses.as_ref().map(witnesses));
     lines.extend(lease.verdict.as_ref().map(|verdict| format!("verdict: {verdict}")));
-    lines.into_iter().map(|line| format!("    {line}\n")).collect()
+    lines.into_iter().map(|line| format!("    {}\n", plain(&line))).collect()
 }
 
 fn witnesses(testimony: &Testimony) -> String {
@@ -139,7 +149,7 @@ fn range(range: &RangeUse) -> String {
 
 /// Returns the pod of a lease as `NAMESPACE/NAME`.
 fn pod(lease: &Listed) -> Option<String> {
-    lease.pod.as_ref().map(|pod| format!("{}/{}", pod.namespace, pod.name))
+    lease.pod.as_ref().map(|pod| plain(&format!("{}/{}", pod.namespace, pod.name)))
 }
 
 /// Says who keeps a lease, or how long an address is left alone.
@@ -201,6 +211,11 @@ mod tests {
         ] {
             assert_eq!(age(milliseconds), expected);
         }
+    }
+
+    #[test]
+    fn what_would_move_the_cursor_is_escaped() {
+        assert_eq!(plain("a\u{1b}[31m\tb\nc é"), "a\\u{1b}[31m\\tb\\nc é");
     }
 
     #[test]
