@@ -92,7 +92,9 @@ fn a_running_node_changes_from_host_local_and_back() {
         let call = |ipam: &str, verb: &str, id: &str| {
             node.call("bridge", verb, id, &format!("/run/netns/{id}")).run(&config(ipam)).ok()
         };
-        ["a", "b", "c", "d"].map(|id| node.netns(id));
+        for id in ["a", "b", "c", "d"] {
+            node.netns(id);
+        }
         assert_eq!(addresses(&call("host-local", "ADD", "a")), ["10.99.0.2", "fd00:99::2"]);
         assert_eq!(addresses(&call("host-local", "ADD", "b")), ["10.99.0.3", "fd00:99::3"]);
         // What host-local gave out stays with whom it was given to.
