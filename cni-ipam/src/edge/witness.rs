@@ -11,6 +11,7 @@ use cni::NetworkName;
 use cni::edge::netns::check;
 
 use crate::config::Placement;
+use crate::edge::host_local::holder;
 use crate::edge::site::Site;
 use crate::failure::Failure;
 use crate::gc::{Testimony, Vote};
@@ -32,6 +33,8 @@ pub struct Witnesses<'a> {
     now: Millis,
     site: &'a Site,
     booted: OnceCell<Option<Millis>>,
+    mounted: OnceCell<BTreeSet<u64>>,
+    host_local: PathBuf,
 }
 
 impl<'a> Witnesses<'a> {
@@ -46,6 +49,7 @@ impl<'a> Witnesses<'a> {
         placement: &Placement,
         runtime: Option<&'a BTreeSet<String>>,
     ) -> Result<Self, Failure> {
+        let host_local = placement.data_dir.join(network.as_str());
         let caches =
             site.result_caches(placement).iter().filter(|path| path.is_dir()).cloned().collect();
         Ok(Self {
@@ -56,16 +60,19 @@ impl<'a> Witnesses<'a> {
             now: site.now,
             site,
             booted: OnceCell::new(),
+            mounted: OnceCell::new(),
+            host_local,
         })
     }
 
     /// Asks all witnesses of a lease.
     pub fn ask(&self, lease: &Lease) -> Testimony {
         let age = self.now.0.saturating_sub(lease.since.0);
+        let ahead = lease.since.0.saturating_sub(self.now.0);
         Testimony {
             boot: self.boot_of(lease.boot),
             imported: self.imported(lease),
-            netns: netns(&lease.netns),
+            netns: self.netns(&lease.netns),
             result_cache: self.result_cache(lease),
             runtime: match self.runtime {
                 Some(known) if known.contains(lease.attachment.container_id.as_str()) => {
@@ -74,7 +81,8 @@ impl<'a> Witnesses<'a> {
                 Some(_) => Vote::Dead,
                 None => Vote::Unknown,
             },
-            is_young: u128::from(age) < GRACE.as_millis(),
+            // Who set the clock back since makes a lease of the future; it is not young until then.
+            is_young: u128::from(age) < GRACE.as_millis() && u128::from(ahead) < GRACE.as_millis(),
         }
     }
 
@@ -87,14 +95,32 @@ impl<'a> Witnesses<'a> {
         }
     }
 
+    /// A namespace that is gone from its path lives on where it is mounted.
+    fn netns(&self, recorded: &Netns) -> Vote {
+        match netns(recorded) {
+            Vote::Dead
+                if self.mounted.get_or_init(mounted_namespaces).contains(&recorded.inode) =>
+            {
+                Vote::Alive
+            }
+            vote => vote,
+        }
+    }
+
+    /// Looks whether host-local's file of an imported lease is older than this boot, or gone, or names another attachment.
     fn imported(&self, lease: &Lease) -> Vote {
         if lease.origin != Origin::Imported {
             return Vote::Unknown;
         }
-        match self.booted.get_or_init(|| self.site.booted()) {
-            Some(booted) if lease.since < *booted => Vote::Dead,
-            _ => Vote::Unknown,
-        }
+        let is_older = self
+            .booted
+            .get_or_init(|| self.site.booted())
+            .is_some_and(|booted| lease.since < booted);
+        let is_gone = self.host_local.is_dir()
+            && holder(&self.host_local, lease.address).is_ok_and(|holder| {
+                holder.is_none_or(|(attachment, _)| attachment != lease.attachment)
+            });
+        if is_older || is_gone { Vote::Dead } else { Vote::Unknown }
     }
 
     /// Looks for the result of an attachment (libcni: `<network>-<container id>-<ifname>`).
@@ -118,8 +144,18 @@ impl<'a> Witnesses<'a> {
 pub fn identify(path: Option<&Path>, allows_own: bool) -> Result<Netns, Failure> {
     let Some(path) = path else { return Ok(Netns::default()) };
     let Some(found) = check(path, allows_own)? else { return Ok(Netns::default()) };
-    let text = path.to_str().filter(|text| text.len() <= MAX_PATH).unwrap_or_default();
+    // For each reader these are others.
+    let is_own = path.starts_with("/proc/self") || path.starts_with("/proc/thread-self");
+    let text = path.to_str().filter(|text| text.len() <= MAX_PATH && !is_own).unwrap_or_default();
     Ok(Netns { device: found.device, inode: found.inode, path: text.to_owned() })
+}
+
+/// Returns the inodes of the network namespaces that are mounted somewhere (proc(5), `mountinfo`): `net:[4026532000]`.
+fn mounted_namespaces() -> BTreeSet<u64> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let inode =
+        |line: &str| line.split(' ').nth(3)?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok();
+    text.lines().filter_map(inode).collect()
 }
 
 /// Looks whether a namespace is at its path.

@@ -106,11 +106,16 @@ impl<'a> Session<'a> {
     }
 
     /// Writes host-local's files of all held leases: it has to know those that were given out before it was kept in step.
+    /// Where a file names another attachment, host-local knows that the address is not free.
     fn write_all_files(&self) -> Result<(), Failure> {
         let directory = Directory::make(self.placement, self.network, self.site.lock_wait)?;
-        self.held()?
-            .iter()
-            .try_for_each(|found| directory.put(found.lease.address, &found.lease.attachment, None))
+        for found in self.held()? {
+            match directory.put(found.lease.address, &found.lease.attachment, None) {
+                Ok(()) | Err(Failure::Taken { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
     }
 
     /// Frees what earlier boots have left in a durable store, once in each boot: pods that come back find the addresses
@@ -149,16 +154,14 @@ impl<'a> Session<'a> {
     /// The store cannot be read.
     pub fn held_by(&self, attachment: &Attachment) -> Result<Vec<Found>, Failure> {
         let table = self.store.table();
-        let found = table.held_by(attachment)?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
+        let mut found = table.held_by(attachment)?;
         let any = Attachment::parse(attachment.container_id.as_str(), ANY_INTERFACE)?;
-        Ok(table
-            .held_by(&any)?
-            .into_iter()
-            .filter(|found| found.lease.is_of_any_interface())
-            .collect())
+        if any != *attachment {
+            found.extend(
+                table.held_by(&any)?.into_iter().filter(|found| found.lease.is_of_any_interface()),
+            );
+        }
+        Ok(found)
     }
 
     /// Frees the address of a held lease.
@@ -175,20 +178,33 @@ impl<'a> Session<'a> {
         self.store.commit(changes)?.finished()
     }
 
-    /// Removes host-local's file of a lease if it has one: before the store forgets the lease, so that there is always
-    /// somebody who remembers to.
+    /// Removes host-local's file of a lease if there is one, whatever the configuration says at this time: where it says,
+    /// and where the last ADD was told. Before the store forgets the lease, so that there is always somebody who remembers
+    /// to.
     ///
     /// # Errors
     /// It cannot be removed.
     pub fn forget_file(&self, lease: &Lease) -> Result<(), Failure> {
-        if lease.origin != Origin::Imported && !self.placement.keeps_host_local {
-            return Ok(());
+        let mut placements = vec![self.placement.clone()];
+        let present = Settings::new(self.placement, self.quarantine).checksum();
+        if self.store.table().header().settings != present {
+            let before = Settings::read(self.store.directory())?.placement();
+            if before.data_dir != self.placement.data_dir {
+                placements.push(before);
+            }
         }
-        let Some(directory) = Directory::lock(self.placement, self.network, self.site.lock_wait)?
-        else {
-            return Ok(());
-        };
-        directory.remove(lease.address, &lease.attachment)
+        for placement in placements {
+            let path = placement.data_dir.join(self.network.as_str());
+            let is_of = |holder: &Attachment| holder.container_id == lease.attachment.container_id;
+            if !holder(&path, lease.address)?.is_some_and(|(attachment, _)| is_of(&attachment)) {
+                continue;
+            }
+            if let Some(directory) = Directory::lock(&placement, self.network, self.site.lock_wait)?
+            {
+                directory.remove(lease.address, &lease.attachment)?;
+            }
+        }
+        Ok(())
     }
 
     /// Frees the addresses of attachments that are proven dead, and returns them. `runtime` are the containers that the

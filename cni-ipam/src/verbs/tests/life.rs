@@ -279,6 +279,56 @@ fn host_local_may_be_used_in_between() {
     }
 }
 
+/// Whatever the configuration says at DEL, no file stays that names who is gone: it would hold the address for nobody.
+#[test]
+fn files_are_removed_when_they_are_no_longer_kept() {
+    let ipam =
+        json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "keepHostLocal": true, "quarantine": 0});
+    for change in ["keepHostLocal", "dataDir"] {
+        let mut host = Host::new(ipam.clone());
+        for container in ["a", "b", "c", "d", "e"] {
+            host.add(container);
+        }
+        host.ipam[change] =
+            if change == "dataDir" { json!(host.path("elsewhere")) } else { json!(false) };
+        for container in ["a", "b", "c", "d", "e"] {
+            host.del(container);
+        }
+        assert!(!host.path("host-local/net/10.0.0.2").exists(), "{change}");
+        host.ipam = json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "quarantine": 0});
+        assert_eq!(host.add("f").len(), 1);
+        assert_eq!(host.held().len(), 1);
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_does_not_stop_the_others() {
+    let mut host = Host::new(small());
+    host.add("a");
+    fs::create_dir_all(host.path("host-local/net")).unwrap();
+    fs::write(host.path("host-local/net/10.0.0.2"), "foreign\r\neth0").unwrap();
+    host.ipam = json!({"ranges": [[{"subnet": "10.0.0.0/29"}]], "keepHostLocal": true});
+    assert_eq!(host.add("b"), ["10.0.0.3"]);
+    assert_eq!(host.add("c"), ["10.0.0.4"]);
+}
+
+/// What host-local has freed since the import is dead for one witness.
+#[test]
+fn a_file_that_host_local_removed_is_a_witness() {
+    let mut host = Host::new(small());
+    fs::create_dir_all(host.path("host-local/net")).unwrap();
+    fs::write(host.path("host-local/net/10.0.0.2"), "old\r\neth0").unwrap();
+    host.site.now = Millis(u64::MAX / 2);
+    host.add("a");
+    host.later(3600);
+    fs::create_dir(host.path("results")).unwrap();
+    fs::write(host.path("results/net-a-eth0"), "{}").unwrap();
+    assert_eq!(tools::collect(&host.site, None, None).unwrap().freed.len(), 0);
+    fs::remove_file(host.path("host-local/net/10.0.0.2")).unwrap();
+    assert_eq!(tools::collect(&host.site, None, None).unwrap().freed.len(), 1);
+    assert_eq!(host.held(), [("a".to_owned(), "10.0.0.3".to_owned())]);
+}
+
 #[test]
 fn a_directory_that_is_kept_in_step_later_has_all_leases() {
     let mut host = Host::new(small());
