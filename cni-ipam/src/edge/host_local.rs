@@ -167,7 +167,7 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 fn read_small(path: &Path) -> Result<Option<(String, Millis)>, Failure> {
     let metadata = match path.symlink_metadata() {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_nothing(&error) => return Ok(None),
         Err(error) => return Err(Failure::io("read", path, error)),
     };
     if !metadata.is_file() || metadata.len() > 4096 {
@@ -175,7 +175,7 @@ fn read_small(path: &Path) -> Result<Option<(String, Millis)>, Failure> {
     }
     let octets = match fs::read(path) {
         Ok(octets) => octets,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_nothing(&error) => return Ok(None),
         Err(error) => return Err(Failure::io("read", path, error)),
     };
     let written = metadata
@@ -185,4 +185,10 @@ fn read_small(path: &Path) -> Result<Option<(String, Millis)>, Failure> {
         .unwrap_or_default();
     let written = Millis(u64::try_from(written.as_millis()).unwrap_or(u64::MAX));
     Ok(Some((String::from_utf8_lossy(&octets).into_owned(), written)))
+}
+
+/// Tells whether there is no such file, and cannot be.
+fn is_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }

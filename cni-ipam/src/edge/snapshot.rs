@@ -67,7 +67,7 @@ impl Snapshot {
         }
         let known = parts.index.as_ref().map_or(Ok(None), index_header)?;
         let changes = parts.changes(known.as_ref())?;
-        let (slots, different) = parts.slots(&directory, &changes)?;
+        let (slots, damaged) = parts.slots(&directory, &changes)?;
         let (header, index, is_anew) = parts.index(known, &changes, &slots)?;
         let mut mended_on_use = parts.cut_short(&header)?;
         let mut note =
@@ -76,17 +76,7 @@ impl Snapshot {
         note(!changes.is_empty() && !is_anew, "a change was cut short; the journal has it");
         let is_over = header.boot != site.boot()? && !header.is_durable;
         note(is_over, "the store is of another boot: all its leases are gone with it");
-        let damaged = (different > 0).then(|| {
-            format!("{different} slots differ between leases and leases.copy; remove the file index to have both mended")
-        });
-        Ok(Some(Self {
-            directory,
-            header,
-            index,
-            slots,
-            mended_on_use,
-            damaged: damaged.into_iter().collect(),
-        }))
+        Ok(Some(Self { directory, header, index, slots, mended_on_use, damaged }))
     }
 
     /// Returns the leases, held and released.
@@ -121,28 +111,50 @@ impl Parts {
         })
     }
 
-    /// Returns the used slots, and in how many of them the files differ.
-    fn slots(&self, directory: &Path, changes: &Changes) -> Result<(Vec<Slot>, u32), Failure> {
+    /// Returns the used slots, and what is damaged of them.
+    fn slots(
+        &self,
+        directory: &Path,
+        changes: &Changes,
+    ) -> Result<(Vec<Slot>, Vec<String>), Failure> {
         let (one, other) = match (&self.leases, &self.copy) {
             (Some(leases), Some(copy)) => (leases, copy),
             (Some(only), None) | (None, Some(only)) => (only, only),
-            (None, None) => {
-                let problem = "leases and leases.copy are missing".to_owned();
-                return Err(Failure::Damaged { path: directory.to_owned(), problem });
-            }
+            (None, None) => return Err(unreadable(directory)),
         };
-        let (mut slots, mut different) = (Vec::new(), 0);
+        if LeasesHeader::read(one)?.is_none() && LeasesHeader::read(other)?.is_none() {
+            return Err(unreadable(directory));
+        }
+        let (mut slots, mut different, mut lost) = (Vec::new(), 0, 0);
         let whole = one.length()?.min(other.length()?);
         for slot in 0..slots_in(one)?.max(slots_in(other)?) {
             let late = changes.slots.get(&slot).and_then(|octets| Slot::decode(octets).ok());
             let is_in_both = late.is_none() && place_of(slot + 1) <= whole;
             different += u32::from(is_in_both && !is_same_slot(one, other, slot)?);
-            slots.push(late.map_or_else(|| read_slot(one, other, slot), Ok)?);
+            slots.push(match late.map_or_else(|| read_slot(one, other, slot), Ok) {
+                Err(Failure::Damaged { .. }) => {
+                    lost += 1;
+                    Slot::Free
+                }
+                read => read?,
+            });
         }
         while slots.last() == Some(&Slot::Unused) {
             slots.pop();
         }
-        Ok((slots, different))
+        let mut damaged = Vec::new();
+        if different > 0 {
+            let cure = "remove the file index to have both mended";
+            damaged
+                .push(format!("{different} slots differ between leases and leases.copy; {cure}"));
+        }
+        if lost > 0 {
+            let cure = "with no container running, remove the directory";
+            damaged.push(format!(
+                "{lost} leases are lost: damaged in leases and in leases.copy; {cure}"
+            ));
+        }
+        Ok((slots, damaged))
     }
 
     /// Returns the index, and whether it had to be made anew.
@@ -196,4 +208,9 @@ impl Parts {
 fn slots_in(named: &Named) -> Result<u32, Failure> {
     let octets = named.length()?.saturating_sub(place_of(0));
     Ok(u32::try_from(octets.div_ceil(SLOT as u64)).unwrap_or(u32::MAX))
+}
+
+fn unreadable(directory: &Path) -> Failure {
+    let problem = "neither leases nor leases.copy can be read".to_owned();
+    Failure::Damaged { path: directory.to_owned(), problem }
 }

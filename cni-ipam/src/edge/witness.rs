@@ -95,13 +95,16 @@ impl<'a> Witnesses<'a> {
         }
     }
 
-    /// A namespace that is gone from its path lives on where it is mounted.
+    /// A path below /proc goes with its process, and the namespace may live on where it is mounted: then the witness cannot
+    /// tell. Other paths are mounts themselves, and an inode that is mounted elsewhere is another namespace's by then.
     fn netns(&self, recorded: &Netns) -> Vote {
+        let is_of_process = recorded.path.starts_with("/proc/");
         match netns(recorded) {
             Vote::Dead
-                if self.mounted.get_or_init(mounted_namespaces).contains(&recorded.inode) =>
+                if is_of_process
+                    && self.mounted.get_or_init(mounted_namespaces).contains(&recorded.inode) =>
             {
-                Vote::Alive
+                Vote::Unknown
             }
             vote => vote,
         }

@@ -226,7 +226,11 @@ impl<'a> Session<'a> {
         let mut dead = Vec::new();
         self.store.settle()?;
         for slot in (0..count).map(|step| (first + step) % used.max(1)) {
-            let Some(lease) = self.store.table().in_slot(slot)? else { continue };
+            let lease = match self.store.table().in_slot(slot) {
+                Err(Failure::Damaged { .. }) => continue,
+                read => read?,
+            };
+            let Some(lease) = lease else { continue };
             if lease.is_held() && witnesses.ask(&lease).verdict() == Verdict::Free {
                 self.give_back(&Found { slot, lease: lease.clone() })?;
                 dead.push(lease);
@@ -242,7 +246,7 @@ impl<'a> Session<'a> {
         Ok(dead)
     }
 
-    /// Returns all held leases.
+    /// Returns all held leases but those in slots that are damaged in both files, which `portolan ipam verify` tells of.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -250,7 +254,10 @@ impl<'a> Session<'a> {
         let table = self.store.table();
         let mut all = Vec::new();
         for slot in 0..table.header().used {
-            let lease = table.in_slot(slot)?.filter(Lease::is_held);
+            let lease = match table.in_slot(slot) {
+                Err(Failure::Damaged { .. }) => continue,
+                read => read?.filter(Lease::is_held),
+            };
             all.extend(lease.map(|lease| Found { slot, lease }));
         }
         Ok(all)

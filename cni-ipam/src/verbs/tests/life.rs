@@ -43,7 +43,7 @@ fn del_needs_no_more_than_names_and_may_come_again() {
     assert!(!host.path("store").exists());
     host.add("a");
     host.add("b");
-    host.ipam = json!({"ranges": "broken"});
+    host.ipam = json!({"ranges": "broken", "dataDir": host.site.boot_id});
     host.del("a");
     host.del("a");
     assert_eq!(host.held(), [("b".to_owned(), "10.0.0.3".to_owned())]);
@@ -448,7 +448,31 @@ fn a_store_that_lost_both_copies_gives_nothing_out() {
     }
     let before = content(&host);
     assert_eq!(code(&host.try_add(&call("b")).unwrap_err()), 101);
+    assert_eq!(code(&tools::verify(&host.site, None).unwrap_err()), 101);
     assert_eq!(content(&host), before);
+}
+
+/// A lease that is lost does not keep the others from being listed and freed.
+#[test]
+fn a_slot_that_is_damaged_in_both_files_harms_only_itself() {
+    let mut host = Host::new(small());
+    for container in ["a", "b", "c"] {
+        host.add(container);
+    }
+    for file in ["leases", "leases.copy"] {
+        let path = host.path("store/net").join(file);
+        let mut octets = fs::read(&path).unwrap();
+        octets[4096 + 768 + 90] ^= 1;
+        fs::write(&path, octets).unwrap();
+    }
+    let names: Vec<String> = host.held().into_iter().map(|(container, _)| container).collect();
+    assert_eq!(names, ["a", "c"]);
+    let problems = tools::verify(&host.site, None).unwrap().stores.remove(0).problems;
+    assert!(problems.iter().any(|problem| problem.contains("1 leases are lost")), "{problems:?}");
+    host.more = json!({"cni.dev/valid-attachments": []});
+    host.gc();
+    assert_eq!(host.held(), []);
+    assert_ne!(host.add("d"), ["10.0.0.3"]);
 }
 
 /// Each address is tried, and every failure is told.
