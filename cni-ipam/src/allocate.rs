@@ -68,10 +68,9 @@ pub struct Choice<'a> {
 /// What an ADD changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan<'a> {
-    /// An address for each range set of the pool, in their order.
+    /// An address for each range set of the pool, in their order. What the attachment holds besides it keeps until DEL: its
+    /// interface may have it.
     pub choices: Vec<Choice<'a>>,
-    /// What the attachment holds of no range set of the pool: it is released.
-    pub obsolete: Vec<Found>,
 }
 
 /// What a lease says besides its address.
@@ -87,8 +86,6 @@ pub struct Holder<'a> {
     pub now: Millis,
     /// The boot.
     pub boot: Boot,
-    /// Until when obsolete addresses are left alone.
-    pub until: Millis,
 }
 
 /// Chooses an address of each range set. The ranges of the pool are in the table.
@@ -97,14 +94,14 @@ pub struct Holder<'a> {
 /// No address is left, a requested one is held by another attachment or in no set, or the attachment holds another one
 /// than it asks for.
 pub fn allocate<'a>(table: &Table<'_>, wanted: &Wanted<'a>) -> Result<Plan<'a>, Failure> {
-    let mut obsolete = table.held_by(wanted.attachment)?;
+    let mut all_held = table.held_by(wanted.attachment)?;
     let mut requested = wanted.requested.to_vec();
     let mut choices = Vec::new();
     for set in &wanted.pool.sets {
         let asked = requested.iter().position(|address| set.range_of(*address).is_some());
         let asked = asked.map(|at| requested.remove(at));
-        let held = obsolete.iter().position(|found| set.range_of(found.lease.address).is_some());
-        let held = held.map(|at| obsolete.remove(at));
+        let held = all_held.iter().position(|found| set.range_of(found.lease.address).is_some());
+        let held = held.map(|at| all_held.remove(at));
         let (address, source) = choose(table, wanted, set, asked, held)?;
         let Some(range) = set.range_of(address) else {
             return Err(Failure::NotInRanges { address, ranges: set.to_string() });
@@ -115,7 +112,7 @@ pub fn allocate<'a>(table: &Table<'_>, wanted: &Wanted<'a>) -> Result<Plan<'a>, 
         Some(address) => {
             Err(Failure::NotInRanges { address: *address, ranges: wanted.pool.title() })
         }
-        None => Ok(Plan { choices, obsolete }),
+        None => Ok(Plan { choices }),
     }
 }
 
@@ -128,9 +125,6 @@ pub fn carry_out(
     plan: &Plan<'_>,
     holder: &Holder<'_>,
 ) -> Result<(), Failure> {
-    for found in &plan.obsolete {
-        table.release(found, holder.now, holder.until)?;
-    }
     for choice in &plan.choices {
         let range = table.header().range_at(choice.range.family(), choice.range.span());
         match &choice.source {

@@ -194,7 +194,7 @@ fn add(
             now,
         };
         let Ok(plan) = allocate(table, &wanted) else { return };
-        let holder = Holder { attachment, netns: &netns, pod, now, boot: Boot(1), until: now };
+        let holder = Holder { attachment, netns: &netns, pod, now, boot: Boot(1) };
         carry_out(table, &plan, &holder).unwrap();
         given = Some(number(plan.choices[0].address));
     });

@@ -61,7 +61,6 @@ pub fn add(request: &AttachmentRequest, site: &Site) -> Result<AddResult, Failur
         pod: &pod,
         now: site.now,
         boot: site.boot()?,
-        until: session.until(),
     };
     let plan = match serve(&mut session, &wanted, &holder) {
         Err(Failure::Exhausted { .. }) => {
@@ -167,7 +166,6 @@ fn serve<'a>(
         if belongs_to_host_local(session, &chosen, wanted)? {
             continue;
         }
-        chosen.obsolete.iter().try_for_each(|found| session.forget_file(&found.lease))?;
         // From the journal on the addresses are given, even if their places cannot be written at this time.
         return match session.store.commit(changes)? {
             Commit::Done | Commit::Pending(_) => Ok(chosen),

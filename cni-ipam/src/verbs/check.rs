@@ -34,9 +34,11 @@ pub fn check(request: &AttachmentRequest, site: &Site) -> Result<(), Failure> {
     let Some(previous) = previous else { return Ok(()) };
     let given: Vec<IpAddr> = previous.ips.iter().map(|ip| ip.address.addr()).collect();
     let addresses: Vec<IpAddr> = held.iter().map(|found| found.lease.address).collect();
-    if let Some(address) = addresses.iter().find(|address| !given.contains(address)) {
+    if !addresses.iter().any(|address| given.contains(address)) {
+        let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let shown = shown.join(", ");
         return Err(Failure::Differs(format!(
-            "the attachment {attachment} holds {address}, which prevResult does not have"
+            "the attachment {attachment} holds {shown}, which prevResult does not have"
         )));
     }
     // What other plugins have added is in none of the ranges.
