@@ -57,6 +57,8 @@ pub struct IpamConfig {
     pub is_sticky: bool,
     /// How long the address of a pod that is gone waits for it.
     pub sticky_for: Duration,
+    /// What is not given out of the blocks of the node either.
+    exclusions: Vec<ranges::Exclusion>,
 }
 
 impl IpamConfig {
@@ -87,6 +89,7 @@ impl IpamConfig {
             quarantine: seconds("quarantine", QUARANTINE, MAX_QUARANTINE)?,
             is_sticky: flag(&ipam, "sticky")?,
             sticky_for: seconds("stickyFor", STICKY_FOR, Duration::from_secs(365 * 24 * 3600))?,
+            exclusions: ranges::exclusions(&ipam)?,
             routes,
         };
         read.check()?;
@@ -111,7 +114,7 @@ impl IpamConfig {
                 continue;
             }
             let ranges: Result<Vec<Range>, String> =
-                family.into_iter().map(Range::of_subnet).collect();
+                family.into_iter().map(|block| ranges::of_block(block, &self.exclusions)).collect();
             let set = ranges.and_then(RangeSet::new);
             sets.push(
                 set.map_err(|problem| Failure::config("invalid blocks of the node", problem))?,

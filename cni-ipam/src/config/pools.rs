@@ -94,7 +94,7 @@ fn pool(
     }
     let mut all = exclusions.to_vec();
     all.append(&mut ranges::exclusions(field)?);
-    let mut sets = ranges::of_runtime(config)?;
+    let mut sets = ranges::of_runtime(config, &all)?;
     if let Some(list) = field.get("ranges")? {
         sets.append(&mut ranges::sets(&list, &all)?);
     }

@@ -13,7 +13,7 @@ use crate::range_set::RangeSet;
 /// section, `ranges`.
 pub(super) fn top_level(config: &Config, ipam: &Field<'_>) -> Result<Vec<RangeSet>, FieldError> {
     let common = exclusions(ipam)?;
-    let mut sets = of_runtime(config)?;
+    let mut sets = of_runtime(config, &common)?;
     if ipam.get("subnet")?.is_some() {
         let range = range(ipam, &[])?;
         sets.push(RangeSet::new(vec![range]).map_err(|problem| ipam.error(problem))?);
@@ -25,8 +25,11 @@ pub(super) fn top_level(config: &Config, ipam: &Field<'_>) -> Result<Vec<RangeSe
 }
 
 /// Reads `runtimeConfig.ipRanges`.
-pub(super) fn of_runtime(config: &Config) -> Result<Vec<RangeSet>, FieldError> {
-    config.capability("ipRanges")?.map_or(Ok(Vec::new()), |list| sets(&list, &[]))
+pub(super) fn of_runtime(
+    config: &Config,
+    common: &[Exclusion],
+) -> Result<Vec<RangeSet>, FieldError> {
+    config.capability("ipRanges")?.map_or(Ok(Vec::new()), |list| sets(&list, common))
 }
 
 /// Reads a list of range sets.
@@ -40,10 +43,19 @@ pub(super) fn sets(list: &Field<'_>, common: &[Exclusion]) -> Result<Vec<RangeSe
 }
 
 /// Addresses that are not given out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Exclusion {
     family: Family,
     span: Span,
+}
+
+/// Makes the range of a block of the node.
+pub(super) fn of_block(subnet: IpNet, common: &[Exclusion]) -> Result<Range, String> {
+    let family = Family::of(subnet.addr());
+    let excluded = common.iter().filter(|exclusion| exclusion.family == family);
+    let exclusions = excluded.map(|exclusion| exclusion.span).collect();
+    let (start, end, gateway) = (None, None, None);
+    Range::new(RangeText { subnet, start, end, gateway, exclusions })
 }
 
 /// Reads `exclude`: a list of addresses, subnets and `FIRST-LAST`.

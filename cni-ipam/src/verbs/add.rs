@@ -1,5 +1,6 @@
 //! ADD: addresses for an attachment. The same attachment gets the same ones again.
 
+use std::io;
 use std::net::IpAddr;
 
 use cni::{AddResult, AttachmentRequest, Dns, IpConfig};
@@ -109,7 +110,12 @@ pub(super) fn read_config(config: &cni::Config, site: &Site) -> Result<IpamConfi
 /// Reads `resolvConf`. Octets that are no UTF-8, which comments may have, spoil nothing else.
 pub(super) fn read_dns(config: &IpamConfig) -> Result<Dns, Failure> {
     let Some(path) = &config.resolv_conf else { return Ok(Dns::default()) };
-    let octets = std::fs::read(path).map_err(|error| Failure::io("read", path, error))?;
+    let failed = |error| Failure::io("read", path, error);
+    if !path.metadata().map_err(failed)?.is_file() {
+        // Reading a pipe might never end.
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")));
+    }
+    let octets = std::fs::read(path).map_err(failed)?;
     Ok(resolv_conf::parse(&String::from_utf8_lossy(&octets)))
 }
 

@@ -134,7 +134,7 @@ fn pools_are_chosen_by_annotation_then_by_namespace() {
 
 #[test]
 fn without_ranges_the_blocks_of_the_node_are_used() {
-    let host = Host::new(json!({"type": "portolan-ipam"}));
+    let mut host = Host::new(json!({"type": "portolan-ipam"}));
     let failure = host.try_add(&call("a")).unwrap_err();
     assert!(code(&failure) == 7 && failure.to_string().contains("node-blocks.json"), "{failure}");
     assert_eq!(code(&host.status().unwrap_err()), 50);
@@ -142,6 +142,9 @@ fn without_ranges_the_blocks_of_the_node_are_used() {
         .unwrap();
     assert_eq!(host.add("a"), ["10.244.7.2", "fd00:7::2"]);
     host.status().unwrap();
+    host.ipam = json!({"exclude": ["10.244.7.3"]});
+    assert_eq!(host.add("x"), ["10.244.7.4", "fd00:7::3"]);
+    host.del("x");
     // A second block is used when the first is full, and the store follows.
     fs::write(&host.site.node_blocks, r#"{"blocks": ["10.244.7.0/30", "10.244.9.0/30"]}"#).unwrap();
     assert_eq!(host.add("b"), ["10.244.9.2"]);
