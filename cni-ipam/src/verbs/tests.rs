@@ -1,7 +1,9 @@
 //! The verbs on stores of their own, at times and in boots that the tests choose.
 
 mod choices;
+mod files;
 mod life;
+mod stores;
 
 use std::ffi::OsString;
 use std::fs;
@@ -147,4 +149,8 @@ impl Host {
 
 fn code(failure: &Failure) -> u32 {
     failure.code().0
+}
+
+fn small() -> Value {
+    json!({"ranges": [[{"subnet": "10.0.0.0/29"}]]})
 }
