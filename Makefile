@@ -1,16 +1,20 @@
 # `make help` lists what can be made.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release lint bench bench-flame bench-model bench-pure fuzz soak clean tools
+.PHONY: help demo test build release release-ipam lint bench bench-flame bench-ipam bench-model bench-pure \
+	fuzz soak clean tools
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# The platform that is built for. A target that is named keeps the flags of a static binary from build scripts.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 # What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
 TOOLS := cc=build-essential
 test soak: TOOLS += curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
-	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot unshare=util-linux \
-	/etc/ssl/certs/ca-certificates.crt=ca-certificates
+	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot ping=iputils-ping strace=strace \
+	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
+test soak bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins
 bench bench-flame: TOOLS += dnsperf=dnsperf /usr/sbin/knotd=knot taskset=util-linux
 bench: TOOLS += /usr/bin/dnsdist=dnsdist /usr/sbin/unbound=unbound
 bench-flame: TOOLS += perf=linux-perf
@@ -41,15 +45,19 @@ demo: tools ## Build in release mode and serve deploy/demo/ on 127.0.0.1:5300 un
 	$(CARGO) build --release -p portolan --locked
 	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo/run
 
-test: tools ## Install missing Debian packages, build everything and run every test
+test: tools release-ipam ## Install missing Debian packages, build everything and run every test
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --quiet
 
 build: ## Build everything in debug mode
 	$(CARGO) build --workspace --locked
 
-release: ## Build the binary in release mode
+release: release-ipam ## Build the binaries in release mode
 	$(CARGO) build --release -p portolan --locked
+
+release-ipam: ## Build the static portolan-ipam, as HOST/ipam/portolan-ipam in the target directory
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile ipam --target $(HOST) \
+		-p portolan-cni-ipam --bin portolan-ipam --locked
 
 lint: ## Check the format, and run clippy with warnings denied
 	$(CARGO) fmt --all --check
@@ -72,6 +80,9 @@ bench-pure: ## Time the pure parts: reading and writing messages, answers of the
 bench-model: ## Measure what a change and a lookup cost at 1,000, 10,000 and 100,000 Services
 	$(CARGO) bench --locked -p portolan-cluster --bench update --bench lookups
 
+bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-local at up to 65,000 leases
+	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam
+
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
 		{ echo "cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked" >&2; exit 1; }
@@ -80,7 +91,7 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly 
 		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-soak: tools ## Run every test in its long form, with an hour of fuzzing (SOAK_SECONDS)
+soak: tools release-ipam ## Run every test in its long form, with an hour of fuzzing (SOAK_SECONDS)
 	$(CARGO) build --profile $(SOAK_PROFILE) --workspace --locked
 	PORTOLAN_SOAK=$(SOAK_SECONDS) PROPTEST_CASES=$(SOAK_CASES) \
 		$(CARGO) test --profile $(SOAK_PROFILE) --workspace --locked --no-fail-fast

@@ -2,6 +2,10 @@
 //! addresses are packed. Code is most of the resident memory of a server with few Services.
 
 use std::env;
+use std::process::Command;
+
+/// The first glibc that loads packed relocations; where one is built with an older one, it has to run, too.
+const PACKED_RELOCATIONS: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -12,6 +16,16 @@ fn main() {
         && is("CARGO_CFG_TARGET_ENV", "gnu");
     if is_linked_by_lld && is("PROFILE", "release") {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        if glibc().is_some_and(|version| version >= PACKED_RELOCATIONS) {
+            println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        }
     }
+}
+
+/// Returns the version of this host's glibc; none where that cannot be told.
+fn glibc() -> Option<(u32, u32)> {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (major, minor) = text.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }

@@ -13,6 +13,9 @@ use crate::logging::LineForm;
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
 
+/// Where the stores of the IPAM plugin are, unless its configuration says otherwise.
+const DEFAULT_STORES: &str = "/run/portolan/ipam";
+
 /// Names, addresses and rules for a cluster.
 #[derive(Debug, Parser)]
 #[command(name = "portolan", version, about, disable_help_subcommand = true)]
@@ -45,6 +48,14 @@ pub(crate) enum Command {
     /// the file was printed, with warnings, too; 1 when there is none, because something cannot be read or an API
     /// server would refuse the Pod; 2 for a wrong command line.
     ResolvConf(ResolvConfArguments),
+    /// Look after the addresses that the IPAM plugin gave out on this host.
+    ///
+    /// Called as `portolan-ipam`, the program is that plugin.
+    Ipam {
+        /// What to do.
+        #[command(subcommand)]
+        what: IpamCommand,
+    },
     /// Explain why something is as it is.
     Explain {
         /// What to explain.
@@ -59,6 +70,61 @@ pub(crate) enum ExplainCommand {
     /// Explain an answer: which server block, plugin, object and rule gave it, and for a miss what would
     /// have matched.
     Dns(ExplainDnsArguments),
+    /// Explain an address that the IPAM plugin of this host gives out: who holds it since when, and what keeps it; of
+    /// one that is not held, whether it can be given out, and of a full pool why it is full.
+    Ip(ExplainIpArguments),
+}
+
+/// What can be done with the addresses of this host.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IpamCommand {
+    /// List who holds which address since when.
+    List(IpamArguments),
+    /// Free the addresses whose containers are proven to be gone.
+    ///
+    /// The boot, the network namespace, the runtime's cache of results and the runtime itself are asked. An address is
+    /// freed only when they agree; what stays, and why, is printed.
+    Gc(IpamGcArguments),
+    /// Check that the stores are whole. The exit code is 1 when one is not. Nothing is changed.
+    Verify(IpamArguments),
+}
+
+/// Which stores are meant.
+#[derive(Debug, Args)]
+pub(crate) struct IpamArguments {
+    /// The name of a network; all networks otherwise.
+    pub network: Option<String>,
+    /// Where the stores are, as `storeDir` in the configuration says.
+    #[arg(long, value_name = "FOLDER", default_value = DEFAULT_STORES)]
+    pub store_dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The flags of `portolan ipam gc`.
+#[derive(Debug, Args)]
+pub(crate) struct IpamGcArguments {
+    /// Which stores are meant, and how to print.
+    #[command(flatten)]
+    pub stores: IpamArguments,
+    /// The socket of the container runtime (CRI), unix:///PATH; `off` asks none. Otherwise the first that is there of
+    /// containerd's, CRI-O's, cri-dockerd's and k3s's.
+    #[arg(long, value_name = "ENDPOINT")]
+    pub runtime_endpoint: Option<String>,
+}
+
+/// The flags of `portolan explain ip`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainIpArguments {
+    /// The address.
+    pub address: IpAddr,
+    /// Where the stores are, as `storeDir` in the configuration says.
+    #[arg(long, value_name = "FOLDER", default_value = DEFAULT_STORES)]
+    pub store_dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The flags of `portolan dns`.

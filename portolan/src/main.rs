@@ -5,6 +5,7 @@ mod cli;
 mod coredns_flags;
 mod dns_role;
 mod explain;
+mod ipam;
 mod logging;
 mod output;
 mod print;
@@ -18,7 +19,11 @@ use cli::{Cli, Command, ExplainCommand};
 use logging::LineForm;
 
 fn main() -> ExitCode {
-    let arguments = match coredns_flags::normalize(std::env::args_os().collect()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if ipam::is_plugin(&arguments) {
+        return ipam::plugin();
+    }
+    let arguments = match coredns_flags::normalize(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return failed(&error, LineForm::Text),
     };
@@ -36,7 +41,12 @@ fn main() -> ExitCode {
         }
         Command::ResolvConf(arguments) => resolv_conf::run(&arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
+        Command::Ipam { what } => {
+            ipam::run(&what).unwrap_or_else(|error| failed(&error, LineForm::Text))
+        }
         Command::Explain { what: ExplainCommand::Dns(arguments) } => explain::run(arguments)
+            .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
+        Command::Explain { what: ExplainCommand::Ip(arguments) } => ipam::explain(&arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
     }
 }

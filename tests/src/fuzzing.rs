@@ -1,6 +1,8 @@
 //! What the fuzz targets do with their input, as functions that tests call too. They panic where something is
 //! wrong.
 
+mod ipam;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,13 +40,15 @@ use hickory_proto::serialize::binary::{
     BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding,
 };
 
+pub use ipam::ipam;
+
 use crate::fixture;
 
 /// A function that takes whatever it is given.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("wire", wire),
     ("corefile", corefile),
     ("rewrite", rewrite),
@@ -52,6 +56,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("upstream_reply", upstream_reply),
     ("zone_file", zone_file),
     ("resolv_conf", resolv_conf),
+    ("ipam", ipam),
 ];
 
 /// Listeners of the engine: answers like CoreDNS's, and by the RFCs.

@@ -1,0 +1,100 @@
+//! What the store promises beside surviving faults: costs that do not grow, and DEL on a full disk.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+
+use portolan_tests::ipam_store::{Network, plugin, printed_addresses};
+use portolan_tests::namespace::{inside_with_mounts, run};
+use portolan_tests::soak::rounds;
+use serde_json::json;
+
+/// Returns how many system calls of each kind the plugin makes for a call.
+fn system_calls(network: &Network, verb: &str, container: &str) -> BTreeMap<String, usize> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut command = network.call("/usr/bin/strace", verb, container).command();
+    command.args(["-qq", "-o"]).arg(log.path()).arg("--").arg(plugin());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(network.stdin(verb).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{verb} {container}: {output:?}");
+    let mut calls = BTreeMap::new();
+    for line in fs::read_to_string(log.path()).unwrap().lines() {
+        let name = line.split('(').next().unwrap_or_default();
+        *calls.entry(name.to_owned()).or_insert(0) += 1;
+    }
+    calls
+}
+
+/// Returns the calls that read or write, which are what grows with host-local's leases.
+fn reads_and_writes(calls: &BTreeMap<String, usize>) -> usize {
+    let of = |name: &str| calls.get(name).copied().unwrap_or_default();
+    ["read", "pread64", "write", "pwrite64", "openat", "getdents64"].into_iter().map(of).sum()
+}
+
+/// Time depends on the machine; what a process asks of the system does not.
+#[test]
+fn calls_cost_the_same_with_many_leases() {
+    let root = tempfile::tempdir().unwrap();
+    let mut network = Network::new(
+        root.path(),
+        json!({"ranges": [[{"subnet": "10.0.0.0/8"}], [{"subnet": "fd00::/64"}]], "quarantine": 0}),
+    );
+    network.attach("first");
+    let cost = |network: &Network, container: &str| {
+        let [add, again, del] = ["ADD", "ADD", "DEL"]
+            .map(|verb| reads_and_writes(&system_calls(network, verb, container)));
+        (add, again, del)
+    };
+    let few = cost(&network, "few");
+    let leases = rounds(3000, 65_000);
+    for at in 0..leases {
+        network.add(&format!("filler{at}")).unwrap();
+    }
+    let many = cost(&network, "many");
+    // A bucket may have a few more slots to go through.
+    for (few, many) in [(few.0, many.0), (few.1, many.1), (few.2, many.2)] {
+        assert!(many <= few + 12, "{few} calls with one lease, {many} with {leases}");
+    }
+}
+
+/// A full file system fails an ADD that needs room, changes nothing, and lets DEL do its work.
+#[test]
+fn a_full_disk_fails_add_and_not_del() {
+    inside_with_mounts("a_full_disk_fails_add_and_not_del", || {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().display().to_string();
+        run("mount", &["-t", "tmpfs", "-o", "size=400k", "tmpfs", &path]);
+        let mut network = Network::new(
+            root.path(),
+            json!({"ranges": [[{"subnet": "10.1.0.0/24"}]], "quarantine": 0}),
+        );
+        for at in 0..60 {
+            network.attach(&format!("c{at}"));
+        }
+        let filler = root.path().join("filler");
+        let written = fs::write(&filler, vec![1; 1 << 20]);
+        assert!(written.is_err(), "the file system is not full");
+        let call = |verb: &str, container: &str| {
+            network.call(plugin(), verb, container).run(&network.stdin(verb))
+        };
+        // There is room for 64 leases.
+        let mut given = Vec::new();
+        for at in 60..64 {
+            given.push(printed_addresses(&call("ADD", &format!("c{at}")).ok()));
+        }
+        let (code, text) = call("ADD", "one-too-many").error();
+        assert!(code == 5 && text.contains("free space"), "{code}: {text}");
+        for at in 0..64 {
+            call("CHECK", &format!("c{at}")).ok();
+        }
+        call("DEL", "c0").ok();
+        call("DEL", "c63").ok();
+        assert_eq!(printed_addresses(&call("ADD", "instead").ok()).len(), 1);
+        fs::remove_file(&filler).unwrap();
+        call("ADD", "one-too-many").ok();
+        assert_eq!(network.held().len(), 64);
+    });
+}
