@@ -143,12 +143,14 @@ impl<'a, 'w> Reader<'a, 'w> {
                 let text = self.word()?.text()?;
                 return self.push_with_length(&text);
             }
-            Field::Tag => {
+            Field::Tag | Field::Flags => {
                 let word = self.word()?;
                 let text = word.text()?;
-                if text.is_empty() || !text.iter().all(u8::is_ascii_alphanumeric) {
-                    let shown = word.show();
-                    return Err(format!("'{shown}' is no tag; write letters and digits"));
+                let is_missing = text.is_empty() && field == Field::Tag;
+                if is_missing || !text.iter().all(u8::is_ascii_alphanumeric) {
+                    let (shown, what) =
+                        (word.show(), if field == Field::Tag { "tag" } else { "flag" });
+                    return Err(format!("'{shown}' is no {what}; write letters and digits"));
                 }
                 return self.push_with_length(&text);
             }

@@ -25,7 +25,9 @@ pub(super) enum Field {
     Text,
     /// Like `Text`, letters and digits alone (RFC 8659 §4.1).
     Tag,
-    /// One such text or more.
+    /// Like `Tag`, or empty (RFC 3403 §4.1).
+    Flags,
+    /// One `Text` or more.
     Texts,
     /// A text without its length, to the end of the data.
     LongText,
@@ -71,7 +73,7 @@ const TYPES: [(&str, u16, &[Field]); 41] = [
     ("PX", 26, &[U16, Domain, Domain]),
     ("AAAA", 28, &[V6]),
     ("SRV", 33, &[U16, U16, U16, Domain]),
-    ("NAPTR", 35, &[U16, U16, Text, Text, Text, Domain]),
+    ("NAPTR", 35, &[U16, U16, Flags, Text, Text, Domain]),
     ("KX", 36, &[U16, Domain]),
     ("CERT", 37, &[U16, U16, Algorithm, Base64]),
     ("DNAME", 39, &[Domain]),
