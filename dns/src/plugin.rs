@@ -109,9 +109,10 @@ pub trait Plugin: Send + Sync + Debug {
         Repetition::Never
     }
 
-    /// Says whether the plugin answers the query from memory, always up to date, so that no cache has to.
-    fn holds(&self, _query: &Query) -> bool {
-        false
+    /// Returns the TTL of all records of the answer, in seconds, if the plugin gives it from memory, always up to date,
+    /// so that no cache has to.
+    fn holds(&self, _query: &Query) -> Option<u32> {
+        None
     }
 
     /// Returns the zones for whose usual names the plugin writes answers itself; see [`crate::direct`].

@@ -125,6 +125,14 @@ pub enum ExtendedErrorCode {
 }
 
 impl Reply {
+    /// Returns the TTL in seconds that all records have; none if they differ, or there is none.
+    pub fn common_ttl(&self) -> Option<u32> {
+        let records = [&self.answers, &self.authorities, &self.additionals].into_iter().flatten();
+        let mut ttls = records.map(|record| record.ttl);
+        let first = ttls.next()?;
+        ttls.all(|ttl| ttl == first).then_some(first)
+    }
+
     /// Returns an empty reply with a response code.
     pub fn new(rcode: ResponseCode) -> Self {
         Self {

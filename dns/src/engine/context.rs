@@ -160,12 +160,13 @@ impl<'a> Context<'a> {
         self.engine.count_cut(limit);
     }
 
-    /// Says whether the next plugin that may answer the query holds the answer in memory.
-    pub fn is_held(&self, query: &Query) -> bool {
+    /// Returns the TTL of the answer if the next plugin that may answer the query holds it in memory; see
+    /// [`Plugin::holds`](crate::plugin::Plugin::holds).
+    pub fn held(&self, query: &Query) -> Option<u32> {
         let every_name = Name::root().into();
         let behind = self.block().and_then(|block| block.plugins.get(self.place.plugin + 1..));
         let mut first = behind.into_iter().flatten().filter(|p| !p.treats_alike(&every_name));
-        first.next().is_some_and(|plugin| plugin.holds(query))
+        first.next()?.holds(query)
     }
 
     /// Sends a query, the client's own or another, through the plugins after the one that asks, and back

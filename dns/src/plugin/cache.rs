@@ -329,7 +329,14 @@ impl Cache {
 
     /// Says whether the query is none for a cache, because another plugin has the answer in memory.
     fn leaves(&self, query: &Query, context: &Context<'_>) -> bool {
-        !self.is_disabled(&query.lower) && context.is_held(query)
+        let is_held = || context.held(query).is_some_and(|ttl| self.leaves_as_it_is(ttl));
+        !self.is_disabled(&query.lower) && is_held()
+    }
+
+    /// Says whether an answer has the TTL from here that it comes with.
+    fn leaves_as_it_is(&self, ttl: u32) -> bool {
+        let CacheConfig { success, denial, .. } = &self.0.config;
+        ttl > 0 && [success, denial].iter().all(|keep| (keep.min_ttl..=keep.max_ttl).contains(&ttl))
     }
 }
 
@@ -371,14 +378,16 @@ impl Plugin for Cache {
         self.answer(found, query, context, now)
     }
 
-    fn treats_alike(&self, _: &LowerName) -> bool {
-        // Names that are answered directly are held by another plugin, so that it has no part in them.
-        true
+    fn treats_alike(&self, zone: &LowerName) -> bool {
+        let CacheConfig { zones, success, denial, .. } = &self.0.config;
+        let mut named = zones.iter().chain(&success.disabled).chain(&denial.disabled);
+        !named.any(|name| name != zone && zone.zone_of(name))
     }
 
     fn repetition(&self, _: ListenerId, query: &Query, reply: &Reply) -> Repetition {
         let Inner { config, metrics, .. } = &*self.0;
         let is_held = reply.plugin == HOLDS && !self.is_disabled(&query.lower);
+        let is_held = is_held && reply.common_ttl().is_some_and(|ttl| self.leaves_as_it_is(ttl));
         if !self.serves(&query.lower) || is_held {
             return Repetition::Nothing;
         }

@@ -96,16 +96,14 @@ impl Plugin for Kubernetes {
         self.direct.get(zone)?.answer(&cluster, &self.zone, question, writer)
     }
 
-    fn holds(&self, query: &Query) -> bool {
-        let Some(apex) = self.zone.matching(&query.lower).filter(|_| query.qclass == DNSClass::IN)
-        else {
-            return false;
-        };
+    fn holds(&self, query: &Query) -> Option<u32> {
+        let apex = self.zone.matching(&query.lower).filter(|_| query.qclass == DNSClass::IN)?;
         let question = Question { name: &query.name, lower: &query.lower, qtype: query.qtype };
         let answer = answer(&self.view.snapshot(), &self.zone, apex, question);
         let is_here = answer.exists() || !self.fallthrough.lets_through(&query.lower);
         // What an alias leads out to is not.
-        is_here && answer.chase.is_none()
+        let is_held = is_here && answer.chase.is_none();
+        is_held.then(|| reply_of(answer).common_ttl()).flatten()
     }
 
     fn treats_alike(&self, zone: &LowerName) -> bool {

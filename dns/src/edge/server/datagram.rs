@@ -14,7 +14,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, setso
 use socket2::Socket;
 
 /// How long a receiver waits before it looks whether it has to stop, where nothing wakes it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a thread waits until the kernel takes a reply.
 const SENDING: Duration = Duration::from_millis(100);

@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Some seats; who sits on one receives.
 #[derive(Debug)]
 pub(super) struct Seats {
+    number: usize,
     free: Mutex<usize>,
     changed: Condvar,
     closed: AtomicBool,
@@ -17,7 +18,12 @@ pub(super) struct Seat<'a>(&'a Seats);
 
 impl Seats {
     pub(super) fn new(number: usize) -> Self {
-        Self { free: Mutex::new(number), changed: Condvar::new(), closed: AtomicBool::new(false) }
+        Self {
+            number,
+            free: Mutex::new(number),
+            changed: Condvar::new(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Waits for a seat; none once they are closed.
@@ -42,6 +48,11 @@ impl Seats {
         self.closed.store(true, Ordering::Release);
         drop(free);
         self.changed.notify_all();
+    }
+
+    /// Says whether nobody sits.
+    pub(super) fn are_free(&self) -> bool {
+        *self.free() == self.number
     }
 
     pub(super) fn are_closed(&self) -> bool {

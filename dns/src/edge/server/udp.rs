@@ -36,6 +36,9 @@ use crate::wire::Arrival;
 /// How many batches are answered that came in before the stop signal.
 const MOST_QUEUED: usize = 16_384 / BATCH;
 
+/// How often receivers are woken while the threads stop.
+const WAKE: Duration = Duration::from_millis(1);
+
 /// Replies that are ready wait no longer than this for one that takes long.
 const SOON: Duration = Duration::from_micros(200);
 
@@ -76,6 +79,11 @@ pub(super) async fn serve(
     reading.stopped().await;
     running.0.stop();
     drop(reading);
+    while !running.0.seats.are_free() {
+        // One may have taken what was sent to wake the others.
+        tokio::time::sleep(WAKE).await;
+        running.0.socket.wake(1);
+    }
     // Nothing is ever sent: this is the last thread going away.
     let _ = all_gone.recv().await;
     let mut waiting = std::mem::take(&mut *running.0.waiting());
