@@ -20,6 +20,7 @@ mod writer;
 mod zones;
 
 pub use question::PlainQuestion;
+pub(crate) use question::octets_of;
 pub use writer::Writer;
 pub(crate) use zones::{Lacking, Zones};
 

@@ -1,6 +1,6 @@
 //! Questions that are plain.
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{LowerName, RecordType};
 
 /// The longest name in octets, with its final root (RFC 1035 §3.1).
 const MAX_NAME: usize = 255;
@@ -140,6 +140,17 @@ impl<'m> PlainQuestion<'m> {
     pub fn is_lower(&self) -> bool {
         self.message.get(HEADER..HEADER + self.length) == Some(self.name())
     }
+}
+
+/// Returns the octets of a name as [`PlainQuestion::name`] has them.
+pub(crate) fn octets_of(name: &LowerName) -> Box<[u8]> {
+    let mut octets = Vec::new();
+    for label in name.iter() {
+        octets.extend(u8::try_from(label.len()));
+        octets.extend_from_slice(label);
+    }
+    octets.push(0);
+    octets.into()
 }
 
 /// Reads what follows the question: nothing, or OPT of version 0 without options.

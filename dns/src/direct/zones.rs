@@ -6,7 +6,7 @@ use std::time::Instant;
 use hickory_proto::rr::{LowerName, RecordType};
 
 use super::effects::{self, Effects, Kind, Known};
-use super::{PlainQuestion, Writer};
+use super::{PlainQuestion, Writer, octets_of};
 use crate::Query;
 use crate::engine::{Answered, Block, Router};
 use crate::repeat::{Again, Counts};
@@ -102,14 +102,8 @@ impl Zones {
 
 impl Zone {
     fn new(apex: &LowerName, number: usize, block: usize, plugin: usize) -> Self {
-        let mut octets = Vec::new();
-        for label in apex.iter() {
-            octets.extend(u8::try_from(label.len()));
-            octets.extend_from_slice(label);
-        }
-        octets.push(0);
         let labels = apex.iter().count();
-        Self { apex: octets.into(), labels, number, block, plugin, effects: Arc::default() }
+        Self { apex: octets_of(apex), labels, number, block, plugin, effects: Arc::default() }
     }
 
     fn has(&self, question: &PlainQuestion<'_>) -> bool {

@@ -8,10 +8,9 @@ use cluster::{Cluster, KindSet, Service, ServiceAddress, ServicePort};
 use hickory_proto::rr::{LowerName, RecordType};
 
 use super::name::{Naming, bare, count_labels};
-use super::records::MAX_SOA_TTL;
-use super::records::{EXPIRE, REFRESH, RETRY};
+use super::records::{EXPIRE, MAX_SOA_TTL, REFRESH, RETRY};
 use super::zone::{PodMode, Zone, is_reverse};
-use crate::direct::{PlainQuestion, Said, Writer};
+use crate::direct::{PlainQuestion, Said, Writer, octets_of};
 
 /// A zone whose usual names are answered directly.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl DirectZone {
             |apex: &LowerName| !zone.zones.iter().any(|other| other != apex && apex.zone_of(other));
         // The end of a name that the question has, too, would be a pointer to it.
         let is_apart = |primary: &&LowerName| primary.iter().next_back() != Some(b"arpa");
-        let names_in = zone.primary().filter(is_apart).map(octets);
+        let names_in = zone.primary().filter(is_apart).map(octets_of);
         let direct = |apex: &LowerName| {
             let names_in = if is_reverse(apex) { Some(names_in.clone()?) } else { None };
             Some(Self {
@@ -54,7 +53,7 @@ impl DirectZone {
         let is_usual = |apex: &&LowerName| {
             !apex.is_root()
                 && zone.naming(apex) == Naming::Cluster
-                && octets(apex).len() <= MAX_APEX
+                && octets_of(apex).len() <= MAX_APEX
                 && has_none_below(apex)
                 && !(is_reverse(apex) && zone.options.namespaces.is_some())
         };
@@ -248,16 +247,6 @@ fn address_of(question: &PlainQuestion<'_>) -> Option<IpAddr> {
         }
         _ => None,
     }
-}
-
-fn octets(name: &LowerName) -> Box<[u8]> {
-    let mut octets = Vec::new();
-    for label in name.iter() {
-        octets.extend(u8::try_from(label.len()));
-        octets.extend_from_slice(label);
-    }
-    octets.push(0);
-    octets.into()
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ fn directly(cluster: &Cluster, zone: &Zone, falls: bool, message: &[u8]) -> Opti
     let zones = DirectZone::all(zone, |_| falls);
     let question = PlainQuestion::read(message)?;
     let is_in = |own: &&DirectZone| {
-        let apex = octets(own.apex());
+        let apex = octets_of(own.apex());
         question.name().ends_with(&apex) && question.labels_below(own.labels) < 40
     };
     let own = zones.iter().filter(is_in).max_by_key(|own| own.labels)?;
