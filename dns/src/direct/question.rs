@@ -2,17 +2,17 @@
 
 use hickory_proto::rr::{LowerName, RecordType};
 
+use crate::wire::{HEADER, flags};
+
 /// The longest name in octets, with its final root (RFC 1035 §3.1).
 const MAX_NAME: usize = 255;
 
 /// More labels than a name that is answered directly has.
 const MAX_LABELS: usize = 40;
 
-/// Octets of the header (RFC 1035 §4.1.1).
-pub(super) const HEADER: usize = 12;
-
-/// The flags of a plain question: RD, AD, CD, and nothing else of the second pair of octets.
-const PLAIN_FLAGS: u16 = 0x0130;
+/// The flags that a plain question may have.
+const PLAIN_FLAGS: u16 =
+    flags::RECURSION_DESIRED | flags::AUTHENTIC_DATA | flags::CHECKING_DISABLED;
 
 /// QCLASS IN.
 const IN: [u8; 2] = [0, 1];

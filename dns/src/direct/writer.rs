@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use super::question::{HEADER, PlainQuestion};
+use super::PlainQuestion;
 use crate::MIN_PAYLOAD;
+use crate::wire::{HEADER, TYPE_OPT, flags};
 
-/// Flags of every direct answer: QR and AA.
-const ANSWER: u16 = 0x8400;
+/// Flags of every direct answer.
+const ANSWER: u16 = flags::RESPONSE | flags::AUTHORITATIVE;
 
-/// Flags that are those of the question: RD and CD.
-const ECHOED: u16 = 0x0110;
+/// Flags that are those of the question.
+const ECHOED: u16 = flags::RECURSION_DESIRED | flags::CHECKING_DISABLED;
 
 /// NXDOMAIN.
 const NAME_ERROR: u16 = 3;
@@ -20,7 +21,6 @@ const TYPE_SOA: u16 = 6;
 const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
 const TYPE_SRV: u16 = 33;
-const TYPE_OPT: u16 = 41;
 
 /// Where the question's name is, as a compression pointer (RFC 1035 §4.1.4).
 const QNAME: u16 = 0xc000 | 12;

@@ -10,7 +10,7 @@ use super::{PlainQuestion, Writer, octets_of};
 use crate::Query;
 use crate::engine::{Answered, Block, Router};
 use crate::repeat::{Again, Counts};
-use crate::wire::Arrival;
+use crate::wire::{Arrival, HEADER};
 
 /// The zones of one listener; longest first.
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ impl Zone {
 
     fn has(&self, question: &PlainQuestion<'_>) -> bool {
         // An end of as many labels and octets starts where a label does.
-        let start = question.position(self.labels).map(|at| at - super::question::HEADER);
+        let start = question.position(self.labels).map(|at| at - HEADER);
         start.is_some_and(|start| question.name().get(start..) == Some(&self.apex))
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::wire::HEADER;
+
 /// What may change in a message: found once, when the reply is kept.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Layout {
@@ -12,7 +14,6 @@ pub(crate) struct Layout {
     pub(crate) addresses: Vec<Vec<Range<u16>>>,
 }
 
-const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
 const TYPE_SOA: u16 = 6;
 const TYPE_MX: u16 = 15;
