@@ -5,6 +5,7 @@
 //! hand-written manifests mean what they would mean in a cluster.
 
 mod bad;
+mod cidr;
 mod endpoint_slice;
 mod metadata;
 mod names;
@@ -56,7 +57,8 @@ struct Context<'a> {
 pub(crate) struct Decoded {
     /// The object.
     pub(crate) object: Object,
-    /// Parts that were left out because they cannot be used: endpoints without a usable address.
+    /// Parts that were left out because they cannot be used: endpoints without a usable address, peers and ports of
+    /// policies that cannot be read and match nothing.
     pub(crate) dropped: Vec<BadObject>,
 }
 

@@ -8,10 +8,12 @@ mod network_policy;
 use std::net::IpAddr;
 
 use cluster::{
-    Cluster, EndpointSlice, Labels, LoadBalancerIngress, Node, Object, ObjectKey, Phase, Pod,
-    Protocol, Service, ServiceAddress, ServicePort, ServiceType, TargetPort, Text,
+    Cluster, EndpointSlice, Labels, LoadBalancerIngress, Namespace, Node, Object, ObjectKey, Phase,
+    Pod, Protocol, Service, ServiceAddress, ServicePort, ServiceType, TargetPort, Text,
 };
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Returns a `v1` List of every object in the snapshot, sorted by kind, namespace and name.
 ///
@@ -24,11 +26,7 @@ pub fn dump(cluster: &Cluster) -> Value {
 
 fn manifest(object: &Object) -> Value {
     match object {
-        Object::Namespace(namespace) => json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": metadata(&ObjectKey::cluster_scoped(namespace.name.clone()), &namespace.labels),
-        }),
+        Object::Namespace(it) => namespace(it),
         Object::Node(it) => node(it),
         Object::Pod(it) => pod(it),
         Object::Service(it) => service(it),
@@ -50,6 +48,15 @@ fn metadata(key: &ObjectKey, labels: &Labels) -> Map<String, Value> {
         metadata.insert("labels".into(), labels.into());
     }
     metadata
+}
+
+fn namespace(namespace: &Namespace) -> Value {
+    let key = ObjectKey::cluster_scoped(namespace.name.clone());
+    let mut metadata = metadata(&key, &namespace.labels);
+    if namespace.audit {
+        metadata.insert("annotations".into(), json!({ "portolan.dev/netpol-mode": "audit" }));
+    }
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })
 }
 
 fn node(node: &Node) -> Value {
@@ -88,8 +95,19 @@ fn pod(pod: &Pod) -> Value {
             "hostNetwork": pod.host_network,
             "containers": [{ "name": "all", "ports": ports }],
         },
-        "status": { "phase": phase(pod.phase), "podIP": pod.ips.first(), "podIPs": ips },
+        "status": {
+            "phase": phase(pod.phase),
+            "podIP": pod.ips.first(),
+            "podIPs": ips,
+            "startTime": time(pod.started),
+        },
     })
+}
+
+/// Writes a time as RFC 3339 has it; none for 0, which is no time.
+fn time(seconds: u32) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp(seconds.into()).ok()?;
+    (seconds != 0).then(|| time.format(&Rfc3339).ok())?
 }
 
 fn phase(phase: Phase) -> &'static str {

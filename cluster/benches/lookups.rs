@@ -51,8 +51,11 @@ const LOOKUPS: [(&str, Lookup); 4] = [
 fn cluster_of(size: u32) -> std::sync::Arc<Cluster> {
     let mut store = filled(size);
     for n in 0..100 {
-        let namespace =
-            Namespace { name: format!("namespace-{n}").into(), labels: Labels::default() };
+        let namespace = Namespace {
+            name: format!("namespace-{n}").into(),
+            labels: Labels::default(),
+            audit: false,
+        };
         store.apply(Event::Upsert(Object::Namespace(namespace.into())), 0);
     }
     store.snapshot()

@@ -9,4 +9,7 @@ pub struct Namespace {
     pub name: Text,
     /// The labels that namespace selectors read.
     pub labels: Labels,
+    /// What NetworkPolicies deny to and from its pods is only told, and let through (annotation
+    /// `portolan.dev/netpol-mode: audit`).
+    pub audit: bool,
 }

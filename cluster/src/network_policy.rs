@@ -46,6 +46,8 @@ pub enum Peer {
     },
     /// Addresses.
     IpBlock(IpBlock),
+    /// What was written cannot be read as a peer. It must not come to mean anyone.
+    Nobody,
 }
 
 /// A network and the parts of it that are left out.
@@ -75,4 +77,6 @@ pub enum PortMatch {
     Range(u16, u16),
     /// The container port of this name on the destination pod.
     Named(Text),
+    /// No port: what was written cannot be read as one. It must not come to mean every port.
+    Nothing,
 }

@@ -132,6 +132,21 @@ impl Cluster {
         self.namespaces.iter()
     }
 
+    /// Iterates over the Nodes, in no particular order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.iter()
+    }
+
+    /// Iterates over the Pods, in no particular order.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.iter()
+    }
+
+    /// Iterates over the NetworkPolicies, in no particular order.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<NetworkPolicy>> {
+        self.policies.iter()
+    }
+
     /// Iterates over the Services, in no particular order.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.services.iter()

@@ -32,6 +32,11 @@ impl Fault {
         Self { problem: format!("{}; {part} is left out", self.problem), ..self }
     }
 
+    /// Returns the fault of a part of a policy that matches nothing, so that it opens nothing.
+    pub(super) fn matching_nothing(self, part: &str) -> Self {
+        Self { problem: format!("{}; the {part} matches nothing", self.problem), ..self }
+    }
+
     /// Returns the fault as seen from the object that holds it: the field's path gets longer.
     pub(super) fn under(self, parent: &str) -> Self {
         Self { field: format!("{parent}{}", self.field), problem: self.problem }

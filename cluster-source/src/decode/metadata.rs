@@ -20,6 +20,15 @@ pub(super) struct Metadata<'a> {
     labels: Option<Words<'a>>,
     #[serde(borrow, rename = "deletionTimestamp")]
     deletion_timestamp: Option<Word<'a>>,
+    #[serde(borrow)]
+    annotations: Option<Annotations<'a>>,
+}
+
+/// The annotations that mean something to the model. Others are of any form and are skipped.
+#[derive(Deserialize, Debug)]
+struct Annotations<'a> {
+    #[serde(borrow, rename = "portolan.dev/netpol-mode")]
+    policy_mode: Option<Word<'a>>,
 }
 
 /// What can be read of any object, even of one whose kind is unknown or whose other fields are broken.
@@ -67,6 +76,24 @@ impl Metadata<'_> {
     /// Returns one label's value.
     pub(super) fn label(&self, key: &str) -> Option<&str> {
         self.labels().find_map(|(k, value)| (k == key).then_some(value))
+    }
+
+    /// Says whether NetworkPolicies are only audited here (annotation `portolan.dev/netpol-mode`).
+    ///
+    /// # Errors
+    /// The annotation has a value that means nothing.
+    pub(super) fn is_audited(&self) -> Result<bool, Fault> {
+        let mode =
+            self.annotations.as_ref().map_or("", |annotations| text(&annotations.policy_mode));
+        match mode {
+            "" | "enforce" => Ok(false),
+            "audit" => Ok(true),
+            _ => {
+                let field = "metadata.annotations[portolan.dev/netpol-mode]";
+                let problem = format!("{mode:?} is no mode; write audit or enforce");
+                Err(Fault::new(field, problem))
+            }
+        }
     }
 
     pub(super) fn is_terminating(&self) -> bool {

@@ -23,7 +23,12 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<Namespace,
         Keep::Labels => with_name(&labels, name),
         Keep::NoLabels => labels,
     };
-    Ok(Namespace { labels, name: context.names.text(name) })
+    // A word that nobody knows must not switch policies off.
+    let audit = wire.metadata.is_audited().unwrap_or_else(|fault| {
+        context.dropped.push(fault.leaving_out("the annotation"));
+        false
+    });
+    Ok(Namespace { labels, name: context.names.text(name), audit })
 }
 
 /// Returns the Namespace that is there because objects are in it.
@@ -32,7 +37,7 @@ pub(crate) fn implied(name: &str, keep: Keep) -> Namespace {
         Keep::Labels => with_name(&Labels::default(), name),
         Keep::NoLabels => Labels::default(),
     };
-    Namespace { name: name.into(), labels }
+    Namespace { name: name.into(), labels, audit: false }
 }
 
 fn with_name(labels: &Labels, name: &str) -> Labels {

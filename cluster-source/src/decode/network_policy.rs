@@ -1,14 +1,19 @@
 //! NetworkPolicies.
+//!
+//! A peer or port that cannot be read matches nothing, and the policy isolates its pods all the same: a bad policy
+//! closes its own pods and opens nobody's.
 
 use cluster::{
-    IpBlock, NetworkPolicy, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch, Selector,
+    IpBlock, NetworkPolicy, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch, Protocol,
+    Selector,
 };
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::metadata::Metadata;
 use super::selector::WireSelector;
 use super::wire::{IntOrWord, Word, each, text};
-use super::{Context, Fault, value, wire};
+use super::{Context, Fault, cidr, value, wire};
 
 #[derive(Deserialize)]
 struct Wire<'a> {
@@ -79,12 +84,11 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<NetworkPol
         None => Selector::default(),
     };
     let (has_ingress, has_egress) = policy_types(&spec)?;
-    let direction = |rules, name, context: &mut Context<'_>| direction(rules, name, context);
     Ok(NetworkPolicy {
         key: context.key(&wire.metadata)?,
         pod_selector,
-        ingress: has_ingress.then(|| direction(&spec.ingress, "ingress", context)).transpose()?,
-        egress: has_egress.then(|| direction(&spec.egress, "egress", context)).transpose()?,
+        ingress: has_ingress.then(|| direction(&spec.ingress, "ingress", context)),
+        egress: has_egress.then(|| direction(&spec.egress, "egress", context)),
     })
 }
 
@@ -109,30 +113,38 @@ fn direction(
     rules: &Option<Vec<Rule<'_>>>,
     name: &str,
     context: &mut Context<'_>,
-) -> Result<PolicyDirection, Fault> {
+) -> PolicyDirection {
     let mut decoded = Vec::new();
     for (at, entry) in each(rules) {
         let peers = if name == "ingress" { ("from", &entry.from) } else { ("to", &entry.to) };
-        let rule = rule(peers, &entry.ports, context);
-        decoded.push(rule.map_err(|fault| fault.under(&format!("spec.{name}[{at}]")))?);
+        let known = context.dropped.len();
+        decoded.push(rule(peers, &entry.ports, context));
+        let place = format!("spec.{name}[{at}]");
+        let faults: Vec<Fault> = context.dropped.drain(known..).collect();
+        context.dropped.extend(faults.into_iter().map(|fault| fault.under(&place)));
     }
-    Ok(PolicyDirection { rules: decoded })
+    PolicyDirection { rules: decoded }
 }
 
 fn rule(
     (side, wire_peers): (&str, &Option<Vec<WirePeer<'_>>>),
     wire_ports: &Option<Vec<Port<'_>>>,
     context: &mut Context<'_>,
-) -> Result<PolicyRule, Fault> {
-    let mut peers = Vec::new();
+) -> PolicyRule {
+    let mut rule = PolicyRule::default();
     for (at, entry) in each(wire_peers) {
-        peers.push(peer(entry, context).map_err(|fault| fault.under(&format!(".{side}[{at}]")))?);
+        rule.peers.push(peer(entry, context).unwrap_or_else(|fault| {
+            context.dropped.push(fault.matching_nothing("peer").under(&format!(".{side}[{at}]")));
+            Peer::Nobody
+        }));
     }
-    let mut ports = Vec::new();
     for (at, entry) in each(wire_ports) {
-        ports.push(port(entry, context).map_err(|fault| fault.under(&format!(".ports[{at}]")))?);
+        rule.ports.push(port(entry, context).unwrap_or_else(|fault| {
+            context.dropped.push(fault.matching_nothing("port").under(&format!(".ports[{at}]")));
+            PolicyPort { protocol: Protocol::Tcp, ports: PortMatch::Nothing }
+        }));
     }
-    Ok(PolicyRule { peers, ports })
+    rule
 }
 
 fn peer(peer: &WirePeer<'_>, context: &mut Context<'_>) -> Result<Peer, Fault> {
@@ -143,7 +155,6 @@ fn peer(peer: &WirePeer<'_>, context: &mut Context<'_>) -> Result<Peer, Fault> {
             pods: selector(&peer.pods, ".podSelector", context)?,
             namespaces: selector(&peer.namespaces, ".namespaceSelector", context)?,
         }),
-        // An empty peer must not come to mean anyone.
         _ => {
             let problem = "write either `ipBlock`, or `podSelector` and `namespaceSelector`";
             Err(Fault::new("", problem))
@@ -163,9 +174,13 @@ fn selector(
 
 fn ip_block(block: &WireIpBlock<'_>) -> Result<IpBlock, Fault> {
     let except: Result<Vec<_>, Fault> = each(&block.except)
-        .map(|(at, text)| value::cidr(&format!(".ipBlock.except[{at}]"), text))
+        .map(|(at, text)| network(&format!(".ipBlock.except[{at}]"), text))
         .collect();
-    Ok(IpBlock { cidr: value::cidr(".ipBlock.cidr", text(&block.cidr))?, except: except? })
+    Ok(IpBlock { cidr: network(".ipBlock.cidr", text(&block.cidr))?, except: except? })
+}
+
+fn network(field: &str, text: &str) -> Result<IpNet, Fault> {
+    cidr::parse(text).map_or_else(|| value::cidr(field, text), Ok)
 }
 
 fn port(port: &Port<'_>, context: &mut Context<'_>) -> Result<PolicyPort, Fault> {

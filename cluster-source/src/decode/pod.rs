@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use cluster::{ContainerPort, Phase, Pod};
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::metadata::Metadata;
 use super::wire::{Word, each, text};
@@ -57,6 +59,8 @@ struct Status<'a> {
     pod_ip: Option<Word<'a>>,
     #[serde(borrow, rename = "podIPs")]
     pod_ips: Option<Vec<PodIp<'a>>>,
+    #[serde(borrow, rename = "startTime")]
+    start_time: Option<Word<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +81,7 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<Pod, Fault
         phase: phase(text(&status.phase))?,
         host_network: spec.host_network.unwrap_or(false),
         terminating: wire.metadata.is_terminating(),
+        started: seconds(text(&status.start_time)),
         ports: ports(&spec, context)?,
     })
 }
@@ -91,6 +96,12 @@ fn ips(status: &Status<'_>) -> Result<Box<[IpAddr]>, Fault> {
         ips.push(value::ip("status.podIP", pod_ip)?);
     }
     Ok(ips.into())
+}
+
+/// Reads a time of RFC 3339; 0 for what is none or before 1970. It only orders pods that have had the same address.
+fn seconds(text: &str) -> u32 {
+    let time = OffsetDateTime::parse(text, &Rfc3339);
+    time.map_or(0, |time| u32::try_from(time.unix_timestamp()).unwrap_or(0))
 }
 
 fn phase(text: &str) -> Result<Phase, Fault> {

@@ -323,26 +323,6 @@ fn what_is_wrong_is_said_with_object_field_and_remedy() {
         ),
         (
             NetworkPolicy,
-            r#""spec":{"ingress":[{"from":[{}]}]}"#,
-            "spec.ingress[0].from[0]: write either `ipBlock`",
-        ),
-        (
-            NetworkPolicy,
-            r#""spec":{"egress":[{"to":[{"ipBlock":{"cidr":"10.0.0.0/33"}}]}]}"#,
-            "spec.egress[0].to[0].ipBlock.cidr: ",
-        ),
-        (
-            NetworkPolicy,
-            r#""spec":{"ingress":[{"ports":[{"port":9,"endPort":8}]}]}"#,
-            "spec.ingress[0].ports[0].endPort: 8 is below",
-        ),
-        (
-            NetworkPolicy,
-            r#""spec":{"ingress":[{"ports":[{"port":"a","endPort":8}]}]}"#,
-            ".endPort: needs a numeric `port`",
-        ),
-        (
-            NetworkPolicy,
             r#""spec":{"podSelector":{"matchExpressions":[{"key":"a","operator":"In"}]}}"#,
             "spec.podSelector.matchExpressions[0].values: is empty",
         ),
@@ -370,6 +350,83 @@ fn ipv4_addresses_in_policies_lose_host_bits_and_ipv6_too() {
         unreachable!()
     };
     assert_eq!(block.cidr.to_string(), "2001:db8::/32");
+}
+
+#[test]
+fn a_peer_or_port_that_cannot_be_read_matches_nothing_and_the_others_stay() {
+    let peers = [
+        ("{}", ": write either `ipBlock`, or"),
+        (r#"{"ipBlock":{"cidr":"10.0.0.0/33"}}"#, ".ipBlock.cidr: \"10.0.0.0/33\" is no network"),
+        (r#"{"ipBlock":{"cidr":"10.0.0.0/8","except":["x"]}}"#, ".ipBlock.except[0]: \"x\" is no"),
+        (r#"{"ipBlock":{"cidr":"10.0.0.0/8"},"podSelector":{}}"#, ": write either `ipBlock`, or"),
+        (
+            r#"{"podSelector":{"matchExpressions":[{"key":"a","operator":"Gt","values":["1"]}]}}"#,
+            ".podSelector.matchExpressions[0].operator: \"Gt\" is no operator",
+        ),
+    ];
+    let ports = [
+        (r#"{"port":0}"#, ".port: 0 is no port"),
+        (r#"{"port":9,"endPort":8}"#, ".endPort: 8 is below"),
+        (r#"{"port":"a","endPort":8}"#, ".endPort: needs a numeric `port`"),
+        (r#"{"protocol":"ICMP"}"#, ".protocol: \"ICMP\" is no protocol"),
+        (r#"{"port":""}"#, ".port: is empty; write"),
+    ];
+    let decoded = |rule: &str| {
+        let json = format!(
+            r#"{{"metadata":{{"name":"x","namespace":"n"}},"spec":{{"policyTypes":["Egress"],"egress":[{{}},{rule}]}}}}"#
+        );
+        let decoded = Decoder::default().decode(Kind::NetworkPolicy, &json, Keep::Labels).unwrap();
+        let Object::NetworkPolicy(policy) = decoded.object else { unreachable!() };
+        let said: Vec<_> = decoded.dropped.iter().map(ToString::to_string).collect();
+        (policy.egress.as_ref().unwrap().rules[1].clone(), said)
+    };
+    for (peer, problem) in peers {
+        let (rule, said) = decoded(&format!(r#"{{"to":[{{"podSelector":{{}}}},{peer}]}}"#));
+        assert!(matches!(rule.peers[..], [Peer::Pods { .. }, Peer::Nobody]), "{peer}: {rule:?}");
+        let start = format!("NetworkPolicy n/x: spec.egress[1].to[1]{problem}");
+        assert!(said[0].starts_with(&start), "{said:?} {start}");
+        assert!(said[0].ends_with("; the peer matches nothing"), "{said:?}");
+    }
+    for (port, problem) in ports {
+        let (rule, said) = decoded(&format!(r#"{{"ports":[{{"port":7}},{port}]}}"#));
+        assert_eq!(
+            rule.ports.iter().map(|port| &port.ports).collect::<Vec<_>>(),
+            [&PortMatch::Range(7, 7), &PortMatch::Nothing],
+            "{port}"
+        );
+        let start = format!("NetworkPolicy n/x: spec.egress[1].ports[1]{problem}");
+        assert!(said[0].starts_with(&start), "{said:?} {start}");
+        assert!(said[0].ends_with("; the port matches nothing"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_namespace_is_audited_if_its_annotation_says_so() {
+    let of = |annotations: &str| {
+        let json = format!(r#"{{"metadata":{{"name":"shop","annotations":{annotations}}}}}"#);
+        let decoded = Decoder::default().decode(Kind::Namespace, &json, Keep::NoLabels).unwrap();
+        let Object::Namespace(namespace) = decoded.object else { unreachable!() };
+        (namespace.audit, decoded.dropped.iter().map(ToString::to_string).collect::<String>())
+    };
+    for (annotations, audit) in [
+        ("null", false),
+        (r#"{"other":"audit"}"#, false),
+        (r#"{"portolan.dev/netpol-mode":"enforce"}"#, false),
+        (r#"{"portolan.dev/netpol-mode":"audit","a":"b"}"#, true),
+    ] {
+        assert_eq!(of(annotations), (audit, String::new()), "{annotations}");
+    }
+    let (audit, said) = of(r#"{"portolan.dev/netpol-mode":"Audit"}"#);
+    assert!(!audit && said.contains("\"Audit\" is no mode; write audit or enforce"), "{said}");
+}
+
+#[test]
+fn a_pod_tells_when_it_started() {
+    let started = |time: &str| pod(&format!(r#""status":{{"startTime":{time}}}"#)).started;
+    assert_eq!(started("\"2023-11-14T22:13:20Z\""), 1_700_000_000);
+    for time in ["null", "\"yesterday\"", "\"1969-12-31T23:59:59Z\""] {
+        assert_eq!(started(time), 0, "{time}");
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn rule(rule: &PolicyRule, peers: &str) -> Value {
 
 fn peer(peer: &Peer) -> Value {
     match peer {
+        // What is read back to the same.
+        Peer::Nobody => json!({}),
         Peer::Pods { pods, namespaces } => json!({
             "podSelector": pods.as_ref().map(selector),
             "namespaceSelector": namespaces.as_ref().map(selector),
@@ -56,6 +58,7 @@ fn port(port: &PolicyPort) -> Value {
     let protocol = protocol(port.protocol);
     match &port.ports {
         PortMatch::Any => json!({ "protocol": protocol }),
+        PortMatch::Nothing => json!({ "protocol": protocol, "port": 0 }),
         PortMatch::Range(first, last) => {
             json!({ "protocol": protocol, "port": first, "endPort": last })
         }

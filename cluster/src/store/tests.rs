@@ -143,6 +143,7 @@ fn pod() -> impl Strategy<Value = Object> {
             phase: Phase::Running,
             host_network: false,
             terminating: false,
+            started: 0,
             ports: Box::default(),
         }))
     })
@@ -150,7 +151,11 @@ fn pod() -> impl Strategy<Value = Object> {
 
 fn namespace() -> impl Strategy<Value = Object> {
     prop::sample::select(&NAMES[..]).prop_map(|name| {
-        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default() }))
+        Object::Namespace(Arc::new(Namespace {
+            name: name.into(),
+            labels: Labels::default(),
+            audit: false,
+        }))
     })
 }
 
@@ -279,7 +284,11 @@ proptest! {
 fn a_list_takes_away_only_what_it_did_not_name() {
     let mut store = Store::new();
     let namespace = |name: &str| {
-        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default() }))
+        Object::Namespace(Arc::new(Namespace {
+            name: name.into(),
+            labels: Labels::default(),
+            audit: false,
+        }))
     };
     store.apply(Event::Upsert(namespace("kept")), 1);
     store.apply(Event::Upsert(namespace("gone")), 2);

@@ -47,7 +47,7 @@ fn add(store: &mut Store, object: Object) {
 }
 
 fn namespace(n: u32) -> Object {
-    let namespace = Namespace { name: format!("namespace-{n}").into(), labels: Labels::default() };
+    let namespace = Namespace { name: format!("namespace-{n}").into(), labels: Labels::default(), audit: false };
     Object::Namespace(Arc::new(namespace))
 }
 

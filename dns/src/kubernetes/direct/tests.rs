@@ -88,7 +88,7 @@ fn service() -> impl Strategy<Value = Object> {
 
 fn namespace() -> impl Strategy<Value = Object> {
     select(&["shop", "data"][..]).prop_map(|name| {
-        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default() }))
+        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default(), audit: false }))
     })
 }
 
@@ -265,7 +265,7 @@ fn one_service() -> Cluster {
         external_ips: Box::default(),
         load_balancer: Box::default(),
     };
-    let namespace = Namespace { name: "shop".into(), labels: Labels::default() };
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default(), audit: false };
     for kind in Kind::ALL {
         store.apply(Event::ListStart(kind), 1);
         match kind {

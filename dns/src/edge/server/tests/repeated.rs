@@ -209,7 +209,7 @@ fn slice_of(key: ObjectKey, service: &str, ips: &[u8]) -> EndpointSlice {
 
 fn namespace() -> impl Strategy<Value = Object> {
     select(&NAMESPACES[..]).prop_map(|name| {
-        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default() }))
+        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default(), audit: false }))
     })
 }
 
@@ -275,7 +275,7 @@ proptest! {
 #[test]
 fn the_short_ways_allocate_nothing() {
     let mut world = World::new();
-    let namespace = Namespace { name: "shop".into(), labels: Labels::default() };
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default(), audit: false };
     world.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))));
     for (name, address) in
         [("web", ServiceAddress::ClusterIps([ip(1)].into())), ("db", ServiceAddress::Headless)]
