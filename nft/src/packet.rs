@@ -1,0 +1,158 @@
+//! Packets, as far as rules look at them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{Field, InterfaceName, Value};
+
+/// Numbers of the protocols above IP (IANA "Protocol Numbers").
+pub mod protocol {
+    /// ICMP of IPv4.
+    pub const ICMP: u8 = 1;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// ICMP of IPv6.
+    pub const ICMP6: u8 = 58;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
+}
+
+/// States of connections, as the bits of `ct state` (`NF_CT_STATE_BIT` in
+/// `include/uapi/linux/netfilter/nf_conntrack_common.h`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CtState(u32);
+
+impl CtState {
+    /// The packet is of no connection, and cannot begin one.
+    pub const INVALID: Self = Self(1);
+    /// Both sides have sent.
+    pub const ESTABLISHED: Self = Self(2);
+    /// The packet begins a connection that belongs to another one, or is an ICMP error about one.
+    pub const RELATED: Self = Self(4);
+    /// The packet begins a connection, or only one side has sent so far.
+    pub const NEW: Self = Self(8);
+    /// Conntrack leaves the packet alone.
+    pub const UNTRACKED: Self = Self(64);
+
+    /// Returns the bits.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Returns the value that matches either state.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns the value to compare [`Field::CtState`] with.
+    pub const fn value(self) -> Value {
+        Value::CtState(self.0)
+    }
+}
+
+/// A packet at a hook. Both addresses are of the same version of IP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Packet {
+    /// The source address.
+    pub source: IpAddr,
+    /// The destination address.
+    pub destination: IpAddr,
+    /// The protocol above IP.
+    pub protocol: u8,
+    /// What is behind the IP header, as far as it is known: ports, ICMP types and flags are read from it.
+    pub header: Vec<u8>,
+    /// The state of its connection.
+    pub state: CtState,
+    /// The mark of its connection.
+    pub mark: u32,
+    /// The interface that it came in by.
+    pub input: Option<InterfaceName>,
+    /// The interface that it leaves by.
+    pub output: Option<InterfaceName>,
+}
+
+impl Packet {
+    /// Makes a packet of any protocol that begins a connection.
+    pub fn new(
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: u8,
+        header: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            source,
+            destination,
+            protocol,
+            header: header.into(),
+            state: CtState::NEW,
+            mark: 0,
+            input: None,
+            output: None,
+        }
+    }
+
+    /// Makes the packet that begins a connection of TCP, UDP or SCTP: of TCP a SYN.
+    pub fn between(protocol: u8, source: SocketAddr, destination: SocketAddr) -> Self {
+        let mut header = [source.port().to_be_bytes(), destination.port().to_be_bytes()].concat();
+        if protocol == protocol::TCP {
+            header.resize(20, 0);
+            header[13] = 0x02;
+        }
+        Self::new(source.ip(), destination.ip(), protocol, header)
+    }
+
+    /// Returns a field; none where the packet has no such thing.
+    pub fn field(&self, field: Field) -> Option<Value> {
+        let octets =
+            |at: usize| self.header.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+        match field {
+            Field::Ip4Source | Field::Ip6Source => address(field, self.source),
+            Field::Ip4Destination | Field::Ip6Destination => address(field, self.destination),
+            Field::Protocol => Some(Value::Protocol(self.protocol)),
+            Field::SourcePort => octets(0).map(Value::Port),
+            Field::DestinationPort => octets(2).map(Value::Port),
+            Field::Icmp6Type => self.header.first().copied().map(Value::Icmp6Type),
+            Field::TcpFlags => self.header.get(13).copied().map(Value::TcpFlags),
+            Field::InputInterface => self.input.clone().map(Value::Interface),
+            Field::OutputInterface => self.output.clone().map(Value::Interface),
+            Field::CtState => Some(self.state.value()),
+            Field::CtMark => Some(Value::Mark(self.mark)),
+        }
+    }
+}
+
+/// Returns an address if it is of the version of IP that the field is of.
+fn address(field: Field, address: IpAddr) -> Option<Value> {
+    let value = Value::from(address);
+    (value.data_type() == field.data_type()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_as_the_kernel_reads_them() {
+        let packet = Packet::between(
+            protocol::TCP,
+            "10.0.0.1:1234".parse().unwrap(),
+            "10.0.0.2:80".parse().unwrap(),
+        );
+        assert_eq!(packet.field(Field::Ip4Source), Some(Value::Ipv4([10, 0, 0, 1].into())));
+        assert_eq!(packet.field(Field::Ip6Source), None);
+        assert_eq!(packet.field(Field::SourcePort), Some(Value::Port(1234)));
+        assert_eq!(packet.field(Field::DestinationPort), Some(Value::Port(80)));
+        assert_eq!(packet.field(Field::TcpFlags), Some(Value::TcpFlags(2)));
+        assert_eq!(packet.field(Field::InputInterface), None);
+
+        let echo = [128, 0, 0x00, 0x50];
+        let (source, destination) =
+            ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
+        let ping = Packet::new(source, destination, protocol::ICMP6, echo);
+        assert_eq!(ping.field(Field::Icmp6Type), Some(Value::Icmp6Type(128)));
+        assert_eq!(ping.field(Field::DestinationPort), Some(Value::Port(80)), "it is the checksum");
+        assert_eq!(ping.field(Field::Ip4Destination), None);
+        assert_eq!(Packet { header: vec![0; 3], ..ping }.field(Field::DestinationPort), None);
+    }
+}
