@@ -20,7 +20,6 @@ pub mod ipam_store;
 pub mod knot;
 pub mod limited;
 pub mod memory;
-pub mod namespace;
 pub mod pod;
 pub mod puppet;
 pub mod quic_client;
@@ -35,6 +34,8 @@ pub mod tap;
 pub mod upstream;
 
 use std::path::PathBuf;
+
+pub use test_pods::namespace;
 
 /// Returns the path of a fixture; a missing one fails the test.
 pub fn fixture(name: &str) -> PathBuf {
