@@ -1,0 +1,119 @@
+//! Flows: who wants to talk to whom, as policies see it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use cluster::{Cluster, Protocol};
+
+use crate::pod_at;
+
+/// The first packet of a connection, as it passes the node's `forward`, `input` or `output` hook: behind the rewriting
+/// of Service addresses and before that of sources.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Flow {
+    /// The source address.
+    pub source: IpAddr,
+    /// The destination address, of the same family. A ClusterIP has been replaced by an endpoint.
+    pub destination: IpAddr,
+    /// What is sent.
+    pub traffic: Traffic,
+    /// Which way the packet takes through the node of the pod.
+    pub path: Path,
+}
+
+/// What is above IP.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Traffic {
+    /// TCP to a port.
+    Tcp(u16),
+    /// UDP to a port.
+    Udp(u16),
+    /// SCTP to a port.
+    Sctp(u16),
+    /// ICMP or ICMPv6, by the addresses' family, of a type.
+    Icmp(u8),
+    /// Any other protocol, by its number.
+    Other(u8),
+}
+
+/// Which way a packet takes through a node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Path {
+    /// Through it, from or to a pod: the hook `forward`.
+    Forwarded,
+    /// From a pod to the pod's own node: the hook `input`.
+    ToNode,
+    /// From a node to a pod of its own: the hook `output`.
+    FromNode,
+}
+
+impl Flow {
+    /// Returns the flow between two addresses, with the path that the addresses of the pods' Nodes tell: the addresses
+    /// of a Node that its object does not name, such as that of a bridge, are taken for others.
+    pub fn between(
+        cluster: &Cluster,
+        source: IpAddr,
+        destination: IpAddr,
+        traffic: Traffic,
+    ) -> Self {
+        let is_own_node = |pod: IpAddr, other: IpAddr| {
+            let node = pod_at(cluster, pod).and_then(|pod| cluster.node(pod.node_name.as_deref()?));
+            node.is_some_and(|node| node.addresses.contains(&other))
+        };
+        let path = if is_own_node(source, destination) {
+            Path::ToNode
+        } else if is_own_node(destination, source) {
+            Path::FromNode
+        } else {
+            Path::Forwarded
+        };
+        Self { source, destination, traffic, path }
+    }
+
+    /// Says whether it is part of finding neighbours and routers (RFC 4861), without which no IPv6 works.
+    pub(crate) fn is_neighbour_discovery(&self) -> bool {
+        self.source.is_ipv6() && matches!(self.traffic, Traffic::Icmp(kind) if is_discovery(kind))
+    }
+}
+
+/// Says whether a type of ICMPv6 is Router or Neighbour Solicitation or Advertisement, or Redirect.
+fn is_discovery(kind: u8) -> bool {
+    (DISCOVERY.0..=DISCOVERY.1).contains(&kind)
+}
+
+/// The types of ICMPv6 of Neighbour Discovery, first and last (RFC 4861 section 4).
+pub(crate) const DISCOVERY: (u8, u8) = (133, 137);
+
+impl Traffic {
+    /// Returns the traffic to a port of a protocol.
+    pub fn to_port(protocol: Protocol, port: u16) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp(port),
+            Protocol::Udp => Self::Udp(port),
+            Protocol::Sctp => Self::Sctp(port),
+        }
+    }
+
+    /// Returns the protocol and port that policies can name; none of ICMP and others.
+    pub fn port(self) -> Option<(Protocol, u16)> {
+        match self {
+            Self::Tcp(port) => Some((Protocol::Tcp, port)),
+            Self::Udp(port) => Some((Protocol::Udp, port)),
+            Self::Sctp(port) => Some((Protocol::Sctp, port)),
+            Self::Icmp(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+/// Writes `80/tcp`, `icmp type 8` or `protocol 47`.
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(port) => write!(f, "{port}/tcp"),
+            Self::Udp(port) => write!(f, "{port}/udp"),
+            Self::Sctp(port) => write!(f, "{port}/sctp"),
+            Self::Icmp(kind) => write!(f, "icmp type {kind}"),
+            Self::Other(protocol) => write!(f, "protocol {protocol}"),
+        }
+    }
+}
