@@ -10,6 +10,7 @@
 
 pub mod attribute;
 mod chain;
+mod command;
 mod expression;
 mod field;
 mod key;
@@ -31,6 +32,7 @@ mod uapi;
 mod value;
 
 pub use chain::{BaseChain, Chain, Hook, Policy};
+pub use command::Command;
 pub use field::Field;
 pub use key::{Key, KeyRange};
 pub use message::{Adds, Message, Ownership};

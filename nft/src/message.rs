@@ -81,7 +81,7 @@ impl Transaction {
                     let to = self.set(name, key, *kind, comment.as_ref(), set_id);
                     push(message::NEW_SET, Adds::Object, to);
                 }
-                Change::DeleteSet(name) => {
+                Change::DeleteSet(name, _) => {
                     push(message::DEL_SET, Adds::Nothing, self.named(set::TABLE, set::NAME, name));
                 }
                 Change::AddChain { name, base, comment } => {

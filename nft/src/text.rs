@@ -86,12 +86,28 @@ fn write_elements(
 fn write_chain(f: &mut Formatter<'_>, name: &Name, chain: &Chain) -> fmt::Result {
     writeln!(f, "\tchain {name} {{")?;
     write_comment(f, chain.comment.as_ref())?;
-    if let Some(BaseChain { hook, priority, policy }) = chain.base {
-        let (hook, policy) = (hook.name(), policy.name());
-        writeln!(f, "\t\ttype filter hook {hook} priority {priority}; policy {policy};")?;
+    if let Some(base) = &chain.base {
+        f.write_str("\t\t")?;
+        write_base(f, base)?;
+        writeln!(f)?;
     }
     chain.rules.iter().try_for_each(|rule| writeln!(f, "\t\t{rule}"))?;
     writeln!(f, "\t}}")
+}
+
+/// Writes what makes a chain a base chain.
+pub(crate) fn write_base(f: &mut Formatter<'_>, base: &BaseChain) -> fmt::Result {
+    let BaseChain { hook, priority, policy } = base;
+    write!(f, "type filter hook {} priority {priority}; policy {};", hook.name(), policy.name())
+}
+
+/// Writes a comment if there is one, between a space and what ends it.
+pub(crate) fn write_quoted(
+    f: &mut Formatter<'_>,
+    comment: Option<&Quoted>,
+    end: &str,
+) -> fmt::Result {
+    comment.map_or(Ok(()), |comment| write!(f, " comment \"{}\"{end}", comment.as_str()))
 }
 
 /// Writes the rule on one line.
@@ -100,9 +116,7 @@ impl Display for Rule {
         for (place, statement) in self.statements.iter().enumerate() {
             write!(f, "{}{statement}", if place == 0 { "" } else { " " })?;
         }
-        self.comment
-            .as_ref()
-            .map_or(Ok(()), |comment| write!(f, " comment \"{}\"", comment.as_str()))
+        write_quoted(f, self.comment.as_ref(), "")
     }
 }
 
@@ -203,7 +217,7 @@ fn states(bits: u32, separator: &str) -> String {
 }
 
 /// Things in a row, with dots between them.
-struct Concatenated<'a, T>(&'a [T], fn(&T) -> &'static str);
+pub(crate) struct Concatenated<'a, T>(pub(crate) &'a [T], pub(crate) fn(&T) -> &'static str);
 
 impl<T> Display for Concatenated<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -214,7 +228,7 @@ impl<T> Display for Concatenated<'_, T> {
 }
 
 /// A key of these types.
-struct KeyText<'a>(&'a Key, &'a [DataType]);
+pub(crate) struct KeyText<'a>(pub(crate) &'a Key, pub(crate) &'a [DataType]);
 
 impl Display for KeyText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -224,7 +238,7 @@ impl Display for KeyText<'_> {
 
 /// A range of keys of these types. A key that is not of its set's types is written in hexadecimal, which `nft`
 /// refuses, as the kernel would.
-struct RangeText<'a>(&'a KeyRange, &'a [DataType]);
+pub(crate) struct RangeText<'a>(pub(crate) &'a KeyRange, pub(crate) &'a [DataType]);
 
 impl Display for RangeText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -35,8 +35,8 @@ pub enum Change {
         /// Its comment.
         comment: Option<Quoted>,
     },
-    /// Deletes a set or map.
-    DeleteSet(Name),
+    /// Deletes a set or map, of the kind that it is.
+    DeleteSet(Name, SetKind),
     /// Adds a chain without rules, or changes the policy of a base chain.
     AddChain {
         /// Its name.
@@ -228,7 +228,7 @@ impl<'a> Difference<'a> {
         let flushed: BTreeSet<&Name> =
             self.rewritten.union(&self.replaced_chains).copied().collect();
         changes.extend(flushed.into_iter().cloned().map(Change::FlushChain));
-        changes.extend(self.replaced_sets.iter().copied().cloned().map(Change::DeleteSet));
+        changes.extend(self.replaced_sets.iter().map(|name| self.delete_set(name)));
         changes.extend(self.replaced_chains.iter().copied().cloned().map(Change::DeleteChain));
     }
 
@@ -314,8 +314,14 @@ impl<'a> Difference<'a> {
         let is_gone =
             |name: &&Name| !self.new.sets.contains_key(*name) && !self.new.maps.contains_key(*name);
         let sets = self.old.maps.keys().chain(self.old.sets.keys());
-        changes.extend(sets.filter(is_gone).cloned().map(Change::DeleteSet));
+        changes.extend(sets.filter(is_gone).map(|name| self.delete_set(name)));
         changes.extend(gone().cloned().map(Change::DeleteChain));
+    }
+
+    /// Returns the change that deletes a set or map of the old ruleset.
+    fn delete_set(&self, name: &Name) -> Change {
+        let kind = self.old.sets.get(name).map_or(SetKind::Verdicts, |set| set_kind(set));
+        Change::DeleteSet(name.clone(), kind)
     }
 }
 

@@ -36,7 +36,8 @@ fn describe(change: &Change) -> String {
         Change::AddTable => "add table".to_owned(),
         Change::DeleteTable => "delete table".to_owned(),
         Change::AddSet { name, .. } => format!("add set {name}"),
-        Change::DeleteSet(name) => format!("delete set {name}"),
+        Change::DeleteSet(name, SetKind::Verdicts) => format!("delete map {name}"),
+        Change::DeleteSet(name, _) => format!("delete set {name}"),
         Change::AddChain { name, .. } => format!("add chain {name}"),
         Change::DeleteChain(name) => format!("delete chain {name}"),
         Change::FlushChain(name) => format!("flush {name}"),
@@ -104,7 +105,7 @@ fn a_chain_with_another_comment_is_replaced_with_the_map_that_leads_to_it() {
         [
             "flush f",
             "flush p",
-            "delete set m",
+            "delete map m",
             "delete chain p",
             "add set m",
             "add chain p",

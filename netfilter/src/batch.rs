@@ -1,0 +1,113 @@
+//! Transactions: messages between a begin and an end, which the kernel carries out all at once or not at all
+//! (`nfnetlink_rcv_batch` in `net/netfilter/nfnetlink.c`).
+
+use nft::{Adds, Message, Ownership, Transaction};
+
+use crate::frame::{self, Answer};
+use crate::socket::NetfilterSocket;
+use crate::{Error, Refusal};
+
+/// The subsystem of nftables (`NFNL_SUBSYS_NFTABLES`).
+pub(crate) const NFTABLES: u16 = 10;
+
+/// The first and the last message of a transaction (`NFNL_MSG_BATCH_BEGIN`, `_END`).
+const BEGIN: u16 = 0x10;
+const END: u16 = 0x11;
+
+/// The header of nfnetlink of both: no family, version 0, and the subsystem in network order.
+const NO_FAMILY: [u8; 4] = [0, 0, 0, 10];
+
+/// The room that a datagram takes besides its octets, in the accounting of a socket's buffer.
+const OVERHEAD: usize = 64 * 1024;
+
+/// Carries a transaction out, and returns the number of its messages.
+///
+/// # Errors
+/// The kernel refused a change: then nothing has changed, and the first refused change is named. The
+/// transaction is larger than the socket's buffer may be (EMSGSIZE; 208 KiB without privileges on the host).
+pub(crate) fn commit(
+    socket: &mut NetfilterSocket,
+    transaction: &Transaction,
+    ownership: Ownership,
+) -> Result<usize, Error> {
+    let messages = transaction.messages(ownership);
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    let begin = socket.next_sequence();
+    let mut octets = Vec::new();
+    frame::write(&mut octets, BEGIN, frame::REQUEST, begin, &NO_FAMILY);
+    for (place, message) in messages.iter().enumerate() {
+        // Errors come in any case; that the last message was carried out says that all were.
+        let ack = if place + 1 == messages.len() { frame::ACK } else { 0 };
+        let flags = frame::REQUEST | ack | flags(message);
+        let kind = NFTABLES << 8 | u16::from(message.kind);
+        frame::write(&mut octets, kind, flags, socket.next_sequence(), &message.body);
+    }
+    let end = socket.next_sequence();
+    frame::write(&mut octets, END, frame::REQUEST, end, &NO_FAMILY);
+    socket.grow_send_buffer(octets.len() + OVERHEAD);
+    socket.send(&octets)?;
+    read_outcome(socket, transaction, &messages, begin)
+}
+
+fn flags(message: &Message) -> u16 {
+    match message.adds {
+        Adds::Nothing => 0,
+        Adds::Object => frame::CREATE,
+        Adds::AtTheEnd => frame::CREATE | frame::APPEND,
+    }
+}
+
+/// Reads the answers, all of which are there. Those to requests before this transaction are passed over.
+fn read_outcome(
+    socket: &mut NetfilterSocket,
+    transaction: &Transaction,
+    messages: &[Message],
+    begin: u32,
+) -> Result<usize, Error> {
+    let mut is_acknowledged = false;
+    let mut refusal: Option<Refusal> = None;
+    while let Some(frames) =
+        socket.receive().map_err(Error::socket("cannot receive from nfnetlink"))?
+    {
+        for frame in frames {
+            let place = usize::try_from(frame.sequence.wrapping_sub(begin)).unwrap_or(usize::MAX);
+            if place > messages.len() {
+                continue;
+            }
+            match frame.answer() {
+                Answer::Acknowledged => is_acknowledged |= place == messages.len(),
+                Answer::Refused(source, message) => {
+                    let change = place.checked_sub(1).map(|place| messages[place].change);
+                    // What refuses the whole comes first, and says less than what refuses a change.
+                    if refusal.as_ref().is_none_or(|refusal| refusal.change.is_none()) {
+                        let what = describe(transaction, change);
+                        refusal = Some(Refusal { what, source, message, change });
+                    }
+                }
+                Answer::Part(_) | Answer::Done => {}
+            }
+        }
+    }
+    match refusal {
+        Some(refusal) => Err(refusal.into()),
+        None if is_acknowledged => Ok(messages.len()),
+        None => Err(Error::Answer(describe(transaction, None))),
+    }
+}
+
+/// Returns the words for a change, cut to what a log line can hold.
+fn describe(transaction: &Transaction, change: Option<usize>) -> String {
+    const MOST: usize = 300;
+    let command = change.and_then(|place| transaction.command(place));
+    let Some(command) = command else {
+        return format!("change table inet {}", transaction.table);
+    };
+    let mut text = command.to_string();
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,159 @@
+//! Packets that rules log to a netlink group (`net/netfilter/nfnetlink_log.c`).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nft::attribute::{Attribute, Attributes, find};
+
+use crate::Error;
+use crate::socket::NetfilterSocket;
+
+/// The subsystem and its messages (`NFNL_SUBSYS_ULOG`, `enum nfulnl_msg_types`).
+const PACKET: u16 = 4 << 8;
+const CONFIG: u16 = 4 << 8 | 1;
+
+/// Attributes of the configuration of a group (`enum nfulnl_attr_config`).
+const CONFIG_COMMAND: u16 = 1;
+const CONFIG_MODE: u16 = 2;
+const CONFIG_THRESHOLD: u16 = 5;
+
+/// Takes a group (`NFULNL_CFG_CMD_BIND`).
+const BIND: u8 = 1;
+
+/// Sends octets of packets (`NFULNL_COPY_PACKET`).
+const COPY_PACKET: u8 = 2;
+
+/// Attributes of a packet (`enum nfulnl_attr_type`).
+const PACKET_HEADER: u16 = 1;
+const INPUT: u16 = 4;
+const OUTPUT: u16 = 5;
+const PAYLOAD: u16 = 9;
+const PREFIX: u16 = 10;
+
+/// The octets of the header of nfnetlink.
+const HEADER: usize = 4;
+
+const ENOBUFS: i32 = 105;
+
+/// The room for packets that were not taken yet.
+const BUFFER: usize = 1 << 20;
+
+/// A socket that receives the packets of one group.
+pub struct Log {
+    socket: NetfilterSocket,
+    /// Packets of the last datagram that were not given yet, the first last.
+    waiting: Vec<LoggedPacket>,
+}
+
+/// What a [`Log`] gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogEvent {
+    /// A packet.
+    Packet(LoggedPacket),
+    /// Packets were lost, for they came faster than they were taken.
+    Lost,
+}
+
+/// A packet that a rule logged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedPacket {
+    /// The prefix of the rule.
+    pub prefix: String,
+    /// The octets of the packet, from its IP header on, as many as the rule says.
+    pub octets: Vec<u8>,
+    /// The hook, as the kernel numbers it: 1 is `input`, 2 `forward`.
+    pub hook: u8,
+    /// The number of the interface that it came in by.
+    pub input: Option<u32>,
+    /// The number of the interface that it leaves by.
+    pub output: Option<u32>,
+}
+
+impl Log {
+    /// Takes a group, of which at most `snaplen` octets of each packet are received. A group has one receiver.
+    ///
+    /// # Errors
+    /// Another process has the group (EBUSY), the kernel cannot log, or the capability is missing.
+    pub fn open(group: u16, snaplen: u32) -> Result<Self, Error> {
+        let mut socket = NetfilterSocket::open()?;
+        socket.grow_receive_buffer(BUFFER);
+        let [high, low] = group.to_be_bytes();
+        let config = |write: &dyn Fn(&mut Attributes)| {
+            let mut to = Attributes::behind(vec![0, 0, high, low]);
+            write(&mut to);
+            to.finish()
+        };
+        let what = format!("take the group {group} of logged packets");
+        let bind = config(&|to| to.octets(CONFIG_COMMAND, &[BIND]));
+        socket.request(&what, CONFIG, 0, &bind, |_| {})?;
+        let [a, b, c, d] = snaplen.to_be_bytes();
+        let mode = config(&|to| {
+            to.octets(CONFIG_MODE, &[a, b, c, d, COPY_PACKET, 0]);
+            // Each packet is sent at once.
+            to.u32(CONFIG_THRESHOLD, 1);
+        });
+        socket.request(&what, CONFIG, 0, &mode, |_| {})?;
+        Ok(Self { socket, waiting: Vec::new() })
+    }
+
+    /// Waits for the next packet.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub fn wait(&mut self) -> Result<LogEvent, Error> {
+        loop {
+            if let Some(event) = self.next()? {
+                return Ok(event);
+            }
+            self.socket.wait()?;
+        }
+    }
+
+    /// Returns the next packet, or none when there is none yet: it does not block. Wait until the descriptor is
+    /// readable, and ask until there is none.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub fn next(&mut self) -> Result<Option<LogEvent>, Error> {
+        loop {
+            if let Some(packet) = self.waiting.pop() {
+                return Ok(Some(LogEvent::Packet(packet)));
+            }
+            match self.socket.receive() {
+                Ok(None) => return Ok(None),
+                Ok(Some(frames)) => {
+                    let packets = frames.filter(|frame| frame.kind == PACKET);
+                    self.waiting.extend(packets.filter_map(|frame| read(frame.body)));
+                    self.waiting.reverse();
+                }
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => {
+                    return Ok(Some(LogEvent::Lost));
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+}
+
+impl AsFd for Log {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::Socket { what: "cannot receive logged packets", source }
+}
+
+fn read(body: &[u8]) -> Option<LoggedPacket> {
+    let octets = body.get(HEADER..)?;
+    let number = |kind| find(octets, kind).and_then(Attribute::u32);
+    Some(LoggedPacket {
+        prefix: find(octets, PREFIX).and_then(Attribute::text).unwrap_or_default().to_owned(),
+        octets: find(octets, PAYLOAD)?.octets.to_vec(),
+        // Behind the protocol of the link, 2 octets.
+        hook: *find(octets, PACKET_HEADER)?.octets.get(2)?,
+        input: number(INPUT),
+        output: number(OUTPUT),
+    })
+}

@@ -1,0 +1,241 @@
+//! One table, brought to a ruleset and kept there.
+
+use std::collections::BTreeMap;
+
+use nft::{Change, Counts, Name, Observed, Ownership, Request, Ruleset, Transaction};
+
+use crate::Error;
+use crate::batch::{NFTABLES, commit};
+use crate::socket::NetfilterSocket;
+
+/// Error numbers that the kernel refuses with.
+const ENOENT: i32 = 2;
+const EPERM: i32 = 1;
+const EINVAL: i32 = 22;
+const EOPNOTSUPP: i32 = 95;
+
+/// Listing is begun anew when something changes meanwhile; someone would have to change tables without pause to
+/// interrupt this often.
+const TRIES: usize = 100;
+
+/// A socket that changes tables. Tables that it adds are its own: no one else may change them while it is open, and
+/// they stay when it is closed, where the kernel knows that (Linux 6.9; else anyone with the capability may).
+pub struct Netfilter {
+    socket: NetfilterSocket,
+    ownership: Ownership,
+    /// What the table was brought to last.
+    committed: Option<Ruleset>,
+}
+
+/// What was done to bring a table to a ruleset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Applied {
+    /// How the changes were found.
+    pub way: Way,
+    /// The changes: objects, rules, and sets whose elements changed; 0 when nothing had to change.
+    pub changes: usize,
+    /// The elements that were added and deleted.
+    pub elements: usize,
+    /// The messages that it took.
+    pub messages: usize,
+}
+
+/// How the changes of a table were found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Against what was applied before.
+    Incremental,
+    /// Against what the kernel listed; or there was no table.
+    Observed,
+    /// The table was deleted and added anew, in one transaction.
+    Replaced,
+}
+
+impl Netfilter {
+    /// Opens a socket. The kernel's tables stay as they are.
+    ///
+    /// # Errors
+    /// No socket can be opened.
+    pub fn open() -> Result<Self, Error> {
+        let socket = NetfilterSocket::open()?;
+        Ok(Self { socket, ownership: Ownership::OwnedAndPersistent, committed: None })
+    }
+
+    /// Returns the number by which [`Generation::port`](crate::Generation) names this socket as who made a change.
+    pub fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
+    /// Reads what a table holds; none when there is no such table.
+    ///
+    /// # Errors
+    /// The kernel does not answer, or the capability is missing.
+    pub fn read(&mut self, table: &Name) -> Result<Option<Observed>, Error> {
+        for _ in 0..TRIES {
+            let (kind, body) = Request::Table(table).message();
+            let kind = NFTABLES << 8 | u16::from(kind);
+            match self.socket.request(&format!("list table inet {table}"), kind, 0, &body, |_| {}) {
+                Ok(()) => {}
+                Err(error) if error.errno() == Some(ENOENT) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            if let Some(observed) = self.read_once(table)? {
+                return Ok(Some(observed));
+            }
+        }
+        Err(Error::Answer(format!("list table inet {table}")))
+    }
+
+    /// Reads a table; none when it changed meanwhile.
+    fn read_once(&mut self, table: &Name) -> Result<Option<Observed>, Error> {
+        let mut observed = Observed::new(table.clone());
+        let mut is_whole = self.dump(Request::Chains, |body| observed.take_chain(body))?;
+        is_whole &= self.dump(Request::Sets(table), |body| observed.take_set(body))?;
+        for set in observed.sets() {
+            is_whole &=
+                self.dump(Request::Elements(table, &set), |body| observed.take_elements(body))?;
+        }
+        is_whole &= self.dump(Request::Rules(table), |body| observed.take_rule(body))?;
+        Ok(is_whole.then_some(observed))
+    }
+
+    /// Lists objects. Says whether all are there: one that is gone by now is a change, too.
+    fn dump(&mut self, request: Request<'_>, take: impl FnMut(&[u8])) -> Result<bool, Error> {
+        let (kind, body) = request.message();
+        let what = format!("list {request:?}");
+        match self.socket.dump(&what, NFTABLES << 8 | u16::from(kind), &body, take) {
+            Err(error) if error.errno() == Some(ENOENT) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Finds what [`Netfilter::apply`] would change now, without changing it.
+    ///
+    /// # Errors
+    /// As those of [`Netfilter::read`].
+    pub fn plan(&mut self, desired: &Ruleset) -> Result<Transaction, Error> {
+        let there = self.read(&desired.table)?.map(Observed::into_ruleset);
+        Ok(Transaction::between(there.as_ref(), desired))
+    }
+
+    /// Brings a table to a ruleset, in one transaction: at each moment packets see the one or the other.
+    ///
+    /// The first time, the table is adopted if it is there: what it holds is listed, and only what differs is
+    /// changed. From then on the changes are found against what was applied before. Where the kernel refuses
+    /// these, because someone else changed the table, it is listed again; and where it refuses those, the table
+    /// is replaced.
+    ///
+    /// # Errors
+    /// The kernel refuses the ruleset itself, the table is owned by another process, or the capability is
+    /// missing. The table is as it was.
+    pub fn apply(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
+        let known = self.committed.take().filter(|known| known.table == desired.table);
+        let incremental = match known {
+            Some(known) => {
+                self.commit(Way::Incremental, &Transaction::between(Some(&known), desired))
+            }
+            None => self.apply_observed(desired),
+        };
+        let applied = match incremental {
+            Err(error) if is_refusal(&error) => self.apply_anew(desired)?,
+            other => other?,
+        };
+        self.committed = Some(desired.clone());
+        Ok(applied)
+    }
+
+    /// Lists the table that was applied last, and puts right what someone else changed. None was applied: nothing
+    /// is done.
+    ///
+    /// # Errors
+    /// As those of [`Netfilter::apply`].
+    pub fn repair(&mut self) -> Result<Option<Applied>, Error> {
+        let Some(desired) = self.committed.take() else { return Ok(None) };
+        let repaired = match self.apply_observed(&desired) {
+            Err(error) if is_refusal(&error) => self.apply_anew(&desired),
+            other => other,
+        };
+        // It stays what is wanted, also when it could not be brought about.
+        self.committed = Some(desired);
+        repaired.map(Some)
+    }
+
+    /// Deletes a table, and says whether there was one.
+    ///
+    /// # Errors
+    /// The table is owned by another process, or the capability is missing.
+    pub fn uninstall(&mut self, table: &Name) -> Result<bool, Error> {
+        self.committed = None;
+        match self.commit(Way::Replaced, &Transaction::deleting(table.clone())) {
+            Ok(_) => Ok(true),
+            Err(error) if error.errno() == Some(ENOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads what the rules of a table counted, by chain and in the order of the rules.
+    ///
+    /// # Errors
+    /// As those of [`Netfilter::read`].
+    pub fn counts(&mut self, table: &Name) -> Result<BTreeMap<Name, Vec<Counts>>, Error> {
+        for _ in 0..TRIES {
+            let mut observed = Observed::new(table.clone());
+            let mut is_whole = self.dump(Request::Chains, |body| observed.take_chain(body))?;
+            is_whole &= self.dump(Request::Rules(table), |body| observed.take_rule(body))?;
+            if is_whole {
+                return Ok(observed.counts().clone());
+            }
+        }
+        Err(Error::Answer(format!("list table inet {table}")))
+    }
+
+    /// Brings the table from what the kernel lists to a ruleset. Of a table that is there, the first change makes it
+    /// this socket's own.
+    fn apply_observed(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
+        let there = self.read(&desired.table)?.map(Observed::into_ruleset);
+        let mut transaction = Transaction::between(there.as_ref(), desired);
+        if there.is_some() {
+            let changes = transaction.changes.len();
+            transaction.changes.insert(0, Change::AddTable);
+            let applied = self.commit(Way::Observed, &transaction)?;
+            return Ok(Applied { changes, ..applied });
+        }
+        self.commit(Way::Observed, &transaction)
+    }
+
+    /// Tries again after a refusal: against what the kernel lists, by replacing the table, and by doing so without
+    /// owning it.
+    fn apply_anew(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
+        match self.apply_observed(desired) {
+            Err(error) if is_refusal(&error) => {}
+            other => return other,
+        }
+        let replacing = Transaction::replacing(desired);
+        match self.commit(Way::Replaced, &replacing) {
+            Err(error)
+                if self.ownership == Ownership::OwnedAndPersistent && is_unknown_flag(&error) =>
+            {
+                self.ownership = Ownership::None;
+                self.commit(Way::Replaced, &replacing)
+            }
+            other => other,
+        }
+    }
+
+    fn commit(&mut self, way: Way, transaction: &Transaction) -> Result<Applied, Error> {
+        let messages = commit(&mut self.socket, transaction, self.ownership)?;
+        let (changes, elements) = (transaction.changes.len(), transaction.elements());
+        Ok(Applied { way, changes, elements, messages })
+    }
+}
+
+/// Says whether another transaction may be taken: not where this process may not change the table at all.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Refused(_)) && error.errno() != Some(EPERM)
+}
+
+/// Says whether the kernel may have refused the flags of a table.
+fn is_unknown_flag(error: &Error) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.what.starts_with("add table"))
+        && matches!(error.errno(), Some(EINVAL | EOPNOTSUPP))
+}
