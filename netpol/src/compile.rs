@@ -173,7 +173,8 @@ impl<'a> Compiler<'a> {
         let words: Vec<String> = keys.iter().map(ObjectKey::to_string).collect();
         chain.comment = Some(Quoted::lossy(&words.join(", ")));
         self.chains.insert(chain_name.clone(), Arc::new(chain));
-        self.profiles.insert(chain_name.clone(), Profile { direction, family, mode, policies: keys });
+        self.profiles
+            .insert(chain_name.clone(), Profile { direction, family, mode, policies: keys });
         chain_name
     }
 

@@ -6,11 +6,15 @@
 //! `nft::trace(compile(cluster, node), flow) == verdict(cluster, flow)`.
 
 mod compile;
+mod explain;
 mod flow;
 mod options;
+#[cfg(test)]
+mod testing;
 mod verdict;
 
 pub use compile::{Compiled, Family, Mode, Profile, TABLE, compile};
+pub use explain::{Explanation, NearMiss, explain};
 pub use flow::{Flow, Path, Traffic};
 pub use options::{LogOptions, Options, PodToOwnNode};
 pub use verdict::{

@@ -175,7 +175,8 @@ fn decide(cluster: &Cluster, flow: &Flow, pod: &Pod, direction: Direction) -> De
     if policies.is_empty() {
         return Decision::NotIsolated;
     }
-    if let Some(grant) = policies.iter().find_map(|policy| grant(cluster, flow, policy, direction)) {
+    if let Some(grant) = policies.iter().find_map(|policy| grant(cluster, flow, policy, direction))
+    {
         return Decision::Allowed(grant);
     }
     let isolating = policies.iter().map(|policy| policy.key.clone()).collect();

@@ -5,8 +5,8 @@ mod random;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use portolan_netpol::{Decision, Flow, Path, Traffic, compile, verdict};
 use nft::{Hook, Packet, Policy, protocol, trace};
+use portolan_netpol::{Decision, Flow, Path, Traffic, compile, verdict};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -20,7 +20,8 @@ fn packet(flow: &Flow) -> Packet {
         Packet::between(protocol, source, destination)
     };
     // Behind an IP header of another protocol stand octets that look like port 80.
-    let other = |protocol, kind| Packet::new(flow.source, flow.destination, protocol, [kind, 0, 0, 80]);
+    let other =
+        |protocol, kind| Packet::new(flow.source, flow.destination, protocol, [kind, 0, 0, 80]);
     match flow.traffic {
         Traffic::Tcp(port) => between(protocol::TCP, port),
         Traffic::Udp(port) => between(protocol::UDP, port),
@@ -109,7 +110,17 @@ fn random_flows_meet_every_decision() {
             }
         }
     }
-    let met = ["no pod", "exempt", "not isolated", "everyone", "peer", "port", "both", "denied", "audited"];
+    let met = [
+        "no pod",
+        "exempt",
+        "not isolated",
+        "everyone",
+        "peer",
+        "port",
+        "both",
+        "denied",
+        "audited",
+    ];
     for word in met {
         assert!(counts.get(word).is_some_and(|count| *count >= 40), "{word}: {counts:?}");
     }

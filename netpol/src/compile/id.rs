@@ -83,7 +83,9 @@ mod tests {
     #[test]
     fn parts_do_not_run_into_each_other() {
         assert_eq!(of(&["team", "1allow"]), of(&["team", "1allow"]));
-        for other in [&["team1", "allow"][..], &["team1allow"], &["team", "1allow", ""], &["team1allow", ""]] {
+        for other in
+            [&["team1", "allow"][..], &["team1allow"], &["team", "1allow", ""], &["team1allow", ""]]
+        {
             assert_ne!(of(&["team", "1allow"]), of(other), "{other:?}");
         }
         assert_eq!(of(&["team"]).len(), 32);
@@ -91,7 +93,8 @@ mod tests {
 
     #[test]
     fn selectors_differ_in_every_part() {
-        let texts = ["", "a", "!a", "a in (b)", "a notin (b)", "a in (b,c)", "a in (b),c", "a in (),b"];
+        let texts =
+            ["", "a", "!a", "a in (b)", "a notin (b)", "a in (b,c)", "a in (b),c", "a in (),b"];
         let id = |text: &str| {
             let mut content = Content::of("pods");
             content.selector(&Selector::parse(text).unwrap());

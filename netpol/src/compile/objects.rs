@@ -147,7 +147,9 @@ impl<'a> Sets<'a> {
                 continue;
             }
             let declared = pod.ports.iter().filter(|port| {
-                names.iter().any(|(protocol, name)| (*protocol, name) == (port.protocol, &port.name))
+                names
+                    .iter()
+                    .any(|(protocol, name)| (*protocol, name) == (port.protocol, &port.name))
             });
             keys.extend(declared.map(|port| {
                 let protocol = Value::Protocol(protocol_number(port.protocol));

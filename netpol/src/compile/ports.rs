@@ -31,9 +31,7 @@ impl Ports {
         if ports.is_empty() {
             return Self::All;
         }
-        let mut set = PortSet::default();
-        ports.iter().for_each(|port| set.add(port));
-        Self::Some(set)
+        Self::Some(PortSet::of(ports))
     }
 
     /// Returns what no traffic is in.
@@ -77,14 +75,28 @@ impl Ports {
 }
 
 impl PortSet {
-    fn add(&mut self, port: &PolicyPort) {
+    /// Unites all ports at once: a rule may have tens of thousands.
+    fn of(ports: &[PolicyPort]) -> Self {
         let range = |first: u16, last: u16| Ranges::between(first.into(), last.into());
-        match &port.ports {
-            PortMatch::Any => self.add_numbers(port.protocol, range(0, u16::MAX)),
-            PortMatch::Range(first, last) => self.add_numbers(port.protocol, range(*first, *last)),
-            PortMatch::Named(name) => drop(self.names.insert((port.protocol, name.clone()))),
-            PortMatch::Nothing => {}
+        let mut numbers: BTreeMap<Protocol, Vec<Ranges>> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for port in ports {
+            let ranges = match &port.ports {
+                PortMatch::Any => range(0, u16::MAX),
+                PortMatch::Range(first, last) => range(*first, *last),
+                PortMatch::Named(name) => {
+                    names.insert((port.protocol, name.clone()));
+                    continue;
+                }
+                PortMatch::Nothing => continue,
+            };
+            numbers.entry(port.protocol).or_default().push(ranges);
         }
+        let mut set = Self { numbers: BTreeMap::new(), names };
+        for (protocol, ranges) in numbers {
+            set.add_numbers(protocol, Ranges::union(ranges));
+        }
+        set
     }
 
     fn add_numbers(&mut self, protocol: Protocol, ranges: Ranges) {

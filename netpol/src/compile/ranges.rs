@@ -50,7 +50,8 @@ impl Ranges {
         for (first, last) in &self.0 {
             let mut begin = Some(*first);
             for (other_first, other_last) in &others.0 {
-                let Some(from) = begin.filter(|from| from <= other_last && other_first <= last) else {
+                let Some(from) = begin.filter(|from| from <= other_last && other_first <= last)
+                else {
                     continue;
                 };
                 if from < *other_first {
@@ -86,7 +87,9 @@ impl Ranges {
         let mut merged: Vec<(u128, u128)> = Vec::new();
         for (first, last) in self.0 {
             match merged.last_mut() {
-                Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+                Some(before) if first <= before.1.saturating_add(1) => {
+                    before.1 = before.1.max(last)
+                }
                 _ => merged.push((first, last)),
             }
         }
@@ -140,11 +143,20 @@ mod tests {
             ["10.0.0.0-10.1.0.255", "10.2.0.0-10.255.255.255"],
             "an exception is of its own block"
         );
-        assert_eq!(v4(&[block("10.0.0.0/9", &[]), block("10.128.0.0/9", &[])]), ["10.0.0.0-10.255.255.255"]);
+        assert_eq!(
+            v4(&[block("10.0.0.0/9", &[]), block("10.128.0.0/9", &[])]),
+            ["10.0.0.0-10.255.255.255"]
+        );
         assert_eq!(v4(&[block("10.0.0.0/8", &["0.0.0.0/0"])]), [""; 0]);
-        assert_eq!(v4(&[block("10.0.0.0/8", &["fd00::/8"]), block("::/0", &[])]), ["10.0.0.0-10.255.255.255"]);
+        assert_eq!(
+            v4(&[block("10.0.0.0/8", &["fd00::/8"]), block("::/0", &[])]),
+            ["10.0.0.0-10.255.255.255"]
+        );
         assert_eq!(v4(&[block("0.0.0.0/0", &["255.255.255.255/32"])]), ["0.0.0.0-255.255.255.254"]);
-        assert!(Ranges::of_blocks(&[block("0.0.0.0/1", &[]), block("128.0.0.0/1", &[])], Family::V4).is_whole(Family::V4));
+        assert!(
+            Ranges::of_blocks(&[block("0.0.0.0/1", &[]), block("128.0.0.0/1", &[])], Family::V4)
+                .is_whole(Family::V4)
+        );
         let v6 = [block("::/0", &["::/128", "ffff::/16"])];
         assert_eq!(written(&v6, Family::V6), ["::1-fffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]);
         assert!(Ranges::of_blocks(&[block("::/0", &[])], Family::V6).is_whole(Family::V6));

@@ -22,8 +22,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use nft::{
-    BaseChain, Chain, Comparison, CtState, DataType, Field, Hook, Key, Name, Policy, Rule, Ruleset, Set,
-    Statement, Value, Verdict, protocol,
+    BaseChain, Chain, Comparison, CtState, DataType, Field, Hook, Key, Name, Policy, Rule, Ruleset,
+    Set, Statement, Value, Verdict, protocol,
 };
 
 use super::{Family, name};
@@ -83,7 +83,8 @@ fn base(hook: Hook, rules: Vec<Rule>) -> Arc<Chain> {
 fn first_rules(options: &Options) -> Vec<Rule> {
     let bits = |field, value| Statement::Compare { field, comparison: Comparison::AnyBit(value) };
     let known = CtState::ESTABLISHED.or(CtState::RELATED).value();
-    let discovery = Comparison::Between(Value::Icmp6Type(DISCOVERY.0), Value::Icmp6Type(DISCOVERY.1));
+    let discovery =
+        Comparison::Between(Value::Icmp6Type(DISCOVERY.0), Value::Icmp6Type(DISCOVERY.1));
     let not_unspecified = Comparison::IsNot(Value::Ipv6(Ipv6Addr::UNSPECIFIED));
     let accept = || Statement::Verdict(Verdict::Accept);
     let revoked = bits(Field::CtMark, Value::Mark(options.revoked_mark));

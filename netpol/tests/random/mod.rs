@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 /// The nodes of every cluster.
-pub const NODES: [&str; 2] = ["n1", "n2"];
+pub(crate) const NODES: [&str; 2] = ["n1", "n2"];
 const NAMESPACES: [&str; 3] = ["a", "b", "c"];
 const NAMES: [&str; 4] = ["p", "q", "r", "s"];
 const KEYS: [&str; 2] = ["app", "tier"];
@@ -34,6 +34,9 @@ const V4: [&str; 8] = [
     "255.255.255.255",
 ];
 const V6: [&str; 6] = ["fd00::1", "fd00::2", "fd00::3", "2001:db8::1", "2001:db8::2", "::"];
+/// How many of the first ones are of pods.
+const POD_V4: usize = 4;
+const POD_V6: usize = 3;
 const BLOCKS: [&str; 14] = [
     "0.0.0.0/0",
     "0.0.0.0/1",
@@ -73,20 +76,45 @@ fn selector() -> impl Strategy<Value = Selector> {
     vec(requirement, 0..3).prop_map(Selector::new)
 }
 
+/// The address of a pod, which several may have.
 fn address() -> impl Strategy<Value = IpAddr> {
     let parsed = |text: &str| text.parse::<IpAddr>().unwrap();
-    prop_oneof![3 => select(&V4[..]).prop_map(parsed), 2 => select(&V6[..]).prop_map(parsed)]
+    prop_oneof![3 => select(&V4[..POD_V4]).prop_map(parsed), 2 => select(&V6[..POD_V6]).prop_map(parsed)]
+}
+
+/// Both addresses of a flow: mostly of pods.
+fn pair() -> impl Strategy<Value = (IpAddr, IpAddr)> {
+    let parsed = |(a, b): (&str, &str)| (a.parse().unwrap(), b.parse().unwrap());
+    prop_oneof![
+        8 => (select(&V4[..POD_V4]), select(&V4[..POD_V4])).prop_map(parsed),
+        2 => (select(&V4[..]), select(&V4[..])).prop_map(parsed),
+        4 => (select(&V6[..POD_V6]), select(&V6[..POD_V6])).prop_map(parsed),
+        1 => (select(&V6[..]), select(&V6[..])).prop_map(parsed),
+    ]
 }
 
 fn pod() -> impl Strategy<Value = Object> {
     let key = (select(&NAMESPACES[..]), select(&NAMES[..]));
     let port = (option::weighted(0.8, select(&PORT_NAMES[..])), select(&PORTS[1..]), protocol());
-    let phases =
-        vec![Phase::Running, Phase::Running, Phase::Pending, Phase::Succeeded, Phase::Failed, Phase::Unknown];
-    let life = (select(phases), prop::bool::weighted(0.1), prop::bool::weighted(0.15), 0..3u32);
+    let phases = vec![
+        Phase::Running,
+        Phase::Running,
+        Phase::Pending,
+        Phase::Unknown,
+        Phase::Succeeded,
+        Phase::Failed,
+    ];
+    let life = (select(phases), prop::bool::weighted(0.05), prop::bool::weighted(0.15), 0..3u32);
     let node = option::weighted(0.95, select(&NODES[..]));
-    (key, labels(), node, vec(address(), 0..3), life, vec(port, 0..3)).prop_map(
-        |((namespace, name), labels, node, ips, (phase, host_network, terminating, started), ports)| {
+    (key, labels(), node, vec(address(), 1..4), life, vec(port, 0..3)).prop_map(
+        |(
+            (namespace, name),
+            labels,
+            node,
+            ips,
+            (phase, host_network, terminating, started),
+            ports,
+        )| {
             let port = |(name, port, protocol): (Option<&str>, u16, Protocol)| ContainerPort {
                 name: name.unwrap_or_default().into(),
                 port,
@@ -163,43 +191,43 @@ fn node(name: &str, addresses: [&str; 2]) -> Object {
     }))
 }
 
-/// An object that comes, in the place of the one with its name.
-pub fn object() -> impl Strategy<Value = Object> {
-    prop_oneof![5 => pod(), 1 => namespace(), 3 => policy()]
-}
-
 /// The objects of a cluster. Namespaces may be missing.
-pub fn objects() -> impl Strategy<Value = Vec<Object>> {
-    (vec(namespace(), 1..5), vec(pod(), 1..9), vec(policy(), 0..6)).prop_map(
+pub(crate) fn objects() -> impl Strategy<Value = Vec<Object>> {
+    (vec(namespace(), 1..5), vec(pod(), 4..13), vec(policy(), 1..9)).prop_map(
         |(namespaces, pods, policies)| {
-            let nodes =
-                [node("n1", ["192.0.2.1", "2001:db8::1"]), node("n2", ["192.0.2.2", "2001:db8::2"])];
+            let nodes = [
+                node("n1", ["192.0.2.1", "2001:db8::1"]),
+                node("n2", ["192.0.2.2", "2001:db8::2"]),
+            ];
             namespaces.into_iter().chain(pods).chain(policies).chain(nodes).collect()
         },
     )
 }
 
 /// The snapshot of some objects.
-pub fn cluster(objects: Vec<Object>) -> Arc<Cluster> {
+pub(crate) fn cluster(objects: Vec<Object>) -> Arc<Cluster> {
     let mut store = Store::new();
-    objects.into_iter().for_each(|object| drop(store.apply(Event::Upsert(object), 0)));
+    for object in objects {
+        store.apply(Event::Upsert(object), 0);
+    }
     store.snapshot()
 }
 
 /// What an operator may choose.
-pub fn options() -> impl Strategy<Value = Options> {
+pub(crate) fn options() -> impl Strategy<Value = Options> {
     let own_node = select(vec![PodToOwnNode::Enforce, PodToOwnNode::Allow]);
     let log = option::of(Just(LogOptions { group: 100, per_second: 10 }));
-    (own_node, vec(address(), 0..2), log).prop_map(|(pod_to_own_node, dns, log)| Options {
-        pod_to_own_node,
-        node_local_dns: dns,
-        revoked_mark: 0x0200_0000,
-        log,
-    })
+    (own_node, vec(select(&V4[POD_V4..]).prop_map(|text| text.parse().unwrap()), 0..2), log)
+        .prop_map(|(pod_to_own_node, dns, log)| Options {
+            pod_to_own_node,
+            node_local_dns: dns,
+            revoked_mark: 0x0200_0000,
+            log,
+        })
 }
 
 /// A flow between any two addresses of one family, on any path.
-pub fn flow() -> impl Strategy<Value = Flow> {
+pub(crate) fn flow() -> impl Strategy<Value = Flow> {
     let port = || select(&PORTS[..]);
     let traffic = prop_oneof![
         4 => port().prop_map(Traffic::Tcp),
@@ -213,12 +241,7 @@ pub fn flow() -> impl Strategy<Value = Flow> {
         2 => Just(Path::ToNode),
         1 => Just(Path::FromNode),
     ];
-    let parsed = |(a, b): (&str, &str)| (a.parse::<IpAddr>().unwrap(), b.parse::<IpAddr>().unwrap());
-    let pair = prop_oneof![
-        3 => (select(&V4[..]), select(&V4[..])).prop_map(parsed),
-        2 => (select(&V6[..]), select(&V6[..])).prop_map(parsed),
-    ];
-    (pair, traffic, path).prop_filter_map(
+    (pair(), traffic, path).prop_filter_map(
         "protocol 58 is ICMP in IPv6",
         |((source, destination), traffic, path)| {
             let is_icmp6 = source.is_ipv6() && traffic == Traffic::Other(58);
