@@ -102,7 +102,7 @@ impl Log {
     /// The socket fails.
     pub fn wait(&mut self) -> Result<LogEvent, Error> {
         loop {
-            if let Some(event) = self.next()? {
+            if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
             self.socket.wait()?;
@@ -114,7 +114,7 @@ impl Log {
     ///
     /// # Errors
     /// The socket fails.
-    pub fn next(&mut self) -> Result<Option<LogEvent>, Error> {
+    pub fn try_next(&mut self) -> Result<Option<LogEvent>, Error> {
         loop {
             if let Some(packet) = self.waiting.pop() {
                 return Ok(Some(LogEvent::Packet(packet)));

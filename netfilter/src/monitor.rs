@@ -76,7 +76,7 @@ impl Monitor {
     /// The socket fails.
     pub fn wait(&mut self) -> Result<MonitorEvent, Error> {
         loop {
-            if let Some(event) = self.next()? {
+            if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
             self.socket.wait()?;
@@ -88,7 +88,7 @@ impl Monitor {
     ///
     /// # Errors
     /// The socket fails.
-    pub fn next(&mut self) -> Result<Option<MonitorEvent>, Error> {
+    pub fn try_next(&mut self) -> Result<Option<MonitorEvent>, Error> {
         loop {
             if let Some(generation) = self.waiting.pop() {
                 return Ok(Some(MonitorEvent::Generation(generation)));

@@ -57,8 +57,16 @@ impl Netfilter {
     /// # Errors
     /// No socket can be opened.
     pub fn open() -> Result<Self, Error> {
+        Self::open_as(Ownership::OwnedAndPersistent)
+    }
+
+    /// Opens a socket whose tables are owned as said; with [`Ownership::None`] as on kernels before Linux 6.9.
+    ///
+    /// # Errors
+    /// No socket can be opened.
+    pub fn open_as(ownership: Ownership) -> Result<Self, Error> {
         let socket = NetfilterSocket::open()?;
-        Ok(Self { socket, ownership: Ownership::OwnedAndPersistent, committed: None })
+        Ok(Self { socket, ownership, committed: None })
     }
 
     /// Returns the number by which [`Generation::port`](crate::Generation) names this socket as who made a change.
@@ -72,18 +80,24 @@ impl Netfilter {
     /// The kernel does not answer, or the capability is missing.
     pub fn read(&mut self, table: &Name) -> Result<Option<Observed>, Error> {
         for _ in 0..TRIES {
-            let (kind, body) = Request::Table(table).message();
-            let kind = NFTABLES << 8 | u16::from(kind);
-            match self.socket.request(&format!("list table inet {table}"), kind, 0, &body, |_| {}) {
-                Ok(()) => {}
-                Err(error) if error.errno() == Some(ENOENT) => return Ok(None),
-                Err(error) => return Err(error),
+            if !self.is_there(table)? {
+                return Ok(None);
             }
             if let Some(observed) = self.read_once(table)? {
                 return Ok(Some(observed));
             }
         }
         Err(Error::Answer(format!("list table inet {table}")))
+    }
+
+    fn is_there(&mut self, table: &Name) -> Result<bool, Error> {
+        let (kind, body) = Request::Table(table).message();
+        let kind = NFTABLES << 8 | u16::from(kind);
+        match self.socket.request(&format!("list table inet {table}"), kind, 0, &body, |_| {}) {
+            Ok(()) => Ok(true),
+            Err(error) if error.errno() == Some(ENOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a table; none when it changed meanwhile.
@@ -210,16 +224,24 @@ impl Netfilter {
             Err(error) if is_refusal(&error) => {}
             other => return other,
         }
-        let replacing = Transaction::replacing(desired);
-        match self.commit(Way::Replaced, &replacing) {
+        match self.replace(desired) {
             Err(error)
                 if self.ownership == Ownership::OwnedAndPersistent && is_unknown_flag(&error) =>
             {
                 self.ownership = Ownership::None;
-                self.commit(Way::Replaced, &replacing)
+                self.replace(desired)
             }
             other => other,
         }
+    }
+
+    /// Puts a ruleset in the place of whatever the table holds.
+    fn replace(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
+        let transaction = match self.is_there(&desired.table)? {
+            true => Transaction::replacing(desired),
+            false => Transaction::between(None, desired),
+        };
+        self.commit(Way::Replaced, &transaction)
     }
 
     fn commit(&mut self, way: Way, transaction: &Transaction) -> Result<Applied, Error> {

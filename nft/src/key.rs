@@ -40,7 +40,7 @@ impl Key {
     pub fn new(values: &[Value]) -> Self {
         let mut octets = Vec::with_capacity(SHORT);
         for value in values {
-            let end = octets.len() + value.data_type().padded_len();
+            let end = octets.len() + value.data_type().padded_octets();
             octets.extend(value.octets());
             octets.resize(end, 0);
         }
@@ -73,7 +73,7 @@ impl Key {
         let mut values = Vec::with_capacity(types.len());
         for data_type in types {
             values.push(Value::from_octets(*data_type, rest)?);
-            rest = rest.get(data_type.padded_len()..)?;
+            rest = rest.get(data_type.padded_octets()..)?;
         }
         rest.is_empty().then_some(values)
     }
@@ -90,7 +90,7 @@ impl KeyRange {
         let (first, last, key) = (self.first.octets(), self.last.octets(), key.octets());
         let mut at = 0;
         for data_type in types {
-            let part = at..at + data_type.padded_len();
+            let part = at..at + data_type.padded_octets();
             let parts = (first.get(part.clone()), key.get(part.clone()), last.get(part.clone()));
             let (Some(first), Some(value), Some(last)) = parts else { return false };
             if value < first || value > last {

@@ -126,14 +126,14 @@ mod tests {
         let rules = ruleset.chains.values().flat_map(|chain| &chain.rules);
         let mut lifted = 0;
         for rule in rules {
-            let read = lower(&rule.statements).into_iter().map(|expression| {
+            let expressions = lower(&rule.statements);
+            for expression in &expressions {
                 let mut octets = Attributes::default();
                 octets.nested(1, |to| expression.write(to));
                 let octets = octets.finish();
-                assert_eq!(Expression::read(find(&octets, 1).unwrap()).as_ref(), Some(&expression));
-                expression
-            });
-            assert_eq!(lift(&read.collect::<Vec<_>>()), Some(rule.statements.clone()), "{rule}");
+                assert_eq!(Expression::read(find(&octets, 1).unwrap()).as_ref(), Some(expression));
+            }
+            assert_eq!(lift(&expressions), Some(rule.statements.clone()), "{rule}");
             lifted += 1;
         }
         assert!(lifted > 20, "the sample has rules");

@@ -70,7 +70,7 @@ fn load(fields: &[Field], known: &mut Option<u8>, lowered: &mut Vec<Expression>)
 
 /// Returns the words that a value takes.
 pub(crate) fn words(data_type: DataType) -> u32 {
-    u32::try_from(data_type.padded_len() / 4).unwrap_or(u32::MAX)
+    u32::try_from(data_type.padded_octets() / 4).unwrap_or(u32::MAX)
 }
 
 /// Returns the version of IP whose header a field is in.

@@ -168,7 +168,7 @@ impl Transaction {
             to.nested(set::DESC, |to| {
                 to.nested(set::DESC_CONCAT, |to| {
                     for field in key {
-                        to.nested(LIST_ELEM, |to| to.u32(set::FIELD_LEN, octets(field.len())));
+                        to.nested(LIST_ELEM, |to| to.u32(set::FIELD_LEN, octets(field.octets())));
                     }
                 });
             });
@@ -259,8 +259,8 @@ fn octets(len: usize) -> u32 {
 /// Returns the octets of a key: values of a concatenation take whole words, one alone does not.
 pub(crate) fn key_len(key: &[DataType]) -> usize {
     match key {
-        [single] => single.len(),
-        several => several.iter().map(|field| field.padded_len()).sum(),
+        [single] => single.octets(),
+        several => several.iter().map(|field| field.padded_octets()).sum(),
     }
 }
 

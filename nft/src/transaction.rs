@@ -117,11 +117,10 @@ impl Transaction {
         Self { table: new.table.clone(), changes }
     }
 
-    /// Makes the transaction that puts a table's content in the place of anything that is there.
+    /// Makes the transaction that puts a table's content in the place of a table that is there.
     pub fn replacing(new: &Ruleset) -> Self {
         let mut all = Self::between(None, new);
-        // Adding a table that is there does nothing, so that there is one to delete.
-        all.changes.splice(0..0, [Change::AddTable, Change::DeleteTable]);
+        all.changes.insert(0, Change::DeleteTable);
         all
     }
 
@@ -223,10 +222,11 @@ impl<'a> Difference<'a> {
         })
     }
 
-    /// Deletes the rules that are written anew, and what is added in another form.
+    /// Deletes the rules that are written anew or gone, for they hold sets and chains, and then what is added in
+    /// another form.
     fn detach(&self, changes: &mut Vec<Change>) {
-        let flushed: BTreeSet<&Name> =
-            self.rewritten.union(&self.replaced_chains).copied().collect();
+        let rewritten = self.rewritten.union(&self.replaced_chains).copied();
+        let flushed: BTreeSet<&Name> = rewritten.chain(self.gone_chains()).collect();
         changes.extend(flushed.into_iter().cloned().map(Change::FlushChain));
         changes.extend(self.replaced_sets.iter().map(|name| self.delete_set(name)));
         changes.extend(self.replaced_chains.iter().copied().cloned().map(Change::DeleteChain));
@@ -306,16 +306,18 @@ impl<'a> Difference<'a> {
         }
     }
 
-    /// Deletes what the new ruleset does not have. Rules go first, for they hold sets and chains; maps hold
-    /// chains, too.
+    /// Deletes what the new ruleset does not have: maps before the chains that their verdicts hold.
     fn delete_objects(&self, changes: &mut Vec<Change>) {
-        let gone = || self.old.chains.keys().filter(|name| !self.new.chains.contains_key(*name));
-        changes.extend(gone().cloned().map(Change::FlushChain));
         let is_gone =
             |name: &&Name| !self.new.sets.contains_key(*name) && !self.new.maps.contains_key(*name);
         let sets = self.old.maps.keys().chain(self.old.sets.keys());
         changes.extend(sets.filter(is_gone).map(|name| self.delete_set(name)));
-        changes.extend(gone().cloned().map(Change::DeleteChain));
+        changes.extend(self.gone_chains().cloned().map(Change::DeleteChain));
+    }
+
+    /// Returns the chains that the new ruleset does not have.
+    fn gone_chains(&self) -> impl Iterator<Item = &'a Name> {
+        self.old.chains.keys().filter(|name| !self.new.chains.contains_key(*name))
     }
 
     /// Returns the change that deletes a set or map of the old ruleset.

@@ -67,7 +67,7 @@ impl DataType {
     }
 
     /// Returns the octets of a value.
-    pub fn len(self) -> usize {
+    pub fn octets(self) -> usize {
         match self {
             Self::Protocol | Self::Icmp6Type | Self::TcpFlags => 1,
             Self::Port => 2,
@@ -77,8 +77,8 @@ impl DataType {
     }
 
     /// Returns the octets that a value takes in a concatenation: whole registers of 4 octets.
-    pub fn padded_len(self) -> usize {
-        self.len().next_multiple_of(4)
+    pub fn padded_octets(self) -> usize {
+        self.octets().next_multiple_of(4)
     }
 }
 
@@ -108,7 +108,7 @@ impl Value {
         }
     }
 
-    /// Returns the value as it stands in a register: [`DataType::len`] octets.
+    /// Returns the value as it stands in a register: [`DataType::octets`] octets.
     pub fn octets(&self) -> Vec<u8> {
         match self {
             Self::Ipv4(address) => address.octets().to_vec(),
@@ -118,7 +118,7 @@ impl Value {
             Self::CtState(bits) | Self::Mark(bits) => bits.to_ne_bytes().to_vec(),
             Self::Interface(name) => {
                 let mut octets = name.as_str().as_bytes().to_vec();
-                octets.resize(DataType::Interface.len(), 0);
+                octets.resize(DataType::Interface.octets(), 0);
                 octets
             }
         }
@@ -173,7 +173,7 @@ mod tests {
             Value::TcpFlags(2),
         ] {
             let octets = value.octets();
-            assert_eq!(octets.len(), value.data_type().len());
+            assert_eq!(octets.len(), value.data_type().octets());
             assert_eq!(Value::from_octets(value.data_type(), &octets), Some(value.clone()));
             assert_eq!(Value::from_octets(value.data_type(), &octets[1..]), None, "{value:?}");
         }

@@ -1,6 +1,10 @@
 //! The crate against the real kernel and Debian's `nft`, in network namespaces of its own.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 // The sample of a ruleset is the one of the crate nft's own tests, and takes its names from the root.
 use nft::{
@@ -9,6 +13,7 @@ use nft::{
     VerdictMap, protocol,
 };
 
+mod edits;
 mod namespace;
 #[path = "../../../nft/src/sample.rs"]
 mod sample;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nft::Ownership;
 use portolan_netfilter::{Error, Monitor, MonitorEvent, Netfilter, Way};
 use serde_json::Value as Json;
 
@@ -174,23 +175,59 @@ fn what_others_did_meanwhile_is_put_right() {
     });
 }
 
+/// Returns the programs that made changes, and whether by the socket of a `Netfilter`.
+fn culprits(monitor: &mut Monitor, netfilter: &Netfilter) -> Vec<(String, bool)> {
+    let mut culprits = Vec::new();
+    while let Some(event) = monitor.try_next().unwrap() {
+        let MonitorEvent::Generation(generation) = event else { panic!("events were lost") };
+        culprits.push((generation.program, generation.port == netfilter.port()));
+    }
+    culprits
+}
+
 #[test]
-fn a_table_without_an_owner_is_repaired_and_its_culprit_named() {
-    inside("tables::a_table_without_an_owner_is_repaired_and_its_culprit_named", || {
-        let mut monitor = Monitor::open().unwrap();
+fn a_table_that_nobody_owns_is_replaced_by_one_that_is_owned() {
+    inside("tables::a_table_that_nobody_owns_is_replaced_by_one_that_is_owned", || {
         let mut netfilter = Netfilter::open().unwrap();
-        // One of `nft` has no owner, and cannot be given one: it is replaced.
         nft("add table inet everything { chain p_in { drop; }; }");
         assert_eq!(netfilter.apply(&everything()).unwrap().way, Way::Replaced);
-        let mut programs = Vec::new();
-        while let Some(event) = monitor.next().unwrap() {
-            let MonitorEvent::Generation(generation) = event else { panic!("events were lost") };
-            programs.push((generation.program, generation.port == netfilter.port()));
-        }
-        assert_eq!(programs[0], ("nft".to_owned(), false));
-        assert!(programs[1].1 && programs.len() == 2, "{programs:?}");
-        assert_eq!(netfilter.repair().unwrap().unwrap().changes, 0);
         assert_eq!(read(&mut netfilter, "everything"), Some(everything()));
+        assert!(!try_nft("add rule inet everything p_in drop"), "it has an owner");
+    });
+}
+
+#[test]
+fn a_change_by_others_is_told_with_their_program_and_repaired() {
+    inside("tables::a_change_by_others_is_told_with_their_program_and_repaired", || {
+        let mut monitor = Monitor::open().unwrap();
+        let mut netfilter = Netfilter::open_as(Ownership::None).unwrap();
+        assert_eq!(netfilter.repair().unwrap(), None, "nothing was applied");
+        netfilter.apply(&everything()).unwrap();
+        let ours = culprits(&mut monitor, &netfilter);
+        assert!(matches!(&ours[..], [(_, true)]), "{ours:?}");
+        assert_eq!(netfilter.repair().unwrap().unwrap().changes, 0);
+        culprits(&mut monitor, &netfilter);
+
+        for theft in [
+            "flush ruleset",
+            "delete element inet everything sel_4 { 10.0.0.9 }",
+            "insert rule inet everything p_in accept",
+            "table inet foreign",
+        ] {
+            nft(theft);
+            assert_eq!(culprits(&mut monitor, &netfilter), [("nft".to_owned(), false)]);
+            let repaired = netfilter.repair().unwrap().unwrap();
+            assert_eq!(
+                repaired.changes == 0,
+                theft == "table inet foreign",
+                "{theft}: {repaired:?}"
+            );
+            assert_eq!(read(&mut netfilter, "everything"), Some(everything()));
+            culprits(&mut monitor, &netfilter);
+        }
+        nft("flush ruleset");
+        assert_eq!(netfilter.apply(&something_else()).unwrap().way, Way::Observed);
+        assert_eq!(read(&mut netfilter, "everything"), Some(something_else()));
     });
 }
 

@@ -68,18 +68,16 @@ fn a_logged_packet_arrives_with_its_prefix_and_is_counted() {
         netfilter.apply(&ruleset).unwrap();
         let mut log = Log::open(77, 64).unwrap();
         assert!(Log::open(77, 64).is_err(), "a group has one receiver");
-        assert_eq!(log.next().unwrap(), None);
+        assert_eq!(log.try_next().unwrap(), None);
 
         let (client, server) = send(b"hello, world");
-        let LogEvent::Packet(packet) = log.wait().unwrap() else {
-            panic!("a packet was logged")
-        };
+        let LogEvent::Packet(packet) = log.wait().unwrap() else { panic!("a packet was logged") };
         assert_eq!((packet.prefix.as_str(), packet.hook), ("eg web", 3));
         assert_eq!(packet.octets.len(), 33, "28 octets of headers and 5 more");
         assert_eq!(packet.octets[28..], *b"hello");
         assert_eq!(packet.octets[20..22], local(&client).port().to_be_bytes());
         assert_eq!(packet.octets[22..24], local(&server).port().to_be_bytes());
-        assert_eq!(log.next().unwrap(), None);
+        assert_eq!(log.try_next().unwrap(), None);
         let counts = netfilter.counts(&ruleset.table).unwrap();
         assert_eq!((counts["output"][0].packets, counts["output"][0].octets), (1, 40));
     });
