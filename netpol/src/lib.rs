@@ -8,6 +8,8 @@
 mod compile;
 mod explain;
 mod flow;
+mod lint;
+mod matrix;
 mod options;
 #[cfg(test)]
 mod testing;
@@ -16,6 +18,8 @@ mod verdict;
 pub use compile::{Compiled, Family, Mode, Profile, TABLE, compile};
 pub use explain::{Explanation, NearMiss, explain};
 pub use flow::{Flow, Path, Traffic};
+pub use lint::{Finding, lint};
+pub use matrix::{Cell, MOST_PODS, Matrix};
 pub use options::{LogOptions, Options, PodToOwnNode};
 pub use verdict::{
     Decision, Direction, Exemption, Grant, Side, Verdict, pod_at, policies_of, verdict,

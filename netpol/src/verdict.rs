@@ -14,7 +14,7 @@ use std::sync::Arc;
 use cluster::{Cluster, NetworkPolicy, ObjectKey, Phase, Pod, PolicyDirection, PolicyRule};
 
 use crate::{Flow, Options, Path, PodToOwnNode, Traffic};
-pub(crate) use peers::peer_matches;
+pub(crate) use peers::{namespace_matches, peer_matches};
 pub(crate) use ports::port_matches;
 
 /// What policies say about a flow: it needs the egress of its source and the ingress of its destination, each
