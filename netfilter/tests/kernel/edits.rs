@@ -90,7 +90,10 @@ fn each_ruleset_is_reached_from_the_one_before() {
     inside("edits::each_ruleset_is_reached_from_the_one_before", || {
         let netfilter = std::cell::RefCell::new(Netfilter::open().unwrap());
         netfilter.borrow_mut().apply(&Ruleset::new(name("random"))).unwrap();
-        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+        // A case is a transaction that deletes rules, for which the kernel waits until no packet is in them.
+        let cases = Config::default().cases / 8;
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let mut runner = TestRunner::new(config);
         let outcome = runner.run(&ruleset(), |ruleset| {
             let mut netfilter = netfilter.borrow_mut();
             prop_assert_eq!(netfilter.apply(&ruleset).unwrap().way, Way::Incremental);
