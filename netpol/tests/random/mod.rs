@@ -1,6 +1,8 @@
 //! Random clusters, policies and flows over a small alphabet, so that what is selected and what is there meet often:
 //! absent and empty labels, addresses that two pods have, overlapping blocks, ports at the ends of the numbers.
 
+#![expect(clippy::unwrap_used, reason = "the alphabet is written here, and can be read")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
