@@ -1,7 +1,8 @@
 # `make help` lists what can be made.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release release-ipam lint bench bench-flame bench-ipam bench-model bench-pure \
+.PHONY: help demo test build release release-ipam lint bench bench-flame bench-ipam bench-model bench-netpol \
+	bench-pure \
 	fuzz soak clean tools
 
 CARGO ?= cargo
@@ -82,6 +83,9 @@ bench-model: ## Measure what a change and a lookup cost at 1,000, 10,000 and 100
 
 bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-local at up to 65,000 leases
 	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam
+
+bench-netpol: tools ## Measure from an event to the kernel at 5,000 pods and 1,000 NetworkPolicies
+	$(CARGO) bench --locked -p portolan-netfilter --bench scale
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
