@@ -70,9 +70,12 @@ impl Flow {
         Self { source, destination, traffic, path }
     }
 
-    /// Says whether it is part of finding neighbours and routers (RFC 4861), without which no IPv6 works.
+    /// Says whether it is part of finding neighbours and routers (RFC 4861), without which no IPv6 works. Nothing is
+    /// sent to the unspecified address (RFC 4291 section 2.5.2).
     pub(crate) fn is_neighbour_discovery(&self) -> bool {
-        self.source.is_ipv6() && matches!(self.traffic, Traffic::Icmp(kind) if is_discovery(kind))
+        self.source.is_ipv6()
+            && !self.destination.is_unspecified()
+            && matches!(self.traffic, Traffic::Icmp(kind) if is_discovery(kind))
     }
 }
 

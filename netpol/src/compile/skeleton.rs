@@ -92,7 +92,7 @@ fn first_rules(options: &Options) -> Vec<Rule> {
         Rule::new([revoked, Statement::Counter, Statement::Verdict(Verdict::Drop)]),
         Rule::new([bits(Field::CtState, known), accept()]),
         Rule::new([
-            // IPv4 has a protocol 58, too, which finds nobody.
+            // True of every packet of IPv6. IPv4 has a protocol 58, too, which finds nobody.
             Statement::Compare { field: Field::Ip6Destination, comparison: not_unspecified },
             Statement::is(Field::Protocol, Value::Protocol(protocol::ICMP6)),
             Statement::Compare { field: Field::Icmp6Type, comparison: discovery },

@@ -261,6 +261,7 @@ fn a_pod_reaches_itself_and_neighbours_are_found() {
     assert!(world.passes(A, A, HTTP) && world.passes("fd00::1", "fd00::1", HTTP));
     assert!(world.passes("fd00::1", "fd00::2", Traffic::Icmp(135)));
     assert!(!world.passes("fd00::1", "fd00::2", Traffic::Icmp(128)));
+    assert!(!world.passes("fd00::1", "::", Traffic::Icmp(133)), "nobody's address");
     assert!(!world.passes(A, B, Traffic::Icmp(135)), "a number of ICMPv6");
     assert!(!world.passes(A, B, Traffic::Other(58)), "ICMPv6 in IPv4 is no way around");
 }
