@@ -13,7 +13,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
 TOOLS := cc=build-essential
 test soak: TOOLS += curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
-	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot ping=iputils-ping strace=strace \
+	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot /usr/sbin/nft=nftables ping=iputils-ping strace=strace \
 	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
 test soak bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins
 bench bench-flame: TOOLS += dnsperf=dnsperf /usr/sbin/knotd=knot taskset=util-linux

@@ -20,6 +20,7 @@ pub mod ipam_store;
 pub mod knot;
 pub mod limited;
 pub mod memory;
+pub mod netpol_agent;
 pub mod pod;
 pub mod puppet;
 pub mod quic_client;

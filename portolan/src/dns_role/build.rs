@@ -475,6 +475,6 @@ impl Built {
 
     /// Brings the metrics up to date that nothing counts along the way.
     pub(crate) fn refresh_metrics(&self) {
-        self.source_metrics.refresh(&self.served().sources);
+        self.source_metrics.refresh(self.served().sources.iter());
     }
 }

@@ -1,8 +1,7 @@
 //! What is known of the clusters behind the server, as metrics.
 
+use cluster_source::Source;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
-
-use super::sources::Sources;
 
 /// Gauges that are read from the sources when somebody asks.
 #[derive(Clone, Debug)]
@@ -83,8 +82,8 @@ impl SourceMetrics {
     }
 
     /// Reads the sources.
-    pub(crate) fn refresh(&self, sources: &Sources) {
-        for (name, source) in sources.iter() {
+    pub(crate) fn refresh<'a>(&self, sources: impl Iterator<Item = (String, &'a Source)>) {
+        for (name, source) in sources {
             let (status, snapshot) = (source.status(), source.snapshot());
             self.age.with_label_values(&[&name]).set(status.age().as_secs_f64());
             set(&self.skipped_documents, &[&name], status.skipped_documents());

@@ -126,7 +126,11 @@ pub(super) fn fixture<T: DeserializeOwned>(file: &str) -> T {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/netpol").join(file);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let mut options = serde_saphyr::Options::default();
+    // YAML 1.2, as manifests are read: the namespace `y` is no truth.
+    options.strict_booleans = true;
+    let read = serde_saphyr::from_str_with_options(&text, options);
+    read.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,102 @@
+//! The admin endpoints of the role.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use cluster_source::Source;
+use dns::edge::http::{
+    Handler, HttpListener, HttpReply, Routes, health, metrics, only_own_hosts, ready,
+};
+use dns::plugin::{ListenAddress, ListenHost};
+use hyper::StatusCode;
+use prometheus::Registry;
+use tokio::sync::watch;
+
+use super::metrics::Metrics;
+use crate::cli::DEFAULT_ADMIN;
+use crate::dns_role::source_metrics::SourceMetrics;
+
+/// The label of the role's source among the metrics.
+const SOURCE: &str = "netpol";
+
+/// What the endpoints tell of.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// All metrics.
+    pub registry: Registry,
+    /// Those of the role.
+    pub metrics: Arc<Metrics>,
+    /// The cluster.
+    pub source: Source,
+    /// What keeps the role from being ready; none when the kernel has had what the cluster says.
+    pub unready: watch::Receiver<Option<String>>,
+}
+
+/// Binds the admin address.
+///
+/// # Errors
+/// The text is no address, or the address is taken.
+pub(super) async fn bind(text: &str) -> Result<Option<HttpListener>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let Ok(address) = text.parse::<ListenAddress>() else {
+        bail!("--admin {text}: write an address such as {DEFAULT_ADMIN}, or off");
+    };
+    let listener = HttpListener::bind(&address).await?;
+    let local: SocketAddr = listener.local_address();
+    tracing::info!(address = %local, page = "admin", "HTTP endpoint");
+    Ok(Some(listener))
+}
+
+/// Returns the name in an address, if it is one: requests may be for it.
+pub(super) fn name_in(text: &str) -> Option<String> {
+    match text.parse::<ListenAddress>().ok()?.host {
+        ListenHost::Name(name) => Some(name),
+        ListenHost::Any | ListenHost::Address(_) => None,
+    }
+}
+
+/// Returns the handler of all endpoints.
+///
+/// # Errors
+/// The registry has the metrics of the source already.
+pub(super) fn handler(told: &Told, name: Option<String>) -> Result<Handler> {
+    let of_source = SourceMetrics::register(&told.registry)?;
+    let routes = Routes::new()
+        .route("/healthz", health())
+        .route("/readyz", readiness(told))
+        .route("/metrics", fresh_metrics(told, of_source))
+        .route("/debug/cluster", objects(told.source.clone()));
+    Ok(only_own_hosts(name, routes.into_handler()))
+}
+
+fn readiness(told: &Told) -> Handler {
+    let (source, unready) = (told.source.clone(), told.unready.clone());
+    ready(move || {
+        let missing = source.status().missing();
+        if missing.is_empty() { unready.borrow().clone().into_iter().collect() } else { missing }
+    })
+}
+
+fn fresh_metrics(told: &Told, of_source: SourceMetrics) -> Handler {
+    let Told { registry, metrics: own, source, .. } = told.clone();
+    let handler = metrics(registry);
+    Arc::new(move |request| {
+        own.refresh();
+        of_source.refresh([(SOURCE.to_owned(), &source)].into_iter());
+        handler(request)
+    })
+}
+
+/// The objects as a Kubernetes List, which can be saved and used with `--manifests`.
+fn objects(source: Source) -> Handler {
+    Arc::new(move |_| {
+        let reply = match serde_json::to_vec_pretty(&cluster_source::dump(&source.snapshot())) {
+            Ok(body) => HttpReply::json(body),
+            Err(error) => HttpReply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        };
+        Box::pin(std::future::ready(reply))
+    })
+}

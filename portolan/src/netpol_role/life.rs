@@ -1,0 +1,249 @@
+//! From the start of the agent to a signal.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use cluster_source::Source;
+use netfilter::{Monitor, MonitorEvent};
+use netpol::Options;
+use prometheus::Registry;
+use tokio::sync::watch;
+
+use super::admin::{self, Told};
+use super::enforcer::Enforcer;
+use super::metrics::Metrics;
+use super::view;
+use crate::cli::NetpolArguments;
+use crate::dns_role::life::Signals;
+
+/// How long after a failure the kernel is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How many wakes wait at most. A change of the cluster that finds the queue full is seen with the one before it.
+const WAKES: usize = 64;
+
+/// Why the kernel is looked at.
+#[derive(Debug)]
+enum Wake {
+    /// The cluster changed, seen at this time.
+    Changed(Instant),
+    /// Somebody changed nftables: the name of the program.
+    Foreign(String),
+    /// The process is to end.
+    Stop,
+}
+
+/// What the thread that talks to the kernel works with.
+struct Agent {
+    node: String,
+    options: Options,
+    source: Source,
+    enforcer: Enforcer,
+    metrics: Arc<Metrics>,
+    unready: watch::Sender<Option<String>>,
+    /// The revision of the snapshot that the kernel has.
+    revision: Option<u64>,
+}
+
+/// Enforces what the cluster says until a signal.
+///
+/// # Errors
+/// It cannot begin: the cluster, the kernel or the admin address cannot be used.
+pub(super) async fn live(
+    arguments: &NetpolArguments,
+    node: String,
+    options: Options,
+) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let listener = admin::bind(&arguments.admin).await?;
+    let source = view::open(&arguments.cluster, view::KINDS).await?;
+    let enforcer = Enforcer::open(options.revoked_mark, arguments.live_flows)?;
+    let registry = Registry::new();
+    let metrics = Arc::new(Metrics::register(&registry)?);
+    let (unready, told) = watch::channel(Some("not enforced yet".to_owned()));
+    let told =
+        Told { registry, metrics: Arc::clone(&metrics), source: source.clone(), unready: told };
+    let (stop_http, http_stopped) = watch::channel(false);
+    if let Some(listener) = listener {
+        let handler = admin::handler(&told, admin::name_in(&arguments.admin))?;
+        tokio::spawn(listener.serve(handler, http_stopped));
+    }
+    let (wake, wakes) = sync_channel(WAKES);
+    tokio::spawn(follow(source.clone(), wake.clone()));
+    watch_kernel(enforcer.port(), wake.clone())?;
+    let agent = Agent { node, options, source, enforcer, metrics, unready, revision: None };
+    let thread = std::thread::Builder::new().name("kernel".to_owned());
+    let thread = thread.spawn(move || agent.run(&wakes))?;
+    let signal = signals.stop().await;
+    tracing::info!(signal, "ending; the rules stay in force");
+    let ended = tokio::task::spawn_blocking(move || {
+        // Fails when the thread has ended, of which it says why.
+        let _ = wake.send(Wake::Stop);
+        thread.join()
+    });
+    tokio::select! {
+        ended = ended => ended?.map_err(|_| anyhow!("the thread of the kernel panicked"))?,
+        signal = signals.stop() => {
+            tracing::warn!(signal, "second signal: ending at once");
+            std::process::exit(2);
+        }
+    }
+    stop_http.send_replace(true);
+    Ok(())
+}
+
+/// Passes changes of the cluster on once everything is listed.
+async fn follow(source: Source, wake: SyncSender<Wake>) {
+    let mut changes = source.changes();
+    loop {
+        if view::is_synced(&source)
+            && let Err(TrySendError::Disconnected(_)) = wake.try_send(Wake::Changed(Instant::now()))
+        {
+            return;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes changes of nftables by others on. `own` is the number of this process's socket.
+///
+/// # Errors
+/// The kernel does not tell of changes.
+fn watch_kernel(own: u32, wake: SyncSender<Wake>) -> Result<()> {
+    let mut monitor = Monitor::open().context("cannot follow changes of nftables")?;
+    let mut wait = move || -> Result<()> {
+        loop {
+            let who = match monitor.wait()? {
+                MonitorEvent::Generation(made) if made.port == own => continue,
+                MonitorEvent::Generation(made) => made.program,
+                // What was lost may have been about the table.
+                MonitorEvent::Lost => "unknown".to_owned(),
+            };
+            if wake.send(Wake::Foreign(who)).is_err() {
+                return Ok(());
+            }
+        }
+    };
+    std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+        if let Err(error) = wait() {
+            let error = format!("{error:#}");
+            tracing::error!(error, "changes of nftables by others are no longer noticed");
+        }
+    })?;
+    Ok(())
+}
+
+impl Agent {
+    /// Brings the kernel up to date whenever something wakes it, until it is told to stop. What comes while it works is
+    /// one piece of work: the newest snapshot has it all.
+    fn run(mut self, wakes: &Receiver<Wake>) {
+        let mut since: Option<Instant> = None;
+        loop {
+            let mut woken = Vec::new();
+            let first = match since {
+                // The last attempt failed.
+                Some(_) => wakes.recv_timeout(RETRY),
+                None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match first {
+                Ok(wake) => woken.push(wake),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            woken.extend(wakes.try_iter());
+            let mut culprit = None;
+            for wake in woken {
+                match wake {
+                    Wake::Changed(at) => since = Some(since.map_or(at, |since| since.min(at))),
+                    Wake::Foreign(program) => culprit = Some(program),
+                    Wake::Stop => return,
+                }
+            }
+            if let Some(program) = culprit {
+                self.look_for_drift(&program, &mut since);
+            }
+            if since.is_none() && self.is_outdated() {
+                since = Some(Instant::now());
+            }
+            if let Some(at) = since
+                && self.bring_up_to_date(at)
+            {
+                since = None;
+            }
+        }
+    }
+
+    /// Says whether there is a snapshot to be enforced that the kernel does not have.
+    fn is_outdated(&self) -> bool {
+        view::is_synced(&self.source) && self.revision != Some(self.source.snapshot().revision())
+    }
+
+    /// Brings the kernel to the newest snapshot, and says whether it could be.
+    fn bring_up_to_date(&mut self, since: Instant) -> bool {
+        self.metrics.is_behind();
+        let snapshot = self.source.snapshot();
+        let compiled = netpol::compile(&snapshot, &self.node, &self.options);
+        match self.enforcer.enforce(&compiled.ruleset) {
+            Ok(done) => {
+                self.metrics.latency.observe(since.elapsed().as_secs_f64());
+                self.metrics.elements.set(to_gauge(compiled.ruleset.elements()));
+                self.metrics.chains.set(to_gauge(compiled.ruleset.chains.len()));
+                self.metrics.revoked.inc_by(done.revoked as u64);
+                if done.changes > 0 {
+                    self.metrics.transactions.inc();
+                    tracing::info!(
+                        changes = done.changes,
+                        elements = done.elements,
+                        revoked = done.revoked,
+                        restored = done.restored,
+                        "policies enforced"
+                    );
+                }
+                self.revision = Some(snapshot.revision());
+                self.metrics.is_up_to_date();
+                self.unready.send_if_modified(|unready| unready.take().is_some());
+                true
+            }
+            Err(error) => {
+                self.metrics.failures.inc();
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "the kernel is not up to date; the rules that it has stay in force"
+                );
+                self.unready.send_replace(Some("the kernel refuses".to_owned()));
+                false
+            }
+        }
+    }
+
+    /// Puts right what another program changed.
+    fn look_for_drift(&mut self, program: &str, since: &mut Option<Instant>) {
+        match self.enforcer.repair() {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(program, "another program changed the table; it is repaired");
+                self.metrics.repairs.inc();
+                since.get_or_insert_with(Instant::now);
+            }
+            Err(error) => {
+                self.metrics.failures.inc();
+                let error = format!("{error:#}");
+                tracing::error!(
+                    program,
+                    error,
+                    "another program changed the table, which cannot be repaired"
+                );
+                since.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+}
+
+fn to_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,108 @@
+//! What the role measures.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use prometheus::{
+    Error, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry,
+    exponential_buckets,
+};
+
+/// Metrics of the role.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    /// From the snapshot with a change to the kernel's word that it holds.
+    pub latency: Histogram,
+    /// Transactions that the kernel took.
+    pub transactions: IntCounter,
+    /// Transactions that the kernel refused.
+    pub failures: IntCounter,
+    /// Elements of sets and maps.
+    pub elements: IntGauge,
+    /// Chains of the table.
+    pub chains: IntGauge,
+    /// Connections that were cut.
+    pub revoked: IntCounter,
+    /// Repairs after somebody else changed the table.
+    pub repairs: IntCounter,
+    unsynced: Gauge,
+    behind_since: Mutex<Option<Instant>>,
+}
+
+impl Metrics {
+    /// Creates the metrics and registers them.
+    ///
+    /// # Errors
+    /// The registry has metrics of these names already.
+    pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::with_opts(Opts::new(name, help))?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, Error>(counter)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::with_opts(Opts::new(name, help))?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, Error>(gauge)
+        };
+        let latency = Histogram::with_opts(
+            HistogramOpts::new(
+                "portolan_netpol_enforcement_seconds",
+                "Time from a change of the cluster that is seen until the kernel enforces it.",
+            )
+            .buckets(exponential_buckets(0.0005, 2.0, 15)?),
+        )?;
+        registry.register(Box::new(latency.clone()))?;
+        let unsynced = Gauge::with_opts(Opts::new(
+            "portolan_netpol_unsynced_seconds",
+            "How long the kernel has not had what the cluster says; 0 when it has.",
+        ))?;
+        registry.register(Box::new(unsynced.clone()))?;
+        Ok(Self {
+            latency,
+            transactions: counter(
+                "portolan_netpol_transactions_total",
+                "Transactions that the kernel took.",
+            )?,
+            failures: counter(
+                "portolan_netpol_transaction_failures_total",
+                "Transactions that the kernel refused.",
+            )?,
+            elements: gauge(
+                "portolan_netpol_elements",
+                "Elements of sets and maps in the kernel.",
+            )?,
+            chains: gauge("portolan_netpol_chains", "Chains in the kernel.")?,
+            revoked: counter(
+                "portolan_netpol_revoked_flows_total",
+                "Live connections that were cut because they are no longer allowed.",
+            )?,
+            repairs: counter(
+                "portolan_netpol_drift_repairs_total",
+                "Repairs after another program changed the table.",
+            )?,
+            unsynced,
+            behind_since: Mutex::new(Some(Instant::now())),
+        })
+    }
+
+    /// Notes that the kernel does not have what the cluster says, from now on if it did.
+    pub(super) fn is_behind(&self) {
+        if let Ok(mut since) = self.behind_since.lock() {
+            since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Notes that the kernel has what the cluster says.
+    pub(super) fn is_up_to_date(&self) {
+        if let Ok(mut since) = self.behind_since.lock() {
+            *since = None;
+        }
+    }
+
+    /// Brings the gauges up to date that tell time.
+    pub(super) fn refresh(&self) {
+        let since = self.behind_since.lock().ok().and_then(|since| *since);
+        self.unsynced.set(since.map_or(Duration::ZERO, |since| since.elapsed()).as_secs_f64());
+    }
+}

@@ -1,0 +1,86 @@
+//! `portolan explain flow`, `matrix` and `policies`: what policies mean, without the kernel.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use cluster::{Cluster, Kind, KindSet};
+use netpol::{Flow, Matrix, Options};
+
+use super::{own_node, view};
+use crate::cli::{
+    ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
+};
+use crate::print;
+
+/// Notes on Services need them and their endpoints.
+const KINDS: KindSet = view::KINDS.with(Kind::Service).with(Kind::EndpointSlice);
+
+/// Prints why one may talk to another or not.
+///
+/// # Errors
+/// The cluster cannot be read, or there is no such pod.
+pub(crate) fn flow(arguments: &ExplainFlowArguments) -> Result<()> {
+    let cluster = read(&arguments.cluster)?;
+    let (from, to) = (addresses(&cluster, &arguments.from)?, addresses(&cluster, &arguments.to)?);
+    let pairs = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
+    let Some((source, destination)) = pairs.clone().find(|(a, b)| a.is_ipv4() == b.is_ipv4())
+    else {
+        bail!("{} and {} have no addresses of the same family", arguments.from, arguments.to);
+    };
+    let flow = Flow::between(&cluster, source, destination, arguments.port);
+    let pod_to_own_node = own_node(arguments.pod_to_own_node);
+    let options = Options { pod_to_own_node, ..Options::default() };
+    print::answer(&in_line(&netpol::explain(&cluster, &options, &flow).to_string()))
+}
+
+/// Prints who may talk to whom.
+///
+/// # Errors
+/// The cluster cannot be read.
+pub(crate) fn matrix(arguments: &ExplainMatrixArguments) -> Result<()> {
+    let cluster = read(&arguments.cluster)?;
+    let namespace = arguments.namespace.as_deref();
+    let matrix = Matrix::of(&cluster, &Options::default(), namespace, arguments.port);
+    print::answer(&in_line(&if arguments.html { matrix.html() } else { matrix.to_string() }))
+}
+
+/// Prints what in policies is hardly meant.
+///
+/// # Errors
+/// The cluster cannot be read.
+pub(crate) fn policies(arguments: &ExplainPoliciesArguments) -> Result<()> {
+    let cluster = read(&arguments.cluster)?;
+    let findings = netpol::lint(&cluster);
+    let mut text = String::new();
+    findings.iter().for_each(|finding| _ = writeln!(text, "{finding}"));
+    let _ = writeln!(text, "{} remarks", findings.len());
+    print::answer(&text)
+}
+
+fn read(arguments: &ClusterArguments) -> Result<Arc<Cluster>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(view::listed(arguments, KINDS))
+}
+
+/// Returns the addresses that a text stands for.
+fn addresses(cluster: &Cluster, text: &str) -> Result<Vec<IpAddr>> {
+    if let Ok(address) = text.parse() {
+        return Ok(vec![address]);
+    }
+    let (namespace, name) = text
+        .split_once('/')
+        .with_context(|| format!("{text}: write NAMESPACE/POD or an address"))?;
+    let pod = cluster.pod(namespace, name);
+    let pod = pod.with_context(|| format!("there is no pod {text} that runs"))?;
+    if pod.ips.is_empty() {
+        bail!("the pod {text} has no address yet");
+    }
+    Ok(pod.ips.to_vec())
+}
+
+/// Ends a text with the end of a line.
+fn in_line(text: &str) -> String {
+    format!("{}\n", text.trim_end())
+}
