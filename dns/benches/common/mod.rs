@@ -47,7 +47,11 @@ fn add(store: &mut Store, object: Object) {
 }
 
 fn namespace(n: u32) -> Object {
-    let namespace = Namespace { name: format!("namespace-{n}").into(), labels: Labels::default(), audit: false };
+    let namespace = Namespace {
+        name: format!("namespace-{n}").into(),
+        labels: Labels::default(),
+        audit: false,
+    };
     Object::Namespace(Arc::new(namespace))
 }
 

@@ -76,7 +76,8 @@ mod tests {
 
     fn cluster() -> Arc<Cluster> {
         let mut store = Store::new();
-        let namespace = Namespace { name: "testns".into(), labels: Labels::default(), audit: false };
+        let namespace =
+            Namespace { name: "testns".into(), labels: Labels::default(), audit: false };
         for kind in Kind::ALL {
             store.apply(Event::ListStart(kind), 1);
             if kind == Kind::Namespace {

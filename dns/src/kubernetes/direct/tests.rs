@@ -88,7 +88,11 @@ fn service() -> impl Strategy<Value = Object> {
 
 fn namespace() -> impl Strategy<Value = Object> {
     select(&["shop", "data"][..]).prop_map(|name| {
-        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default(), audit: false }))
+        Object::Namespace(Arc::new(Namespace {
+            name: name.into(),
+            labels: Labels::default(),
+            audit: false,
+        }))
     })
 }
 

@@ -95,7 +95,11 @@ fn a_reply_ends_with_what_it_lasts_for() {
     let (question, reply) = exchange(1, 1);
     table.learn(KEY, &question, &reply, table.age(), lesson(Lasting::While(grounds), &reply));
     assert!(ask(&table, KEY, &question).is_some());
-    let namespace = cluster::Namespace { name: "shop".into(), labels: cluster::Labels::default(), audit: false };
+    let namespace = cluster::Namespace {
+        name: "shop".into(),
+        labels: cluster::Labels::default(),
+        audit: false,
+    };
     let object = cluster::Object::Namespace(Arc::new(namespace));
     store.apply(cluster::Event::Upsert(object), 1);
     assert!(ask(&table, KEY, &question).is_some(), "nothing is published yet");

@@ -209,7 +209,11 @@ fn slice_of(key: ObjectKey, service: &str, ips: &[u8]) -> EndpointSlice {
 
 fn namespace() -> impl Strategy<Value = Object> {
     select(&NAMESPACES[..]).prop_map(|name| {
-        Object::Namespace(Arc::new(Namespace { name: name.into(), labels: Labels::default(), audit: false }))
+        Object::Namespace(Arc::new(Namespace {
+            name: name.into(),
+            labels: Labels::default(),
+            audit: false,
+        }))
     })
 }
 
