@@ -35,9 +35,9 @@ pub fn answer(init: &Chunk) -> Vec<u8> {
 pub fn read(packet: &[u8]) -> Option<Chunk> {
     let pair = |at: usize| Some(u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?));
     let tag = u32::from_be_bytes(packet.get(16..20)?.try_into().ok()?);
-    let is_answer = match packet.get(12)? {
-        &INIT => false,
-        &INIT_ACK => true,
+    let is_answer = match *packet.get(12)? {
+        INIT => false,
+        INIT_ACK => true,
         _ => return None,
     };
     Some(Chunk { source: pair(0)?, destination: pair(2)?, tag, is_answer })
