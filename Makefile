@@ -34,7 +34,7 @@ FUZZ_SECONDS ?= 60
 # Of `make soak`: cases for each property, seconds for all fuzzing, and how it is built. Faults last as long as they have
 # to, ten minutes at most, but not longer than SOAK_SECONDS: small numbers make a trial run. The outages of upstreams take
 # three minutes in any case.
-SOAK_CASES ?= 20000
+SOAK_CASES ?= 5000
 SOAK_SECONDS ?= 3600
 SOAK_PROFILE ?= release
 
