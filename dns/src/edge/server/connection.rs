@@ -22,6 +22,7 @@ use super::frames::{Input, Output};
 use super::responder::Received;
 use super::service::Service;
 use super::stop::Reading;
+use crate::Protocol;
 use crate::wire::Arrival;
 
 /// Why a connection is closed by the server.
@@ -125,7 +126,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         held: None,
     };
     let closing = connection.run(reading).await?;
-    if closing.is_none_or(|closing| closing == Closing::Queries) {
+    // The end of TCP alone comes with the end of the socket.
+    let says_so = arrival.protocol == Protocol::Tls;
+    if says_so && closing.is_none_or(|closing| closing == Closing::Queries) {
         let limit = service.settings().write;
         let _ = tokio::time::timeout(limit, connection.writer.shutdown()).await;
     }
