@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use cluster::{Labels, Text};
 use ipnet::IpNet;
@@ -17,6 +18,16 @@ pub struct Choice {
     pub block: IpNet,
     /// The pool that it is from; none when no pool has it.
     pub pool: Option<Text>,
+}
+
+/// Writes `10.244.3.0/24 of pool NAME`.
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pool {
+            Some(pool) => write!(f, "{} of pool {pool}", self.block),
+            None => write!(f, "{} of no pool", self.block),
+        }
+    }
 }
 
 /// Why a node gets no block.

@@ -2,32 +2,31 @@
 
 use super::choose::{Choice, choose};
 use super::controller::Controller;
-use super::ledger::Owner;
 
 impl Controller {
-    /// Returns lines that say what the node of a name has, what it would get, and what is wrong with it. The first line
-    /// is a whole answer.
-    pub fn explain(&self, name: &str) -> Vec<String> {
-        let Some(entry) = self.entry_of(name) else {
-            return vec![format!(
-                "{name}: there is no such node; `kubectl get nodes` lists those that there are"
-            )];
-        };
-        let Some(node) = &entry.node else { return Vec::new() };
+    /// Returns lines that say what the node of a name has or gets and which pools there are for it; the first line is a
+    /// whole answer. None when there is no such node.
+    ///
+    /// What it gets is known when [`Self::actions`] has been asked, which also reports what is wrong; before, it is what it
+    /// would get if it came first.
+    pub fn explain(&self, name: &str) -> Option<Vec<String>> {
+        let entry = self.entry_of(name)?;
+        let node = entry.node.as_ref()?;
         let mut lines = Vec::new();
-        if node.pod_cidrs.is_empty() {
+        lines.push(if !entry.intent.is_empty() {
+            format!("{name} has no block yet and gets {}", listed(&entry.intent))
+        } else if node.pod_cidrs.is_empty() {
             match choose(self.pools(), self.ledger(), &node.labels) {
-                Ok(choices) => {
-                    lines.push(format!("{name} has no block and would get {}", listed(&choices)));
-                }
-                Err(refusal) => lines.push(format!("{name} has no block: {refusal}")),
+                Ok(choices) => format!("{name} has no block and would get {}", listed(&choices)),
+                Err(refusal) => format!("{name} has no block: {refusal}"),
             }
         } else {
-            lines.push(format!("{name} has {}", node.pod_cidrs.join(", ")));
-        }
+            format!("{name} has {}", node.pod_cidrs.join(", "))
+        });
+        let own = entry.pod_cidrs();
         let recorded = entry.record.iter().flat_map(|record| &record.blocks);
-        let further: Vec<Choice> =
-            recorded.filter(|c| !entry.pod_cidrs().contains(&c.block)).cloned().collect();
+        let recorded = recorded.filter(|choice| !own.contains(&choice.block));
+        let further: Vec<Choice> = recorded.chain(&entry.further).cloned().collect();
         if !further.is_empty() {
             lines.push(format!("  further blocks: {}", listed(&further)));
         }
@@ -40,24 +39,13 @@ impl Controller {
                     None => "selects the node and is full",
                 },
             };
-            lines.push(format!(
-                "  pool {} ({}, blocks of /{}) {verdict}",
-                pool.name, pool.network, pool.block_length
-            ));
+            let (name, network, length) = (&pool.name, pool.network, pool.block_length);
+            lines.push(format!("  pool {name} ({network}, blocks of /{length}) {verdict}"));
         }
-        let owner = Owner::Node(node.uid.clone());
-        let conflicts = entry.held.iter().flat_map(|block| self.ledger().conflicts(*block, &owner));
-        lines.extend(conflicts.map(|conflict| {
-            format!("  {} overlaps {} of {}", conflict.block, conflict.other, conflict.owner)
-        }));
-        lines
+        Some(lines)
     }
 }
 
 fn listed(choices: &[Choice]) -> String {
-    let one = |choice: &Choice| match &choice.pool {
-        Some(pool) => format!("{} of pool {pool}", choice.block),
-        None => format!("{} of no pool", choice.block),
-    };
-    choices.iter().map(one).collect::<Vec<_>>().join(", ")
+    choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -204,7 +204,17 @@ fn conflicts_are_named_and_nobody_loses_a_block() {
     controller.done("1");
     controller.apply(Input::Node(node("c", "3", 3, &[])));
     assert_eq!(told(&controller.actions(0, 1)), ["c: 10.0.0.32/28"]);
-    assert!(controller.explain("b")[0].contains("b has 10.0.0.16/28"));
+    let explained = controller.explain("b").unwrap();
+    assert_eq!(
+        explained,
+        [
+            "b has 10.0.0.16/28",
+            "  pool four (10.0.0.0/24, blocks of /28) selects the node and has free blocks"
+        ]
+    );
+    let waiting = controller.explain("c").unwrap();
+    assert_eq!(waiting[0], "c has no block yet and gets 10.0.0.32/28 of pool four");
+    assert_eq!(controller.explain("d"), None);
 }
 
 /// The API server of a few lines.

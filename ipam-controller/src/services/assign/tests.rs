@@ -189,3 +189,26 @@ proptest! {
         }
     }
 }
+
+/// 100,000 Services, among them some with addresses of the lower band, and a restart that knows what they had.
+#[test]
+fn a_hundred_thousand_services_are_adopted_again() {
+    let mut all: BTreeMap<ObjectKey, Wish> =
+        (0..100_000).map(|n| (key(&format!("s{n}")), Wish::default())).collect();
+    all.extend(
+        (1..=200u8).map(|n| (key(&format!("w{n}")), written_ips(&[&format!("10.96.0.{n}")]))),
+    );
+    let before = assign(ranges(&["10.96.0.0/12"]), &all, &BTreeMap::new());
+    let lower: u32 = u32::from_be_bytes([10, 96, 1, 0]);
+    let mut seen = BTreeSet::new();
+    for given in before.given.values() {
+        let [IpAddr::V4(ip)] = given.addresses[..] else { panic!("{given:?}") };
+        assert!(u32::from(ip) > lower && seen.insert(ip), "{ip}");
+    }
+    assert_eq!((seen.len(), before.problems.len()), (100_000, 0));
+    // One more comes: nobody moves.
+    all.insert(key("a"), Wish::default());
+    let after = assign(ranges(&["10.96.0.0/12"]), &all, &before.given);
+    assert_eq!(after.given.len(), 100_001);
+    assert!(before.given.iter().all(|(name, given)| after.given[name] == *given));
+}
