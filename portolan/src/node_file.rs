@@ -128,7 +128,9 @@ impl Files {
                 if let Some((path, octets)) = &self.conflist {
                     replace(path, octets)?;
                 }
-                tracing::info!(node, blocks = ?blocks, file = %self.blocks.display(), "blocks written");
+                let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+                let (blocks, file) = (blocks.join(" "), self.blocks.display());
+                tracing::info!(node, blocks, %file, "blocks written");
             }
         }
         let has_blocks = matches!(finding, Finding::Blocks(_));

@@ -79,7 +79,10 @@ fn wish(spec: &Spec<'_>) -> Result<Wish, Fault> {
 
 fn cluster_ips(service_type: ServiceType, spec: &Spec<'_>) -> Result<Written, Fault> {
     let list = spec.cluster_ips.as_deref().unwrap_or_default();
-    let first = list.first().map_or_else(|| text(&spec.cluster_ip), |first| first);
+    let first = match list.first() {
+        Some(first) => first,
+        None => text(&spec.cluster_ip),
+    };
     match first {
         _ if service_type == ServiceType::ExternalName => Ok(Written::Nothing),
         "" => Ok(Written::Nothing),

@@ -78,7 +78,11 @@ impl Ranges {
 
     /// Takes an address in every range that has it; says whether one has it and it was free.
     fn take(&mut self, ip: IpAddr) -> bool {
-        self.ranges.iter_mut().fold(false, |was_free, range| range.take(ip) || was_free)
+        let mut was_free = false;
+        for range in &mut self.ranges {
+            was_free |= range.take(ip);
+        }
+        was_free
     }
 
     fn free(&mut self, ip: IpAddr) {
