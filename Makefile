@@ -77,8 +77,9 @@ bench-flame: tools ## Record a flame graph of FLAME_WORKLOAD to FLAME_OUT
 bench-pure: ## Time the pure parts: reading and writing messages, answers of the cluster
 	$(CARGO) bench --locked -p portolan-dns --bench messages --bench answers
 
-bench-model: ## Measure what a change and a lookup cost at 1,000, 10,000 and 100,000 Services
+bench-model: ## Measure what a change, a lookup and an allocation cost at 1,000, 10,000 and 100,000 Services
 	$(CARGO) bench --locked -p portolan-cluster --bench update --bench lookups
+	$(CARGO) bench --locked -p portolan-ipam-controller --bench allocate
 
 bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-local at up to 65,000 leases
 	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam
