@@ -35,7 +35,7 @@ FUZZ_SECONDS ?= 60
 # Of `make soak`: cases for each property, seconds for all fuzzing, and how it is built. Faults last as long as they have
 # to, ten minutes at most, but not longer than SOAK_SECONDS: small numbers make a trial run. The outages of upstreams take
 # three minutes in any case.
-SOAK_CASES ?= 20000
+SOAK_CASES ?= 5000
 SOAK_SECONDS ?= 3600
 SOAK_PROFILE ?= release
 
@@ -78,8 +78,9 @@ bench-flame: tools ## Record a flame graph of FLAME_WORKLOAD to FLAME_OUT
 bench-pure: ## Time the pure parts: reading and writing messages, answers of the cluster
 	$(CARGO) bench --locked -p portolan-dns --bench messages --bench answers
 
-bench-model: ## Measure what a change and a lookup cost at 1,000, 10,000 and 100,000 Services
+bench-model: ## Measure what a change, a lookup and an allocation cost at 1,000, 10,000 and 100,000 Services
 	$(CARGO) bench --locked -p portolan-cluster --bench update --bench lookups
+	$(CARGO) bench --locked -p portolan-ipam-controller --bench allocate
 
 bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-local at up to 65,000 leases
 	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam

@@ -17,6 +17,7 @@ mod pod;
 mod selector;
 mod service;
 mod service_import;
+mod service_wish;
 mod value;
 mod wire;
 
@@ -31,6 +32,7 @@ pub(crate) use metadata::{DEFAULT_NAMESPACE, Header};
 use names::Names;
 pub(crate) use namespace::implied as implied_namespace;
 pub(crate) use plain::plain;
+pub(crate) use service_wish::service_wish;
 
 /// Reads an object into a type of the caller's, which names the fields that it wants; the error is `FIELD: PROBLEM`
 /// with the remedy.

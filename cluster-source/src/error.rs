@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use ipam_controller::services::RangeError;
 use thiserror::Error;
 
 /// Why a source cannot start. What happens later is retried and shows in [`Status`](crate::Status).
@@ -15,6 +16,12 @@ pub enum SourceError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A range that Services of manifests are to get their addresses from cannot be one.
+    #[error("service_cidrs: {source}")]
+    ServiceRanges {
+        /// Why.
+        source: RangeError,
     },
     /// File changes cannot be watched.
     #[error(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cluster::{Kind, KindSet, Labels, Object, Phase, Selector, Text};
+use ipnet::IpNet;
 
 /// Which objects a reader needs, and which parts of them.
 ///
@@ -24,6 +25,11 @@ pub struct Interest {
     pub namespace_labels: Selector,
     /// Only these Namespaces and the objects in them (Corefile: `namespaces`); none means all.
     pub namespaces: Option<BTreeSet<Text>>,
+    /// Only the Node of this name; none means all.
+    pub node: Option<Text>,
+    /// Where Services of manifests without a ClusterIP get theirs from (Corefile: `service_cidrs`); they stay without
+    /// where there is none. Objects of an API server have theirs.
+    pub service_ranges: Vec<IpNet>,
 }
 
 impl Interest {
@@ -61,8 +67,18 @@ impl Interest {
     pub(crate) fn admit(&self, object: Object) -> Option<Object> {
         let kind = object.kind();
         let selected = self.selector(kind).is_none_or(|selector| is_selected(selector, &object));
-        let admitted = selected && self.admits_namespace_of(&object) && !has_ended(&object);
+        let admitted = selected
+            && self.admits_namespace_of(&object)
+            && self.admits_node(&object)
+            && !has_ended(&object);
         admitted.then(|| if self.keeps_labels(kind) { object } else { without_labels(object) })
+    }
+
+    fn admits_node(&self, object: &Object) -> bool {
+        match (object, &self.node) {
+            (Object::Node(node), Some(name)) => node.name == *name,
+            _ => true,
+        }
     }
 
     fn admits_namespace_of(&self, object: &Object) -> bool {

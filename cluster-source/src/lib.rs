@@ -11,7 +11,7 @@
 //!                  └─ api: reflector ─► request ─► lines ─► decode ────┘
 //! ```
 //!
-//! Beside the model, [`fetch_pod`] and [`written_at`] read single objects once, as they are written.
+//! Beside the model, [`fetch_pod`], [`list_written`] and [`written_at`] read objects once, as they are written.
 //!
 //! What decides is plain functions and state machines (`decode`, `manifests`, `api`); what touches the
 //! network, files, time or tasks lives in `edge`. Both sources share one decoder, so that the same objects
@@ -31,7 +31,7 @@ mod status;
 mod timing;
 
 pub use config::{Access, Origin, RequestLimits, SourceConfig, TlsFiles};
-pub use edge::kubernetes::fetch::{FetchError, fetch_pod};
+pub use edge::kubernetes::fetch::{FetchError, fetch_pod, list_written};
 pub use edge::manifests::written::written_at;
 pub use edge::source::Source;
 pub use encode::dump;

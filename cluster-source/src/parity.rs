@@ -167,6 +167,8 @@ fn interest() -> impl Strategy<Value = Interest> {
             labels,
             namespace_labels,
             namespaces,
+            node: None,
+            service_ranges: Vec::new(),
         },
     )
 }

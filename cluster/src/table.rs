@@ -69,7 +69,8 @@ impl<V> Table<V> {
             match node {
                 Node::Branch(nodes) => node = &nodes[place(hash, depth)],
                 Node::Leaf(slots) => {
-                    return slot::find(slots, hash, has_key).map_or(&[], Slot::objects);
+                    let near = rest(hash, depth);
+                    return slot::find(slots, hash, near, has_key).map_or(&[], Slot::objects);
                 }
             }
             depth += 1;
@@ -145,8 +146,12 @@ fn few_slots<V>(nodes: &[Node<V>; WIDTH]) -> Option<Arc<[Slot<V>]>> {
 
 /// Returns which node of a branch a hash belongs to.
 fn place(hash: u32, depth: u32) -> usize {
-    let bits = hash << (depth * WIDTH.ilog2()) >> (u32::BITS - WIDTH.ilog2());
-    bits as usize
+    (rest(hash, depth) >> (u32::BITS - WIDTH.ilog2())) as usize
+}
+
+/// Returns the bits of a hash that the branches above have not used, as the first ones.
+fn rest(hash: u32, depth: u32) -> u32 {
+    hash.checked_shl(depth * WIDTH.ilog2()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod minimal_any;
 pub mod plugin;
 pub mod pod_dns;
 mod query;
+mod random;
 mod repeat;
 mod reply;
 pub mod wire;

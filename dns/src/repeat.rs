@@ -5,7 +5,7 @@
 //! while those objects stay as they are:
 //!
 //! ```text
-//! message ─▶ Table: the same octets? grounds hold? ─▶ id, serial, order of addresses ─▶ reply
+//! message ─▶ Table: the same octets? grounds hold? ─▶ id, serial, TTLs, order of addresses ─▶ reply
 //!               ▼ no
 //!            plugins ─▶ reply: says how long it lasts; each plugin says what a repetition has to do for it
 //! ```
@@ -33,7 +33,12 @@ pub enum Lasting {
     While(Grounds),
     /// Until then.
     Until(Instant),
+    /// Until then; the TTL of every record is what is left, in whole seconds rounded up.
+    CountingDown(Instant),
 }
+
+/// Nanoseconds of a second.
+const NANOS: u128 = Duration::from_secs(1).as_nanos();
 
 /// What a plugin that a query passed has to do when its reply is sent again.
 #[derive(Clone, Debug)]
@@ -46,6 +51,15 @@ pub enum Repetition {
     Order,
     /// To count it.
     Count(Arc<dyn Count>),
+}
+
+/// What the plugins have to do when a reply is sent again, in all.
+#[derive(Debug)]
+pub(crate) struct Duties {
+    /// To be counted with each of these.
+    pub(crate) counts: Counts,
+    /// The order of the addresses is to vary.
+    pub(crate) is_ordered: bool,
 }
 
 /// All that has to be counted when a reply is sent again.
@@ -73,8 +87,15 @@ impl Lasting {
     fn holds(&self, now: Instant) -> bool {
         match self {
             Self::While(grounds) => grounds.hold(),
-            Self::Until(end) => now < *end,
+            Self::Until(end) | Self::CountingDown(end) => now < *end,
         }
+    }
+
+    /// Returns the TTL that records have by now, if it is not the one that they had.
+    fn ttl(&self, now: Instant) -> Option<u32> {
+        let Self::CountingDown(end) = self else { return None };
+        let left = end.saturating_duration_since(now);
+        u32::try_from(left.as_nanos().div_ceil(NANOS)).ok()
     }
 
     /// Returns the serial that SOA records have by now, if it is not the one that they had.

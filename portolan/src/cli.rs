@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 use netpol::Traffic;
 
 use crate::logging::LineForm;
@@ -63,6 +64,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: IpamCommand,
     },
+    /// Keep the file of this node's pod blocks, from which the IPAM plugin gives addresses, as its `spec.podCIDRs` says.
+    ///
+    /// The file is replaced as a whole, never emptied and never removed: pods get addresses whatever becomes of the API
+    /// server. Exit codes: 0 after a signal, and with --once when the file is written; 1 when it cannot be.
+    NodeBlocks(NodeFileArguments),
     /// Explain why something is as it is.
     Explain {
         /// What to explain.
@@ -87,6 +93,8 @@ pub(crate) enum ExplainCommand {
     /// Explain an address that the IPAM plugin of this host gives out: who holds it since when, and what keeps it; of
     /// one that is not held, whether it can be given out, and of a full pool why it is full.
     Ip(ExplainIpArguments),
+    /// Explain the pod blocks of a node: which it has or should get, of which pools, and what is wrong with them.
+    Node(ExplainNodeArguments),
 }
 
 /// What can be done with the addresses of this host.
@@ -101,6 +109,11 @@ pub(crate) enum IpamCommand {
     Gc(IpamGcArguments),
     /// Check that the stores are whole. The exit code is 1 when one is not. Nothing is changed.
     Verify(IpamArguments),
+    /// Show which pod blocks the nodes of a cluster should have: those that have none and what they would get, what is
+    /// wrong with those that there are, and how full the pools are. Nothing is written.
+    ///
+    /// The exit code is 1 when something is wrong: a node that gets no block, blocks that overlap or are in no pool.
+    Plan(IpamPlanArguments),
 }
 
 /// Which stores are meant.
@@ -139,6 +152,86 @@ pub(crate) struct ExplainIpArguments {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The flags of `portolan node-blocks`.
+#[derive(Debug, Args)]
+pub(crate) struct NodeFileArguments {
+    /// The name of this node.
+    #[arg(long, value_name = "NAME")]
+    pub node: String,
+    /// Read the Node from this file or directory of Kubernetes manifests.
+    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
+    pub manifests: Option<PathBuf>,
+    /// Follow the Node on the API server of this kubeconfig. Without --manifests and this, the service account of the
+    /// pod that the command runs in is used.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// With --kubeconfig: the context, instead of the current one.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub context: Option<String>,
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = "/run/portolan/node-blocks.json")]
+    pub file: PathBuf,
+    /// A network configuration list to install when the node has blocks: before, no runtime takes the network for
+    /// ready.
+    #[arg(long, value_name = "FILE")]
+    pub conflist: Option<PathBuf>,
+    /// The folder to install it in, under its own name.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/cni/net.d", requires = "conflist")]
+    pub conflist_dir: PathBuf,
+    /// End when the file is written: an init container before what needs it.
+    #[arg(long)]
+    pub once: bool,
+    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
+    #[arg(long = "log-format", value_name = "FORM")]
+    pub log_format: Option<LineForm>,
+}
+
+/// The flags of `portolan ipam plan`.
+#[derive(Debug, Args)]
+pub(crate) struct IpamPlanArguments {
+    /// Where the nodes are, and the pools.
+    #[command(flatten)]
+    pub blocks: NodeBlocksArguments,
+}
+
+/// The flags of `portolan explain node`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainNodeArguments {
+    /// The name of the node.
+    pub name: String,
+    /// Where the nodes are, and the pools.
+    #[command(flatten)]
+    pub blocks: NodeBlocksArguments,
+}
+
+/// Where Nodes and IPPools are, and what kube-controller-manager would be told.
+#[derive(Debug, Args)]
+pub(crate) struct NodeBlocksArguments {
+    /// Read the objects from this file or directory of Kubernetes manifests.
+    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
+    pub manifests: Option<PathBuf>,
+    /// Read the objects from the API server of this kubeconfig. Without --manifests and this, the service account of
+    /// the pod that the command runs in is used.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// With --kubeconfig: the context, instead of the current one.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub context: Option<String>,
+    /// Networks that are pools for all nodes, beside the IPPools; several with commas. kube-controller-manager's
+    /// --cluster-cidr.
+    #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
+    pub cluster_cidrs: Vec<IpNet>,
+    /// The prefix length of the IPv4 blocks of --cluster-cidrs.
+    #[arg(long, value_name = "LENGTH", default_value_t = 24)]
+    pub node_mask_size_ipv4: u8,
+    /// The prefix length of the IPv6 blocks of --cluster-cidrs.
+    #[arg(long, value_name = "LENGTH", default_value_t = 64)]
+    pub node_mask_size_ipv6: u8,
+    /// Networks of Services, which no block may overlap; several with commas.
+    #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
+    pub service_cidrs: Vec<IpNet>,
 }
 
 /// The flags of `portolan dns`.

@@ -14,7 +14,7 @@ use cni_ipam::tools;
 use serde::Serialize;
 
 use crate::cli::{ExplainIpArguments, IpamArguments, IpamCommand, IpamGcArguments};
-use crate::print;
+use crate::{node_blocks, print};
 
 /// The name under which the binary is the IPAM plugin.
 const PLUGIN: &str = "portolan-ipam";
@@ -39,6 +39,7 @@ pub(crate) fn run(command: &IpamCommand) -> Result<ExitCode> {
         IpamCommand::List(arguments) => list(arguments),
         IpamCommand::Gc(arguments) => gc(arguments),
         IpamCommand::Verify(arguments) => verify(arguments),
+        IpamCommand::Plan(arguments) => node_blocks::plan(arguments),
     }
 }
 

@@ -8,6 +8,8 @@ mod explain;
 mod ipam;
 mod logging;
 mod netpol_role;
+mod node_blocks;
+mod node_file;
 mod output;
 mod print;
 mod resolv_conf;
@@ -30,12 +32,7 @@ fn main() -> ExitCode {
     };
     match Cli::parse_from(arguments).command {
         Command::Dns(arguments) => {
-            let form = match LineForm::chosen(arguments.log_format) {
-                Ok(form) => form,
-                Err(error) => return failed(&error, LineForm::Text),
-            };
-            let ended = dns_role::run(arguments, form);
-            ended.map_or_else(|error| failed(&error, form), |()| ExitCode::SUCCESS)
+            role(arguments.log_format, |form| dns_role::run(arguments, form))
         }
         Command::Check(arguments) => {
             check::run(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
@@ -43,15 +40,13 @@ fn main() -> ExitCode {
         Command::ResolvConf(arguments) => resolv_conf::run(&arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
         Command::Netpol(arguments) => {
-            let form = match LineForm::chosen(arguments.log_format) {
-                Ok(form) => form,
-                Err(error) => return failed(&error, LineForm::Text),
-            };
-            let ended = netpol_role::run(&arguments, form);
-            ended.map_or_else(|error| failed(&error, form), |()| ExitCode::SUCCESS)
+            role(arguments.log_format, |form| netpol_role::run(&arguments, form))
         }
         Command::Ipam { what } => {
             ipam::run(&what).unwrap_or_else(|error| failed(&error, LineForm::Text))
+        }
+        Command::NodeBlocks(arguments) => {
+            role(arguments.log_format, |form| node_file::run(&arguments, form))
         }
         Command::Explain { what: ExplainCommand::Dns(arguments) } => explain::run(arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
@@ -66,6 +61,17 @@ fn main() -> ExitCode {
         }
         Command::Explain { what: ExplainCommand::Ip(arguments) } => ipam::explain(&arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
+        Command::Explain { what: ExplainCommand::Node(arguments) } => {
+            node_blocks::explain(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
+        }
+    }
+}
+
+/// Runs a role, whose log lines have a form.
+fn role(form: Option<LineForm>, run: impl FnOnce(LineForm) -> anyhow::Result<()>) -> ExitCode {
+    match LineForm::chosen(form) {
+        Ok(form) => run(form).map_or_else(|error| failed(&error, form), |()| ExitCode::SUCCESS),
+        Err(error) => failed(&error, LineForm::Text),
     }
 }
 

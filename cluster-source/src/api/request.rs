@@ -47,6 +47,9 @@ pub(crate) fn url(kind: Kind, request: &Request, interest: &Interest, length: Du
     if kind == Kind::Pod {
         query.append_pair("fieldSelector", LIVING_PODS);
     }
+    if let (Kind::Node, Some(name)) = (kind, &interest.node) {
+        query.append_pair("fieldSelector", &format!("metadata.name={name}"));
+    }
     let (path, query) = (path(kind), query.finish());
     if query.is_empty() { path } else { format!("{path}?{query}") }
 }
@@ -76,6 +79,11 @@ mod tests {
             "/apis/networking.k8s.io/v1/networkpolicies?limit=500&continue=a+b"
         );
         assert_eq!(url(Kind::Node, Request::Whole), "/api/v1/nodes");
+        let one = Interest { node: Some("n1".into()), ..Interest::default() };
+        assert_eq!(
+            super::url(Kind::Node, &Request::Whole, &one, Duration::ZERO),
+            "/api/v1/nodes?fieldSelector=metadata.name%3Dn1"
+        );
         assert!(
             url(Kind::Pod, Request::FirstPage)
                 .ends_with("fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed")

@@ -97,7 +97,8 @@ pub(super) fn ports(
     Ok(context.names.service_ports(&ports))
 }
 
-fn service_type(text: &str) -> Result<ServiceType, Fault> {
+/// Decodes `spec.type`.
+pub(super) fn service_type(text: &str) -> Result<ServiceType, Fault> {
     match text {
         "" | "ClusterIP" => Ok(ServiceType::ClusterIp),
         "NodePort" => Ok(ServiceType::NodePort),

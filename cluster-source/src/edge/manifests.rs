@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ipam_controller::services::Ranges;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -52,7 +53,9 @@ pub(super) async fn start(
 ) -> Result<(Watching, Batch), SourceError> {
     let unwatchable = |source| SourceError::Notify { path: root.clone(), source };
     let notifier = Notifier::new(&root).map_err(unwatchable)?;
-    let loader = Arc::new(Mutex::new(Loader::new(interest)));
+    let ranges = Ranges::new(&interest.service_ranges)
+        .map_err(|source| SourceError::ServiceRanges { source })?;
+    let loader = Arc::new(Mutex::new(Loader::new(interest, ranges)));
     let mut watching =
         Watching { root: root.clone(), timing, status, notifier, loader, failures: 0 };
     let files = watching.scan().await.map_err(|fault| match fault {

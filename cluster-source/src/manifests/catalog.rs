@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use cluster::{Event, Kind, Object, ObjectKey};
+use cluster::{Event, Kind, Object, ObjectKey, ServiceAddress};
+use ipam_controller::services::Given;
 
 use super::contents::Contents;
 use crate::Interest;
@@ -66,6 +67,27 @@ impl Catalog {
         for key in unusable {
             if let (None, Some(object)) = (self.objects.get(key), earlier.objects.get(key)) {
                 self.objects.insert(key.clone(), object.clone());
+            }
+        }
+    }
+
+    /// Gives Services what they were assigned. Those that are not of interest are not here, and have theirs all the same.
+    pub(crate) fn give(&mut self, given: &BTreeMap<ObjectKey, Given>) {
+        for (key, given) in given {
+            let object = self.objects.get_mut(&(Kind::Service, key.clone()));
+            let Some(Object::Service(service)) = object else { continue };
+            let service = Arc::make_mut(service);
+            if !given.addresses.is_empty() {
+                service.address = ServiceAddress::ClusterIps(given.addresses.as_slice().into());
+            }
+            if given.node_ports.iter().any(Option::is_some) {
+                let ports = service.ports.iter().zip(&given.node_ports);
+                let with_node_ports = ports.map(|(port, given)| {
+                    let mut port = port.clone();
+                    port.node_port = port.node_port.or(*given);
+                    port
+                });
+                service.ports = with_node_ports.collect();
             }
         }
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use cluster::{Kind, Object, ObjectKey};
+use ipam_controller::services::Wish;
 
 use super::walk::{Found, Obstacle, Place, Visitor, walk};
 use crate::Interest;
 use crate::api::resource::kind_of;
-use crate::decode::{Decoded, Decoder, Keep, key_of};
+use crate::decode::{Decoded, Decoder, Keep, key_of, service_wish};
 
 /// The language of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Contents {
     pub(crate) objects: Vec<Object>,
     /// Objects that it declares and that cannot be used as they are.
     pub(crate) unusable: BTreeSet<(Kind, ObjectKey)>,
+    /// What its Services say of their addresses, of interest or not, so that each gets the same whoever reads.
+    pub(crate) wishes: Vec<(ObjectKey, Wish)>,
     /// Names of the Namespaces that it declares, of interest or not.
     pub(crate) declared: BTreeSet<String>,
     /// Names of the Namespaces that its objects live in.
@@ -61,6 +64,11 @@ impl Contents {
             self.unusable.contains(&key) && !good.contains(&key)
         };
         let kept: Vec<Object> = earlier.objects.iter().filter(spoiled).cloned().collect();
+        let is_kept = |key: &ObjectKey| {
+            kept.iter().any(|object| object.kind() == Kind::Service && object.key() == *key)
+        };
+        let wishes = earlier.wishes.iter().filter(|(key, _)| is_kept(key)).cloned();
+        self.wishes.extend(wishes);
         self.objects.extend(kept);
     }
 
@@ -127,12 +135,22 @@ impl Reader<'_, '_> {
         match self.reading.decoder.decode(kind, json, keep) {
             Ok(Decoded { object, dropped }) => {
                 self.contents.objects.extend(interest.admit(object));
+                if kind == Kind::Service && !interest.service_ranges.is_empty() {
+                    self.wish(json);
+                }
                 dropped.iter().for_each(|bad| self.problem(Some(kind), bad.to_string()));
             }
             Err(bad) => {
                 self.problem(Some(kind), bad.to_string());
                 self.contents.unusable.extend(bad.key.map(|key| (kind, key)));
             }
+        }
+    }
+
+    fn wish(&mut self, json: &str) {
+        match service_wish(json) {
+            Ok(wish) => self.contents.wishes.push(wish),
+            Err(bad) => self.problem(Some(Kind::Service), bad.to_string()),
         }
     }
 

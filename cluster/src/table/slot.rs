@@ -51,13 +51,24 @@ impl<V> Slot<V> {
     }
 }
 
-/// Returns the slot of a key.
+/// Returns the slot of a key. `rest` are the bits of the hash that differ in this leaf, as the first ones.
+///
+/// They are spread evenly, so that they say where about the slot is: most searches read one or two cache lines, where
+/// one by halves reads four.
 pub(super) fn find<V>(
     slots: &[Slot<V>],
     hash: u32,
+    rest: u32,
     has_key: impl Fn(&V) -> bool,
 ) -> Option<&Slot<V>> {
-    place_of(slots, hash, has_key).ok().map(|at| &slots[at])
+    let near = (u64::from(rest) * slots.len() as u64) >> u32::BITS;
+    let (before, behind) = slots.split_at_checked(usize::try_from(near).ok()?)?;
+    let is_less = |slot: &&Slot<V>| slot.hash() < hash;
+    let down = before.iter().rev().take_while(|slot| !is_less(slot)).count();
+    let up = if down == 0 { behind.iter().take_while(is_less).count() } else { 0 };
+    let first = before.len() - down + up;
+    let mut of_hash = slots[first..].iter().take_while(|slot| slot.hash() == hash);
+    of_hash.find(|slot| slot.objects().first().is_some_and(|object| has_key(object)))
 }
 
 /// Returns where the slot of a key is, or where it belongs.

@@ -1,11 +1,11 @@
 //! What plugins have to do for direct answers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use hickory_proto::rr::RecordType;
 
 use super::{PlainQuestion, Said};
-use crate::repeat::{Again, Count, Counts};
+use crate::repeat::Duties;
 use crate::wire::Arrival;
 use crate::{Protocol, Query, Reply};
 
@@ -18,7 +18,7 @@ const SAYINGS: usize = 3;
 
 /// What the plugins of a block have to do for each kind of answer in a zone.
 #[derive(Debug)]
-pub(crate) struct Effects(Box<[OnceLock<Option<Counts>>]>);
+pub(crate) struct Effects(Box<[OnceLock<Option<Duties>>]>);
 
 /// A kind of answer: those that no plugin tells apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Kind(usize);
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known<'a> {
     /// This.
-    Counts(&'a [Arc<dyn Count>]),
+    Duties(&'a Duties),
     /// A plugin has to see the query.
     Never,
     /// It has to be learnt.
@@ -78,22 +78,17 @@ impl Kind {
 impl Effects {
     pub(super) fn of(&self, kind: Kind) -> Known<'_> {
         match self.0.get(kind.0).and_then(OnceLock::get) {
-            Some(Some(counts)) => Known::Counts(counts),
+            Some(Some(duties)) => Known::Duties(duties),
             Some(None) => Known::Never,
             None => Known::Unknown,
         }
     }
 
     /// Learns what to do for a kind of answer; none when a plugin has to see the query.
-    pub(crate) fn learn(&self, kind: Kind, counts: Option<Counts>) {
+    pub(crate) fn learn(&self, kind: Kind, duties: Option<Duties>) {
         if let Some(place) = self.0.get(kind.0) {
             // What was learnt before is the same.
-            let _ = place.set(counts);
+            let _ = place.set(duties);
         }
     }
-}
-
-/// Counts an answer.
-pub(super) fn count(counts: &[Arc<dyn Count>], again: Again) {
-    counts.iter().for_each(|count| count.count(again));
 }

@@ -35,6 +35,24 @@ pub struct Writer<'a> {
     ttl: u32,
     counts: [u16; 3],
     rcode: u16,
+    pair: Option<Pair>,
+}
+
+/// Two addresses of one name, next to each other in a reply, whose order says nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pair {
+    first: usize,
+    second: usize,
+    end: usize,
+}
+
+impl Pair {
+    /// Lets them change places in the reply that they are in.
+    pub(crate) fn swap(self, reply: &mut [u8]) {
+        if let Some(both) = reply.get_mut(self.first..self.end) {
+            both.rotate_left(self.second - self.first);
+        }
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -47,7 +65,7 @@ impl<'a> Writer<'a> {
         let end = HEADER + question.name().len() + 4;
         reply.clear();
         reply.extend_from_slice(question.message().get(..end)?);
-        Some(Self { reply, question, apex, ttl: 0, counts: [0; 3], rcode: 0 })
+        Some(Self { reply, question, apex, ttl: 0, counts: [0; 3], rcode: 0, pair: None })
     }
 
     /// Sets the TTL of what is written from here on, in seconds.
@@ -55,19 +73,33 @@ impl<'a> Writer<'a> {
         self.ttl = ttl;
     }
 
-    /// Writes an address of the qname.
-    pub fn address(&mut self, ip: IpAddr) {
-        self.address_of(QNAME, ip);
-        self.counts[0] += 1;
+    /// Writes the addresses of the qname. None when there are more than two, or the same twice.
+    pub fn addresses(&mut self, ips: impl Iterator<Item = IpAddr>) -> Option<()> {
+        self.counts[0] += self.addresses_of(QNAME, ips)?;
+        Some(())
     }
 
-    /// Writes an address of the end of the qname with so many labels below the apex into the additional section.
-    /// None when the qname has fewer.
-    pub fn additional_address(&mut self, labels: usize, ip: IpAddr) -> Option<()> {
+    /// Writes the addresses of the end of the qname with so many labels below the apex into the additional section.
+    /// None when the qname has fewer, and as [`Self::addresses`].
+    pub fn additional_addresses(
+        &mut self,
+        labels: usize,
+        ips: impl Iterator<Item = IpAddr>,
+    ) -> Option<()> {
         let position = self.question.position(self.apex + labels)?;
-        self.address_of(0xc000 | u16::try_from(position).ok()?, ip);
-        self.counts[2] += 1;
+        self.counts[2] += self.addresses_of(0xc000 | u16::try_from(position).ok()?, ips)?;
         Some(())
+    }
+
+    fn addresses_of(&mut self, owner: u16, mut ips: impl Iterator<Item = IpAddr>) -> Option<u16> {
+        let first = self.reply.len();
+        let Some(one) = ips.next() else { return Some(0) };
+        self.address_of(owner, one);
+        let second = self.reply.len();
+        let Some(other) = ips.next() else { return Some(1) };
+        self.address_of(owner, other);
+        self.pair = Some(Pair { first, second, end: self.reply.len() });
+        (one != other && ips.next().is_none()).then_some(2)
     }
 
     fn address_of(&mut self, owner: u16, ip: IpAddr) {
@@ -134,8 +166,9 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
-    /// Writes OPT and the header. None when the reply is longer than any client can take.
-    pub(crate) fn finish(mut self) -> Option<()> {
+    /// Writes OPT and the header, and returns which addresses may change places. None when the reply is longer than any
+    /// client can take.
+    pub(crate) fn finish(mut self) -> Option<Option<Pair>> {
         if let Some(edns) = self.question.edns() {
             self.reply.push(0);
             self.u16(TYPE_OPT);
@@ -154,7 +187,7 @@ impl<'a> Writer<'a> {
         for (place, word) in self.reply[2..HEADER].chunks_exact_mut(2).zip(words) {
             place.copy_from_slice(&word.to_be_bytes());
         }
-        Some(())
+        Some(self.pair)
     }
 
     /// Writes what of a record is before its data.

@@ -5,16 +5,22 @@ use std::time::Instant;
 
 use hickory_proto::rr::{LowerName, RecordType};
 
-use super::effects::{self, Effects, Kind, Known};
+use super::effects::{Effects, Kind, Known};
+use super::writer::Pair;
 use super::{PlainQuestion, Writer, octets_of};
 use crate::Query;
 use crate::engine::{Answered, Block, Router};
-use crate::repeat::{Again, Counts};
+use crate::random::Seeds;
+use crate::repeat::{Again, Duties};
 use crate::wire::{Arrival, HEADER};
 
 /// The zones of one listener; longest first.
-#[derive(Debug, Default)]
-pub(crate) struct Zones(Vec<Zone>);
+#[derive(Debug)]
+pub(crate) struct Zones {
+    zones: Vec<Zone>,
+    /// Decides which of two addresses comes first; no secret depends on it.
+    seeds: Seeds,
+}
 
 #[derive(Debug)]
 struct Zone {
@@ -39,10 +45,10 @@ pub(crate) struct Lacking {
 
 impl Lacking {
     /// Learns what to do, if the reply is what has been looked for; none when a plugin has to see each such query.
-    pub(crate) fn learn(&self, query: &Query, answered: &Answered<'_>, counts: Option<Counts>) {
+    pub(crate) fn learn(&self, query: &Query, answered: &Answered<'_>, duties: Option<Duties>) {
         let kind = answered.reply.as_ref().and_then(|reply| Kind::of_reply(query, reply));
         if kind == Some(self.kind) && answered.passed == self.plugin {
-            self.effects.learn(self.kind, counts);
+            self.effects.learn(self.kind, duties);
         }
     }
 }
@@ -64,7 +70,7 @@ impl Zones {
             }
         }
         zones.sort_by_key(|zone| std::cmp::Reverse(zone.labels));
-        Self(zones)
+        Self { zones, seeds: Seeds::new(0) }
     }
 
     /// Answers a message, if that can be done directly: `reply` has the answer then, in the place of what was there.
@@ -79,16 +85,26 @@ impl Zones {
         start: Instant,
         reply: &mut Vec<u8>,
     ) -> Result<bool, Lacking> {
-        if self.0.is_empty() {
+        if self.zones.is_empty() {
             return Ok(false);
         }
         let Some(question) = PlainQuestion::read(message) else { return Ok(false) };
-        let Some(zone) = self.0.iter().find(|zone| zone.has(&question)) else { return Ok(false) };
-        let Some(kind) = zone.write(blocks, &question, arrival, reply) else { return Ok(false) };
+        let Some(zone) = self.zones.iter().find(|zone| zone.has(&question)) else {
+            return Ok(false);
+        };
+        let Some((kind, pair)) = zone.write(blocks, &question, arrival, reply) else {
+            return Ok(false);
+        };
         match zone.effects.of(kind) {
-            Known::Counts(counts) => {
+            Known::Duties(duties) => {
+                if let Some(pair) =
+                    pair.filter(|_| duties.is_ordered && self.seeds.next().below(2) == 1)
+                {
+                    pair.swap(reply);
+                }
                 let (question, reply) = (message.len(), reply.len());
-                effects::count(counts, Again { question, reply, elapsed: start.elapsed() });
+                let again = Again { question, reply, elapsed: start.elapsed() };
+                duties.counts.iter().for_each(|count| count.count(again));
                 Ok(true)
             }
             Known::Never => Ok(false),
@@ -112,18 +128,18 @@ impl Zone {
         start.is_some_and(|start| question.name().get(start..) == Some(&self.apex))
     }
 
-    /// Writes the answer, and returns what kind it is.
+    /// Writes the answer, and returns what kind it is and which addresses in it may change places.
     fn write(
         &self,
         blocks: &[Block],
         question: &PlainQuestion<'_>,
         arrival: Arrival,
         reply: &mut Vec<u8>,
-    ) -> Option<Kind> {
+    ) -> Option<(Kind, Option<Pair>)> {
         let plugin = blocks.get(self.block)?.plugins.get(self.plugin)?;
         let mut writer = Writer::new(reply, question, self.labels)?;
         let said = plugin.answer_directly(self.number, question, &mut writer)?;
-        writer.finish()?;
-        Kind::of(question, arrival, said)
+        let pair = writer.finish()?;
+        Some((Kind::of(question, arrival, said)?, pair))
     }
 }

@@ -52,6 +52,7 @@ pub(super) mod last_connections;
 mod listener;
 mod metrics;
 mod quic;
+mod requests;
 mod responder;
 mod seats;
 mod service;

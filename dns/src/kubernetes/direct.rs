@@ -147,20 +147,18 @@ impl DirectZone {
             (RecordType::SRV, 3 | 5) => return self.ports(service, ips, below, question, writer),
             _ => return None,
         };
-        let mut of_type = ips.iter().filter(|ip| ip.is_ipv6() == is_v6);
-        match (of_type.next(), of_type.next()) {
-            (None, _) if ips.is_empty() => None,
-            (None, _) => Some(Said::NoData),
-            (Some(ip), None) => {
-                writer.address(*ip);
-                Some(Said::Records)
-            }
-            // Their order is for others to say.
-            (Some(_), Some(_)) => None,
+        let is_of_type = |ip: &&IpAddr| ip.is_ipv6() == is_v6;
+        if ips.is_empty() {
+            return None;
         }
+        if !ips.iter().any(|ip| is_of_type(&ip)) {
+            return Some(Said::NoData);
+        }
+        writer.addresses(ips.iter().filter(is_of_type).copied())?;
+        Some(Said::Records)
     }
 
-    /// Answers SRV for a Service with one address.
+    /// Answers SRV for a Service.
     fn ports(
         &self,
         service: &Service,
@@ -170,8 +168,7 @@ impl DirectZone {
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         // In another case the names of the answer would be compressed in another way.
-        let [ip] = ips else { return None };
-        if service.ports.is_empty() || !question.is_lower() {
+        if ips.is_empty() || service.ports.is_empty() || !question.is_lower() {
             return None;
         }
         let (mut port, mut protocol) = ("", "");
@@ -188,14 +185,14 @@ impl DirectZone {
         if number == 0 {
             return Some(Said::NameError);
         }
-        let weight = super::answer::weight_of_each(number);
+        let weight = super::answer::weight_of_each(number * ips.len());
         let target = [&*service.key.name, &*service.key.namespace, "svc"];
         for (at, declared) in asked().enumerate() {
             if !asked().take(at).any(|before| before.port == declared.port) {
                 writer.service(weight, declared.port, &target)?;
             }
         }
-        writer.additional_address(3, *ip)?;
+        writer.additional_addresses(3, ips.iter().copied())?;
         Some(Said::Records)
     }
 }

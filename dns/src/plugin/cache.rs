@@ -121,7 +121,13 @@ impl Cache {
             .note(NAME, || format!("hit: kept for {} s, {left} s of them are left", entry.ttl()));
         let mut reply = self.reply(&entry, query, ttl);
         if self.0.config.prefetch.is_none() && context.is_learning() {
-            reply.lasting = Some(Box::new(Lasting::Until(entry.counts_down_at(left).into_std())));
+            let end = entry.end().into_std();
+            let lasting = if self.0.config.keep_ttl {
+                Lasting::Until(end)
+            } else {
+                Lasting::CountingDown(end)
+            };
+            reply.lasting = Some(Box::new(lasting));
         }
         Handling::reply(reply)
     }

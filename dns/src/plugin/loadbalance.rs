@@ -2,7 +2,6 @@
 
 mod config;
 mod order;
-mod random;
 mod weights;
 
 pub use config::{Balancing, LoadbalanceConfig};
@@ -15,8 +14,8 @@ use tokio::sync::watch;
 
 use super::{Handling, Plugin};
 use crate::engine::{Context, ListenerId};
+use crate::random::Seeds;
 use crate::{Query, Repetition, Reply};
-use random::Seeds;
 
 /// Reorders the records of successful answers; never adds, removes or changes one.
 ///

@@ -9,6 +9,8 @@ use crate::wire::HEADER;
 pub(crate) struct Layout {
     /// Where the serials of SOA records are.
     pub(crate) serials: Vec<u16>,
+    /// Where the TTLs of records are, but for that of OPT, which is none.
+    pub(crate) ttls: Vec<u16>,
     /// The addresses of the answer and of the additional section, where there are several: records next to each
     /// other that may change places.
     pub(crate) addresses: Vec<Vec<Range<u16>>>,
@@ -18,6 +20,7 @@ const TYPE_A: u16 = 1;
 const TYPE_SOA: u16 = 6;
 const TYPE_MX: u16 = 15;
 const TYPE_AAAA: u16 = 28;
+const TYPE_OPT: u16 = 41;
 
 /// Octets of a record between its owner and its data.
 const FIXED: usize = 10;
@@ -35,6 +38,7 @@ impl Layout {
                 let record = Record::at(message, at)?;
                 at = record.end;
                 layout.serials.extend(record.serial_at(message));
+                layout.ttls.extend(record.ttl_at());
                 section.push(record);
             }
             if is_ordered && is_of_addresses {
@@ -93,6 +97,11 @@ impl Record {
         }
         let at = after_name(message, after_name(message, self.data)?)?;
         u16::try_from(at).ok()
+    }
+
+    fn ttl_at(&self) -> Option<u16> {
+        // Before the length of the data.
+        u16::try_from(self.data - 6).ok().filter(|_| self.kind != TYPE_OPT)
     }
 
     fn range(&self) -> Option<Range<u16>> {

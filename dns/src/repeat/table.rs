@@ -9,12 +9,13 @@ use std::time::Instant;
 use super::{Again, Counts, Lasting, Layout};
 use crate::Protocol;
 use crate::engine::ListenerId;
+use crate::random::Random;
 
 /// Parts of the table that are locked one by one.
 const SHARDS: usize = 64;
 
 /// Sets of a shard; a reply may stand in one set alone.
-const SETS: usize = 32;
+const SETS: usize = 64;
 
 /// Replies of a set. When all places are taken, one of them makes room.
 const WAYS: usize = 4;
@@ -112,13 +113,16 @@ impl Table {
         let shard = &mut *shard;
         let age = self.age.load(Ordering::Acquire);
         for place in set_of(hash) {
-            let Some(entry) = shard.places.get(place).and_then(Option::as_deref) else { continue };
+            let Some(entry) = shard.places.get_mut(place).and_then(Option::as_deref_mut) else {
+                continue;
+            };
             if !entry.is_for(key, question) {
                 continue;
             }
             if entry.age != age || !entry.lesson.lasting.holds(start) {
                 return Repeated::Again;
             }
+            entry.count_down(start);
             entry.write(id, &mut shard.random, reply);
             let again =
                 Again { question: message.len(), reply: reply.len(), elapsed: start.elapsed() };
@@ -172,12 +176,7 @@ fn set_of(hash: u64) -> Range<usize> {
 impl Default for Shard {
     fn default() -> Self {
         let places = (0..SETS * WAYS).map(|_| None).collect();
-        Self {
-            places,
-            memory: vec![0; MEMORY / 64].into(),
-            remembered: 0,
-            random: Random(0x9e37_79b9),
-        }
+        Self { places, memory: vec![0; MEMORY / 64].into(), remembered: 0, random: Random::new(0) }
     }
 }
 
@@ -224,6 +223,16 @@ impl Entry {
         self.key == key && self.question() == question
     }
 
+    /// Gives the records the TTL that they have by now.
+    fn count_down(&mut self, now: Instant) {
+        let Lesson { lasting, layout, .. } = &self.lesson;
+        let Some(ttl) = lasting.ttl(now) else { return };
+        for at in &layout.ttls {
+            let at = usize::from(self.question) + usize::from(*at);
+            self.octets[at..at + 4].copy_from_slice(&ttl.to_be_bytes());
+        }
+    }
+
     fn write(&self, id: [u8; 2], random: &mut Random, reply: &mut Vec<u8>) {
         let kept = &self.octets[usize::from(self.question)..];
         reply.clear();
@@ -247,27 +256,12 @@ fn order(kept: &[u8], records: &[Range<u16>], random: &mut Random, reply: &mut [
     let Some(first) = records.first() else { return };
     let mut order: [u8; MOST_ORDERED] = std::array::from_fn(|at| u8::try_from(at).unwrap_or(0));
     let order = &mut order[..records.len().min(MOST_ORDERED)];
-    for at in (1..order.len()).rev() {
-        order.swap(at, random.below(at + 1));
-    }
+    random.shuffle(order.len(), |a, b| order.swap(a, b));
     let mut at = usize::from(first.start);
     for record in order.iter().filter_map(|number| records.get(usize::from(*number))) {
         let octets = &kept[usize::from(record.start)..usize::from(record.end)];
         reply[at..at + octets.len()].copy_from_slice(octets);
         at += octets.len();
-    }
-}
-
-/// Marsaglia's xorshift: no secret depends on the order of addresses.
-#[derive(Debug)]
-struct Random(u32);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        usize::try_from(self.0).unwrap_or(0) % bound.max(1)
     }
 }
 

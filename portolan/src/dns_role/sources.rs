@@ -123,6 +123,8 @@ fn interest_of(config: &KubernetesConfig, zone: &Zone) -> Interest {
         keep_pod_labels: config.keep_pod_labels,
         labels: config.labels.clone(),
         namespace_labels: config.namespace_labels.clone(),
+        node: None,
+        service_ranges: config.service_ranges.clone(),
         namespaces: namespaces.map(|names| names.iter().map(|name| Text::from(&**name)).collect()),
     }
 }

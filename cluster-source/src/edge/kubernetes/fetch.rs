@@ -1,4 +1,4 @@
-//! One Pod, read once.
+//! Objects read once: one Pod, or all of a kind.
 
 use std::sync::Arc;
 
@@ -6,9 +6,14 @@ use thiserror::Error;
 
 use super::client::Api;
 use super::exchange::{Failure, send};
+use crate::api::page;
+use crate::decode::{Header, read_as};
 use crate::{Access, RequestLimits, SourceError, Timing, WrittenObject};
 
-/// Why a Pod cannot be read from an API server.
+/// How many objects a page holds: what client-go asks for.
+const PAGE: &str = "500";
+
+/// Why objects cannot be read from an API server.
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// The access is not configured so that it can work.
@@ -29,6 +34,18 @@ pub enum FetchError {
         "the API server refuses to show the Pod: {code} {message}; the account needs `get` for pods in its namespace"
     )]
     Refused {
+        /// The HTTP status.
+        code: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// The API server refuses to list a kind.
+    #[error(
+        "the API server refuses to list {plural}: {code} {message}; the account needs `list` for them"
+    )]
+    ListRefused {
+        /// The kind's name in URLs.
+        plural: String,
         /// The HTTP status.
         code: u16,
         /// The server's words.
@@ -86,4 +103,53 @@ pub async fn fetch_pod(
         json,
         place: "the API server".to_owned(),
     })
+}
+
+/// Reads every object of a kind from an API server, in pages: `api_version` is `v1` or `GROUP/VERSION`, `plural` the kind's name
+/// in URLs. A kind that the server does not know has none.
+///
+/// # Errors
+/// They cannot be listed, or not all of them.
+pub async fn list_written(
+    access: Access,
+    timing: &Timing,
+    (api_version, plural): (&str, &str),
+) -> Result<Vec<WrittenObject>, FetchError> {
+    let api = Api::new(access, timing.connect, RequestLimits::default(), Arc::new(())).await?;
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let no_answer = |reason: &str| FetchError::NoAnswer { reason: reason.to_owned() };
+    let (mut objects, mut token) = (Vec::new(), None::<String>);
+    loop {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", PAGE);
+        token.iter().for_each(|token| {
+            query.append_pair("continue", token);
+        });
+        let url = format!("/{root}/{api_version}/{plural}?{}", query.finish());
+        let mut response = match send(&api.connection().await.client, &url, timing.response).await {
+            Ok(response) => response,
+            Err(Failure::Refused { refusal, .. }) if refusal.code == 404 => return Ok(objects),
+            Err(Failure::Refused { refusal, .. }) => {
+                let (code, message) = (refusal.code, refusal.message);
+                return Err(FetchError::ListRefused { plural: plural.to_owned(), code, message });
+            }
+            Err(Failure::NoAnswer(reason)) => return Err(FetchError::NoAnswer { reason }),
+        };
+        let octets = response.whole(timing.response).await;
+        let octets = octets.map_err(|_| no_answer("the answer ends in the middle"))?;
+        let page = page::parse(&octets).ok_or_else(|| no_answer("the answer is no list"))?;
+        for json in page.items {
+            let header: Header<'_> = read_as(json).map_err(|problem| no_answer(&problem))?;
+            objects.push(WrittenObject {
+                namespace: header.namespace().unwrap_or_default().to_owned(),
+                name: header.name().to_owned(),
+                json: json.to_owned(),
+                place: "the API server".to_owned(),
+            });
+        }
+        token = page.more.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(objects);
+        }
+    }
 }

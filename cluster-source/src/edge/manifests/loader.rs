@@ -7,7 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cluster::{Event, Kind};
+use cluster::{Event, Kind, ObjectKey};
+use ipam_controller::services::{Given, Problem, Ranges, assign};
 
 use super::files::{File, Files, Signature};
 use crate::Interest;
@@ -31,6 +32,11 @@ pub(super) struct Loader {
     files: BTreeMap<PathBuf, Cached>,
     catalog: Option<Catalog>,
     duplicates: BTreeSet<Duplicate>,
+    /// What Services get their addresses from, and what they have.
+    ranges: Ranges,
+    given: BTreeMap<ObjectKey, Given>,
+    /// What was wrong with Services in the load before.
+    unserved: BTreeSet<Problem>,
     newly_bad: BTreeMap<Kind, u64>,
     /// What could not be looked at in the load before.
     faults: BTreeMap<PathBuf, String>,
@@ -70,13 +76,16 @@ pub(super) struct Load {
 }
 
 impl Loader {
-    pub(super) fn new(interest: Interest) -> Self {
+    pub(super) fn new(interest: Interest, ranges: Ranges) -> Self {
         Self {
             interest,
             decoder: Decoder::default(),
             files: BTreeMap::new(),
             catalog: None,
             duplicates: BTreeSet::new(),
+            ranges,
+            given: BTreeMap::new(),
+            unserved: BTreeSet::new(),
             newly_bad: BTreeMap::new(),
             faults: BTreeMap::new(),
         }
@@ -199,12 +208,29 @@ impl Loader {
             tracing::warn!(object, kept, dropped, "object declared twice");
         }
         self.duplicates = duplicates;
+        self.assign();
+        catalog.give(&self.given);
         let events = match &self.catalog {
             None => catalog.list(&self.interest),
             Some(earlier) => catalog.since(earlier),
         };
         self.catalog = Some(catalog);
         events
+    }
+
+    /// Gives Services without an address one.
+    fn assign(&mut self) {
+        if self.ranges.families().is_empty() {
+            return;
+        }
+        let wishes = self.files.values().flat_map(|file| file.contents.wishes.iter().cloned());
+        let assignment = assign(self.ranges.clone(), &wishes.collect(), &self.given);
+        self.given = assignment.given;
+        let unserved: BTreeSet<Problem> = assignment.problems.into_iter().collect();
+        for Problem { service, text } in unserved.difference(&self.unserved) {
+            tracing::warn!(%service, problem = text, "addresses of a Service");
+        }
+        self.unserved = unserved;
     }
 }
 

@@ -1,7 +1,13 @@
 //! What files hold, and what is said of what they should not.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cluster::{Event, KindSet};
+use ipam_controller::services::{Ranges, assign};
+
 use super::*;
-use cluster::KindSet;
+use crate::manifests::catalog::Catalog;
 
 fn read(text: &str, format: Format) -> Contents {
     let interest = Interest::everything(KindSet::of(&Kind::ALL));
@@ -93,4 +99,39 @@ proptest::proptest! {
         read(&text, Format::Yaml);
         read(&text, Format::Json);
     }
+}
+
+#[test]
+fn services_say_what_they_want_whoever_reads_them() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n\
+                spec: {type: NodePort, ipFamilyPolicy: PreferDualStack, ports: [{port: 80}, {port: 81, nodePort: 30001}]}\n---\n\
+                apiVersion: v1\nkind: Service\nmetadata: {name: other, namespace: back}\n---\n\
+                apiVersion: v1\nkind: Service\nmetadata: {name: wrong, namespace: shop}\n\
+                spec: {ipFamilies: [IPv5]}\n";
+    let interest = Interest {
+        service_ranges: vec!["10.0.0.0/24".parse().unwrap(), "fd00::/120".parse().unwrap()],
+        namespaces: Some(["shop".into()].into()),
+        ..Interest::everything(KindSet::of(&[Kind::Service]))
+    };
+    let mut decoder = Decoder::default();
+    let mut reading = Reading { interest: &interest, decoder: &mut decoder };
+    let contents = Contents::read(text, Format::Yaml, &mut reading);
+    assert_eq!(contents.problems.len(), 1);
+    assert!(contents.problems[0].text.contains("\"IPv5\" is no family; write IPv4 or IPv6"));
+
+    let ranges = Ranges::new(&interest.service_ranges).unwrap();
+    let assignment = assign(ranges, &contents.wishes.iter().cloned().collect(), &BTreeMap::new());
+    assert_eq!(assignment.given.len(), 2, "also those that are not of interest");
+    let (mut catalog, _) = Catalog::of([(Path::new("x"), &contents)].into_iter(), &interest);
+    catalog.give(&assignment.given);
+    let web = catalog.list(&interest).into_iter().find_map(|event| match event {
+        Event::Upsert(Object::Service(service)) if &*service.key.name == "web" => Some(service),
+        _ => None,
+    });
+    let web = web.unwrap();
+    assert_eq!(web.cluster_ips(), assignment.given[&web.key].addresses);
+    assert_eq!(web.cluster_ips().len(), 2);
+    let node_ports: Vec<_> = web.ports.iter().map(|port| port.node_port).collect();
+    assert!(node_ports[0].is_some_and(|port| port >= 30_086), "{node_ports:?}");
+    assert_eq!(node_ports[1], Some(30_001));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::exchanges::Exchange;
 use super::responder::{Question, Received};
@@ -39,8 +40,13 @@ impl Asker {
 
     /// Waits for a place among the questions under way, no longer than for the rest of a message; none then.
     pub(super) async fn enter(&self) -> Option<Worker> {
+        if let Some(worker) = self.share.try_enter() {
+            return Some(worker);
+        }
         let limit = self.service.settings().read;
-        let worker = tokio::time::timeout(limit, self.share.enter()).await.ok().flatten();
+        // What waits is in a place of its own, here and below, so that what does not takes little.
+        let entered = Box::pin(tokio::time::timeout(limit, self.share.enter())).await;
+        let worker = entered.ok().flatten();
         if worker.is_none() {
             self.service.responder.metrics().refused.with_label_values(&["workers"]).inc();
         }
@@ -62,7 +68,7 @@ impl Asker {
         let limits = &self.service.limits;
         while let Some(limit) = exchange.held(limits.tcp_unread, limits.tcp_unread_all) {
             self.service.responder.metrics().held.with_label_values(&[limit]).inc();
-            exchange.some_reading().await;
+            Box::pin(exchange.some_reading()).await;
         }
     }
 
@@ -74,11 +80,19 @@ impl Asker {
 
     /// Answers a message.
     pub(super) async fn ask(&self, message: &[u8]) -> Answer {
+        match self.begin(message) {
+            Ok(answer) => answer,
+            Err(answering) => answering.await,
+        }
+    }
+
+    /// Answers a message at once, or returns what it waits for. The question is in no future that has the answer.
+    fn begin(&self, message: &[u8]) -> Result<Answer, BoxFuture<'_, Answer>> {
         let mut repeated = Vec::new();
         match self.receive(message, &mut repeated) {
-            Received::Written => Answer::Reply(repeated),
-            Received::Reply(reply) => reply.map_or(Answer::NoQuery, Answer::Reply),
-            Received::Question(question) => self.answer(question).await,
+            Received::Written => Ok(Answer::Reply(repeated)),
+            Received::Reply(reply) => Ok(reply.map_or(Answer::NoQuery, Answer::Reply)),
+            Received::Question(question) => Err(Box::pin(self.answer(question))),
         }
     }
 

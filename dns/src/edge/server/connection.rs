@@ -22,6 +22,7 @@ use super::frames::{Input, Output};
 use super::responder::Received;
 use super::service::Service;
 use super::stop::Reading;
+use crate::Protocol;
 use crate::wire::Arrival;
 
 /// Why a connection is closed by the server.
@@ -68,6 +69,8 @@ struct Connection<'a, S> {
     writer: WriteHalf<S>,
     input: Input,
     output: Output,
+    /// Room for one reply.
+    reply: Vec<u8>,
     /// Something written may still be held back: TLS gathers records.
     is_unflushed: bool,
     waiting: FuturesUnordered<Answering>,
@@ -113,6 +116,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         writer,
         input: Input::default(),
         output: Output::new(&service.shared.unread),
+        reply: Vec::new(),
         is_unflushed: false,
         waiting: FuturesUnordered::new(),
         left: service.settings().max_queries.unwrap_or(u64::MAX),
@@ -122,7 +126,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
         held: None,
     };
     let closing = connection.run(reading).await?;
-    if closing.is_none_or(|closing| closing == Closing::Queries) {
+    // The end of TCP alone comes with the end of the socket.
+    let says_so = arrival.protocol == Protocol::Tls;
+    if says_so && closing.is_none_or(|closing| closing == Closing::Queries) {
         let limit = service.settings().write;
         let _ = tokio::time::timeout(limit, connection.writer.shutdown()).await;
     }
@@ -140,12 +146,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
             }
             if self.may_take() && self.input.has_message() {
                 let turn = turn(self.service).await;
-                self.take_next();
+                self.take_some();
                 drop(turn);
                 if !self.input.has_message() || self.output.octets() >= WRITE_AT {
                     self.write_now().await?;
                 }
-                // Others are served between two questions of one client.
+                // Others are served between the questions of one client.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -193,18 +199,33 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         held.is_none()
     }
 
-    /// Answers the next question when it can be, or lets it wait.
-    fn take_next(&mut self) {
-        let Some(message) = self.input.next() else { return };
-        self.left -= 1;
-        let responder = &self.service.responder;
-        let mut repeated = Vec::new();
+    /// Takes questions until it is somebody else's turn.
+    fn take_some(&mut self) {
         let start = std::time::Instant::now();
-        match responder.receive(self.service.id, &message, self.arrival, start, &mut repeated) {
-            Received::Written => self.give(Some(repeated)),
+        let mut now = start;
+        for _ in 0..MOST_AT_ONCE {
+            let is_over = now - start > TURN || self.output.octets() >= WRITE_AT;
+            if is_over || !self.may_take() || !self.take_next(now) {
+                return;
+            }
+            now = std::time::Instant::now();
+        }
+    }
+
+    /// Answers the next question when it can be, or lets it wait; says whether there was one.
+    fn take_next(&mut self, now: std::time::Instant) -> bool {
+        let Self { service, arrival, input, reply, .. } = self;
+        let Some(message) = input.next() else { return false };
+        self.left -= 1;
+        let responder = &service.responder;
+        match responder.receive(service.id, message, *arrival, now, reply) {
+            Received::Written => {
+                self.is_given();
+                self.output.push(&self.reply);
+            }
             Received::Reply(reply) => self.give(reply),
             Received::Question(question) => {
-                let answer = Arc::clone(responder).answer(self.service.id, question);
+                let answer = Arc::clone(responder).answer(service.id, question);
                 let mut answering: Answering = Box::pin(answer);
                 match answering.as_mut().now_or_never() {
                     Some(reply) => self.give(reply),
@@ -212,14 +233,20 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 }
             }
         }
+        true
     }
 
     fn give(&mut self, reply: Option<Vec<u8>>) {
         if let Some(reply) = reply {
-            if self.output.is_empty() {
-                self.since = Instant::now();
-            }
+            self.is_given();
             self.output.push(&reply);
+        }
+    }
+
+    /// Notes when the client has something to read again.
+    fn is_given(&mut self) {
+        if self.output.is_empty() {
+            self.since = Instant::now();
         }
     }
 
@@ -227,10 +254,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
     async fn write_now(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             let Self { writer, output, .. } = self;
-            let slices = output.slices();
-            let written = writer.write_vectored(&slices).now_or_never();
-            let Some(written) = written else { break };
-            drop(slices);
+            let Some(written) = writer.write(output.pending()).now_or_never() else { break };
             self.wrote(written?)?;
         }
         if self.is_unflushed
@@ -372,6 +396,12 @@ async fn turn(service: &Service) -> Result<SemaphorePermit<'_>, AcquireError> {
     turns.acquire().await
 }
 
+/// How many questions of a client are answered before others have their turn, at most.
+const MOST_AT_ONCE: usize = 32;
+
+/// How long a client's turn is; the question that is being answered then is still answered.
+const TURN: Duration = Duration::from_micros(100);
+
 /// How many octets of replies are gathered before they are written.
 const WRITE_AT: usize = 16 << 10;
 
@@ -406,8 +436,7 @@ async fn write_or_flush<S: AsyncWrite>(
         writer.flush().await?;
         return Ok(None);
     }
-    let slices = output.slices();
-    writer.write_vectored(&slices).await.map(Some)
+    writer.write(output.pending()).await.map(Some)
 }
 
 async fn sleep_until(moment: Option<Instant>) {

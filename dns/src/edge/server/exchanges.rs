@@ -18,7 +18,7 @@ pub(super) struct Exchanges {
     /// The unread replies of all connections.
     all: Arc<Unread>,
     state: Mutex<State>,
-    /// Told of every change.
+    /// Told of every change while somebody waits for one.
     changed: watch::Sender<()>,
 }
 
@@ -69,7 +69,7 @@ impl Exchanges {
         state.next += 1;
         state.open.insert(number, None);
         drop(state);
-        self.changed.send_replace(());
+        self.tell();
         Exchange { exchanges: Arc::clone(self), number, unread: 0, is_in_use: false }
     }
 
@@ -79,18 +79,21 @@ impl Exchanges {
     }
 
     /// Waits until the connection has waited long enough for its client.
+    ///
+    /// It looks again only when something can be over, not at every change: those are many, and each would make the
+    /// connection's task look after everything else that it does.
     pub(super) async fn expired(&self, patience: Patience) -> Closing {
-        let mut changes = self.changed.subscribe();
         loop {
-            let Some((moment, closing)) = self.deadline(patience) else {
-                let _ = changes.changed().await;
-                continue;
-            };
-            tokio::select! {
-                biased;
-                _ = changes.changed() => {}
-                () = tokio::time::sleep_until(moment) => return closing,
+            let now = Instant::now();
+            // What begins from here on is not over earlier than this.
+            let mut until = now + patience.idle.min(patience.write);
+            if let Some((moment, closing)) = self.deadline(patience) {
+                if moment <= now {
+                    return closing;
+                }
+                until = until.min(moment);
             }
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -112,6 +115,13 @@ impl Exchanges {
         let mut changes = self.changed.subscribe();
         while !is_it(&self.state()) {
             let _ = changes.changed().await;
+        }
+    }
+
+    /// Tells those who wait for a change that there was one. They look after they have begun to wait.
+    fn tell(&self) {
+        if self.changed.receiver_count() > 0 {
+            self.changed.send_replace(());
         }
     }
 
@@ -160,7 +170,7 @@ impl Exchange {
         drop(state);
         self.unread += octets;
         self.exchanges.all.add(octets);
-        self.exchanges.changed.send_replace(());
+        self.exchanges.tell();
     }
 }
 
@@ -179,7 +189,7 @@ impl Drop for Exchange {
         }
         drop(state);
         self.exchanges.all.subtract(self.unread);
-        self.exchanges.changed.send_replace(());
+        self.exchanges.tell();
     }
 }
 

@@ -1,7 +1,6 @@
 //! Messages with a length before each, as a connection carries them (RFC 1035 §4.2.2).
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::Arc;
 
 use prometheus::IntGauge;
@@ -9,8 +8,8 @@ use prometheus::IntGauge;
 /// How many octets are read at once.
 const CHUNK: usize = 4096;
 
-/// How many replies go into one write.
-const MOST_SLICES: usize = 32;
+/// As much room stays when all replies are written.
+const ROOM: usize = 4096;
 
 /// What has been read of a connection and not taken yet.
 #[derive(Debug, Default)]
@@ -21,13 +20,9 @@ pub(super) struct Input {
 
 impl Input {
     /// Returns the next message when all of it is there.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
-        let message = complete(&self.octets[self.taken..])?.to_vec();
+    pub(super) fn next(&mut self) -> Option<&[u8]> {
+        let message = complete(&self.octets[self.taken..])?;
         self.taken += 2 + message.len();
-        if self.taken == self.octets.len() {
-            self.octets.clear();
-            self.taken = 0;
-        }
         Some(message)
     }
 
@@ -62,10 +57,12 @@ fn complete(octets: &[u8]) -> Option<&[u8]> {
 /// Replies that a client has not read yet.
 #[derive(Debug)]
 pub(super) struct Output {
-    frames: VecDeque<Vec<u8>>,
-    /// How much of the first is written.
+    /// Each with its length before it, so that a length does not travel alone (RFC 7766 §8).
+    octets: Vec<u8>,
+    /// How much of that is written.
     written: usize,
-    octets: usize,
+    /// What is left of each reply.
+    left: VecDeque<usize>,
     /// Those of all connections.
     all: Arc<Unread>,
 }
@@ -99,50 +96,53 @@ impl Unread {
 impl Output {
     /// Returns no replies.
     pub(super) fn new(all: &Arc<Unread>) -> Self {
-        Self { frames: VecDeque::new(), written: 0, octets: 0, all: Arc::clone(all) }
+        Self { octets: Vec::new(), written: 0, left: VecDeque::new(), all: Arc::clone(all) }
     }
 
     /// Adds a reply; one that no length can be given is left out.
     pub(super) fn push(&mut self, reply: &[u8]) {
         let Ok(length) = u16::try_from(reply.len()) else { return };
-        // One piece: a length that travels alone costs the client a packet (RFC 7766 §8).
-        let mut frame = Vec::with_capacity(2 + reply.len());
-        frame.extend(length.to_be_bytes());
-        frame.extend(reply);
-        self.octets += frame.len();
-        self.all.add(frame.len());
-        self.frames.push_back(frame);
+        self.octets.extend(length.to_be_bytes());
+        self.octets.extend_from_slice(reply);
+        self.left.push_back(2 + reply.len());
+        self.all.add(2 + reply.len());
     }
 
     /// Returns how many octets are left.
     pub(super) fn octets(&self) -> usize {
-        self.octets
+        self.octets.len() - self.written
     }
 
     /// Says whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.octets == 0
+        self.octets() == 0
     }
 
-    /// Returns the next pieces to write.
-    pub(super) fn slices(&self) -> Vec<IoSlice<'_>> {
-        let mut skip = self.written;
-        let frames = self.frames.iter().take(MOST_SLICES);
-        frames.map(|frame| IoSlice::new(&frame[std::mem::take(&mut skip)..])).collect()
+    /// Returns what is to be written next.
+    pub(super) fn pending(&self) -> &[u8] {
+        &self.octets[self.written..]
     }
 
     /// Forgets what has been written; says whether that was the end of a reply.
     pub(super) fn wrote(&mut self, octets: usize) -> bool {
-        self.octets -= octets;
         self.all.subtract(octets);
         self.written += octets;
-        let mut is_end = false;
-        while let Some(frame) = self.frames.front() {
-            if self.written < frame.len() {
+        // What is left moves once for as much that is gone.
+        if self.written >= self.octets.len().div_ceil(2) {
+            self.octets.drain(..self.written);
+            self.written = 0;
+        }
+        if self.octets.is_empty() {
+            self.octets.shrink_to(ROOM);
+        }
+        let (mut octets, mut is_end) = (octets, false);
+        while let Some(first) = self.left.front_mut() {
+            if octets < *first {
+                *first -= octets;
                 break;
             }
-            self.written -= frame.len();
-            self.frames.pop_front();
+            octets -= *first;
+            self.left.pop_front();
             is_end = true;
         }
         is_end
@@ -151,7 +151,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.all.subtract(self.octets);
+        self.all.subtract(self.octets());
     }
 }
 
@@ -167,13 +167,13 @@ mod tests {
             for chunk in octets.chunks(step) {
                 input.room().extend_from_slice(chunk);
                 while input.has_message() {
-                    messages.push(input.next().unwrap());
+                    messages.push(input.next().unwrap().to_vec());
                 }
             }
             assert_eq!(messages, [vec![1, 2, 3], vec![], vec![9]], "{step} at a time");
             assert!(input.has_octets() && input.next().is_none());
             input.room().push(8);
-            assert_eq!(input.next(), Some(vec![7, 8]));
+            assert_eq!(input.next(), Some(&[7, 8][..]));
             assert!(!input.has_octets());
         }
     }
@@ -186,13 +186,15 @@ mod tests {
         output.push(&[3]);
         output.push(&[0; 65_536]);
         assert_eq!((output.octets(), unread.octets()), (7, 7));
-        let pieces =
-            |output: &Output| output.slices().iter().map(|s| s.to_vec()).collect::<Vec<_>>();
-        assert_eq!(pieces(&output), [vec![0, 2, 1, 2], vec![0, 1, 3]]);
+        assert_eq!(output.pending(), [0, 2, 1, 2, 0, 1, 3]);
         assert!(!output.wrote(3), "the first reply is not through");
-        assert_eq!(pieces(&output), [vec![2], vec![0, 1, 3]]);
+        assert_eq!(output.pending(), [2, 0, 1, 3]);
         assert!(output.wrote(2), "the first is");
-        assert_eq!((pieces(&output), unread.octets()), (vec![vec![1, 3]], 2));
+        assert_eq!((output.pending(), unread.octets()), (&[1, 3][..], 2));
+        output.push(&[]);
+        assert!(output.wrote(4), "both are");
+        assert_eq!((output.pending(), unread.octets()), (&[][..], 0));
+        output.push(&[4]);
         let other = Output::new(&unread);
         drop(output);
         assert!(other.is_empty() && unread.octets() == 0);

@@ -1,5 +1,6 @@
 //! DNS over HTTP/3 (RFC 8484, RFC 9114): a connection, each of whose streams is a request.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,8 +136,10 @@ async fn serve_stream(
         return Ok(());
     };
     let (head, ()) = Request::into_parts(request);
-    let (_worker, outcome) =
-        https::answer(&head, body(&mut stream, asker), asker, &mut exchange).await;
+    let (_worker, outcome) = {
+        let body = pin!(body(&mut stream, asker));
+        https::answer(&head, body, asker, &mut exchange).await
+    };
     let (mut stream, mut receive) = stream.split();
     // What the client may still send, such as the end of a GET, is of no use (RFC 9114 §4.1).
     if receive.recv_data().now_or_never().is_none_or(|read| !matches!(read, Ok(None))) {

@@ -1,17 +1,19 @@
 //! DNS over HTTPS (RFC 8484): a connection that speaks HTTP/2 or HTTP/1.1.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -21,6 +23,7 @@ use super::connections::Place;
 use super::doh::{self, Asked, MAX_HEAD, MAX_MESSAGE};
 use super::exchanges::{Exchange, Exchanges, Patience};
 use super::gathered::{Gathered, NoRoom};
+use super::requests::{Begun, Requests};
 use super::service::Service;
 use super::stop::Reading;
 use super::workers::Worker;
@@ -84,12 +87,14 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let exchanges = Exchanges::new(place, &service.shared.unread);
-    let asker = Asker::new(service, arrival);
-    let builder = builder(service.settings().streams.streams, version);
+    let asker = Arc::new(Asker::new(service, arrival));
+    let begun = Begun::default();
+    let mut running = Requests::of(&begun);
+    let builder = builder(begun, service.settings().streams.streams, version);
     let requests = service_fn(|request: Request<Incoming>| {
         // Begun before the connection is looked at again, so that the end does not overtake it.
         let exchange = exchanges.begin();
-        respond(request, asker.clone(), exchange)
+        respond(request, Arc::clone(&asker), exchange)
     });
     let connection = builder.serve_connection(TokioIo::new(stream), requests);
     tokio::pin!(connection);
@@ -101,10 +106,11 @@ where
         () = exchanges.evicted() => return Some(Closing::Evicted),
         closing = exchanges.expired(patience) => return Some(closing),
         // How a client goes away is its own business.
-        _ = connection.as_mut() => return None,
+        _ = poll_fn(|context| running.drive(connection.as_mut(), context)) => return None,
     }
     for _ in 0..LAST_LOOKS {
-        if futures_util::poll!(connection.as_mut()).is_ready() {
+        let drive = poll_fn(|context| running.drive(connection.as_mut(), context));
+        if drive.now_or_never().is_some() {
             return None;
         }
         tokio::task::yield_now().await;
@@ -112,17 +118,18 @@ where
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
-        _ = connection.as_mut() => return None,
+        _ = poll_fn(|context| running.drive(connection.as_mut(), context)) => return None,
         closing = exchanges.expired(patience) => return Some(closing),
         () = exchanges.empty() => {}
     }
     drop(reading);
-    let _ = tokio::time::timeout(LAST_WRITE, connection).await;
+    let drive = poll_fn(|context| running.drive(connection.as_mut(), context));
+    let _ = tokio::time::timeout(LAST_WRITE, drive).await;
     None
 }
 
-fn builder(streams: u32, version: Version) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(begun: Begun, streams: u32, version: Version) -> auto::Builder<Begun> {
+    let mut builder = auto::Builder::new(begun);
     // An idle connection and one whose request does not come are closed by its exchanges.
     builder
         .http1()
@@ -143,20 +150,25 @@ fn builder(streams: u32, version: Version) -> auto::Builder<TokioExecutor> {
     }
 }
 
-async fn respond(
+/// Responds to a request. What the future needs is moved into it once: it is made for each request.
+fn respond(
     request: Request<Incoming>,
-    asker: Asker,
+    asker: Arc<Asker>,
     mut exchange: Exchange,
-) -> Result<Response<Full<Octets>>, Infallible> {
+) -> impl Future<Output = Result<Response<Full<Octets>>, Infallible>> + Send {
     let (head, body) = request.into_parts();
-    let (worker, outcome) = answer(&head, gather(body, &asker), &asker, &mut exchange).await;
-    let response = doh::response(outcome);
-    let status = response.status();
-    let settings = asker.service.settings();
-    let counts = &asker.service.responder.metrics().https_responses;
-    counts.with_label_values(&[&*settings.server, status.as_str()]).inc();
-    exchange.replied(response.body().len());
-    Ok(response.map(|octets| Full::new(Octets { octets, _exchange: exchange, _worker: worker })))
+    async move {
+        let body = pin!(gather(body, &asker));
+        let (worker, outcome) = answer(&head, body, &asker, &mut exchange).await;
+        let response = doh::response(outcome);
+        let status = response.status();
+        let settings = asker.service.settings();
+        let counts = &asker.service.responder.metrics().https_responses;
+        counts.with_label_values(&[&*settings.server, status.as_str()]).inc();
+        exchange.replied(response.body().len());
+        let octets = |octets| Full::new(Octets { octets, _exchange: exchange, _worker: worker });
+        Ok(response.map(octets))
+    }
 }
 
 async fn gather(mut body: Incoming, asker: &Asker) -> Result<Gathered<'_>, StatusCode> {
@@ -184,7 +196,7 @@ pub(super) fn refusal(no_room: NoRoom) -> StatusCode {
 /// It takes its place among the questions under way when it is complete: one whose body does not come keeps none.
 pub(super) async fn answer<'a>(
     head: &Parts,
-    body: impl Future<Output = Result<Gathered<'a>, StatusCode>>,
+    body: Pin<&mut impl Future<Output = Result<Gathered<'a>, StatusCode>>>,
     asker: &'a Asker,
     exchange: &mut Exchange,
 ) -> (Option<Worker>, Result<Vec<u8>, StatusCode>) {
@@ -209,7 +221,7 @@ pub(super) async fn answer<'a>(
 /// Returns the message of a request, which has come in time.
 async fn read<'a>(
     head: &Parts,
-    body: impl Future<Output = Result<Gathered<'a>, StatusCode>>,
+    mut body: Pin<&mut impl Future<Output = Result<Gathered<'a>, StatusCode>>>,
     asker: &'a Asker,
 ) -> Result<Gathered<'a>, StatusCode> {
     match doh::read_head(head)? {
@@ -219,9 +231,29 @@ async fn read<'a>(
             Ok(gathered)
         }
         Asked::Body => {
+            if let Some(read) = body.as_mut().now_or_never() {
+                return read;
+            }
             let limit = asker.service.settings().read;
-            let read = tokio::time::timeout(limit, body).await;
+            // In a place of its own, as most bodies come with their heads.
+            let read = Box::pin(tokio::time::timeout(limit, body)).await;
             read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each request has its future in a place of its own, of a size that the allocator has at hand.
+    #[test]
+    fn the_future_of_a_request_is_small() {
+        let octets = size_of_future(respond);
+        assert!(octets < 960, "{octets}");
     }
 }

@@ -17,7 +17,7 @@ use crate::direct::Lacking;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::plugin::cookie::CookieSecrets;
-use crate::repeat::{Counts, Key, Layout, Lesson, Repeated, Table};
+use crate::repeat::{Duties, Key, Layout, Lesson, Repeated, Table};
 use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
 use crate::{
     Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply, minimal_any,
@@ -288,9 +288,7 @@ impl Responder {
         }
         let encoded = self.finish(listener, asked, &message, &answered, start)?;
         if let Some(lacking) = lacking {
-            // The order of a single address is no matter.
-            let counts = repetitions(listener, asked, &answered).map(|(counts, _)| counts);
-            lacking.learn(asked, &answered, counts);
+            lacking.learn(asked, &answered, duties(listener, asked, &answered));
         }
         if let Some(Keep { key, message, age }) = keep
             && let Some(lesson) = lesson(listener, asked, &answered, &encoded)
@@ -347,18 +345,13 @@ fn lesson(
 ) -> Option<Lesson> {
     let reply = answered.reply.as_ref()?;
     let lasting = reply.lasting.as_deref().filter(|_| !encoded.truncated)?.clone();
-    let (counts, is_ordered) = repetitions(listener, asked, answered)?;
+    let Duties { counts, is_ordered } = duties(listener, asked, answered)?;
     let layout = Layout::of(&encoded.message, is_ordered)?;
     Some(Lesson { lasting, layout, counts })
 }
 
-/// Returns what the plugins have to do for a reply that is given again: what is counted, and whether the order of
-/// addresses varies; none when one has to see the query.
-fn repetitions(
-    listener: ListenerId,
-    asked: &Query,
-    answered: &Answered<'_>,
-) -> Option<(Counts, bool)> {
+/// Returns what the plugins have to do for a reply that is given again; none when one has to see the query.
+fn duties(listener: ListenerId, asked: &Query, answered: &Answered<'_>) -> Option<Duties> {
     let reply = answered.reply.as_ref()?;
     let (mut is_ordered, mut counts) = (false, Vec::new());
     // Those that let the query pass, and the one that answered.
@@ -370,7 +363,7 @@ fn repetitions(
             Repetition::Count(count) => counts.push(count),
         }
     }
-    Some((counts.into(), is_ordered))
+    Some(Duties { counts: counts.into(), is_ordered })
 }
 
 /// Returns the reply to a query that is not given to the engine, and what it counts as.

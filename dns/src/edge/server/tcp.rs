@@ -2,14 +2,16 @@
 //! each a task.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, unconstrained};
 use tokio::time::timeout_at;
-use tokio_rustls::Accept;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
 use super::connection::{self, Closing};
 use super::connections::{Full, Place};
@@ -29,6 +31,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves a listener until the stop signal, then waits for the questions under way.
 pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: Reading) {
     let mut connections = JoinSet::new();
+    // Connections have it from their listener (tcp(7)).
+    if let Err(error) = SockRef::from(&tcp).set_tcp_nodelay(true) {
+        tracing::warn!(%error, "replies over TCP may come late");
+    }
     loop {
         let accepted = tokio::select! {
             biased;
@@ -36,7 +42,7 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
             accepted = tcp.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => open(stream, &service, &reading, &mut connections),
+            Ok((stream, peer)) => open(stream, peer, &service, &reading, &mut connections),
             Err(error) => {
                 tracing::warn!(%error, "accepting a TCP connection failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -47,7 +53,7 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
     let last = tokio::time::Instant::now() + begin_no_more(&tcp);
     while let Ok(accepted) = timeout_at(last, unconstrained(tcp.accept())).await {
         match accepted {
-            Ok((stream, _)) => open(stream, &service, &reading, &mut connections),
+            Ok((stream, peer)) => open(stream, peer, &service, &reading, &mut connections),
             Err(_) if tokio::time::Instant::now() >= last => break,
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -58,12 +64,13 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
 
 fn open(
     stream: TcpStream,
+    peer: SocketAddr,
     service: &Arc<Service>,
     reading: &Reading,
     connections: &mut JoinSet<()>,
 ) {
     let metrics = service.responder.metrics();
-    let Ok(arrival) = arrival(&stream, service) else { return };
+    let Ok(arrival) = arrival(&stream, peer, service) else { return };
     let (client, local) = (arrival.client.ip(), arrival.local.ip());
     let place = match service.connections.admit(client, local, Instant::now()) {
         Ok((place, _)) => place,
@@ -86,10 +93,9 @@ fn open(
     });
 }
 
-fn arrival(stream: &TcpStream, service: &Service) -> io::Result<Arrival> {
-    stream.set_nodelay(true)?;
+fn arrival(stream: &TcpStream, peer: SocketAddr, service: &Service) -> io::Result<Arrival> {
     Ok(Arrival {
-        client: canonical(stream.peer_addr()?),
+        client: canonical(peer),
         local: canonical(stream.local_addr()?),
         protocol: match service.settings().transport {
             Transport::Tls => Protocol::Tls,
@@ -107,30 +113,43 @@ async fn serve_connection(
     reading: Reading,
 ) {
     let is_http = arrival.protocol == Protocol::Https;
+    // What is large has a place of its own, so that a plain connection takes little.
     let ended = match service.settings().tls.as_ref().map(|tls| tls.acceptor()) {
         None if is_http => {
-            Ok(https::serve(stream, Version::Either, arrival, service, place, reading).await)
+            let version = Version::Either;
+            Ok(Box::pin(https::serve(stream, version, arrival, service, place, reading)).await)
         }
         None => connection::serve(stream, arrival, service, &place, reading).await,
         Some(acceptor) => {
-            let accepting = acceptor.accept(stream);
-            match handshake(accepting, service, &place, reading.clone()).await {
-                Ok(stream) if is_http => {
-                    let version = match stream.get_ref().1.alpn_protocol() {
-                        Some(b"h2") => Version::Http2,
-                        _ => Version::Http1,
-                    };
-                    Ok(https::serve(stream, version, arrival, service, place, reading).await)
-                }
-                Ok(stream) => connection::serve(stream, arrival, service, &place, reading).await,
-                Err(closing) => Ok(closing),
-            }
+            Box::pin(serve_encrypted(acceptor, stream, arrival, service, place, reading)).await
         }
     };
     // How a client goes away is its own business.
     if let Ok(Some(closing)) = ended {
         service.responder.metrics().closed.with_label_values(&[closing.as_str()]).inc();
     }
+}
+
+async fn serve_encrypted(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    arrival: Arrival,
+    service: &Arc<Service>,
+    place: Place,
+    reading: Reading,
+) -> io::Result<Option<Closing>> {
+    let stream = match handshake(acceptor.accept(stream), service, &place, reading.clone()).await {
+        Ok(stream) => stream,
+        Err(closing) => return Ok(closing),
+    };
+    if arrival.protocol != Protocol::Https {
+        return connection::serve(stream, arrival, service, &place, reading).await;
+    }
+    let version = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Version::Http2,
+        _ => Version::Http1,
+    };
+    Ok(https::serve(stream, version, arrival, service, place, reading).await)
 }
 
 /// Speaks TLS first; an error says why the server closes the connection, none when it stops.

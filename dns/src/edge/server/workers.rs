@@ -95,6 +95,13 @@ impl Workers {
 }
 
 impl Share {
+    /// Takes a place if there is one for whoever comes next.
+    pub(super) fn try_enter(&self) -> Option<Worker> {
+        let client = Arc::clone(&self.client.workers).try_acquire_owned().ok()?;
+        let all = Arc::clone(&self.all.workers).try_acquire_owned().ok()?;
+        Some(Worker { _client: client, _all: all })
+    }
+
     /// Waits for a place.
     pub(super) async fn enter(&self) -> Option<Worker> {
         // None only when the semaphore is closed, which nobody does.

@@ -251,6 +251,7 @@ proptest! {
     }
 }
 
+/// A Service with an address of each family.
 fn one_service() -> Cluster {
     let mut store = Store::new();
     let port = ServicePort {
@@ -264,7 +265,9 @@ fn one_service() -> Cluster {
         key: ObjectKey::new("shop", "web"),
         labels: Labels::default(),
         service_type: ServiceType::ClusterIp,
-        address: ServiceAddress::ClusterIps([IpAddr::from([10, 0, 0, 1])].into()),
+        address: ServiceAddress::ClusterIps(
+            [IpAddr::from([10, 0, 0, 1]), "fd00::1".parse().unwrap()].into(),
+        ),
         ports: [port].into(),
         external_ips: Box::default(),
         load_balancer: Box::default(),

@@ -58,20 +58,18 @@ impl Entry {
 
     /// Returns how long the answer is still good, in whole seconds rounded up; none once it has expired.
     pub(super) fn left(&self, now: Instant) -> Option<u32> {
-        let end = self.stored + Duration::from_secs(self.worth.ttl.into());
-        let left = end.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        let left = self.end().checked_duration_since(now).filter(|left| !left.is_zero())?;
         u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).ok()
     }
 
-    /// Returns when the TTL that is left counts down by one.
-    pub(super) fn counts_down_at(&self, left: u32) -> Instant {
-        let spent = self.worth.ttl.saturating_sub(left) + 1;
-        self.stored + Duration::from_secs(spent.into())
+    /// Returns when the answer expires.
+    pub(super) fn end(&self) -> Instant {
+        self.stored + Duration::from_secs(self.worth.ttl.into())
     }
 
     /// Returns how long ago the answer expired.
     pub(super) fn expired_for(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.stored + Duration::from_secs(self.worth.ttl.into()))
+        now.saturating_duration_since(self.end())
     }
 
     /// Returns the answer with this TTL in every record.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cluster::Selector;
 use hickory_proto::rr::LowerName;
+use ipnet::IpNet;
 
 use super::options;
 use crate::corefile::{CorefileError, Directive};
@@ -33,6 +34,8 @@ pub struct KubernetesConfig {
     /// The labels of Pods are kept: metadata of the block tells those of the client. Set by what reads the
     /// whole block; no option of its own.
     pub keep_pod_labels: bool,
+    /// `service_cidrs`: where Services of manifests without a ClusterIP get theirs from; empty with an API server.
+    pub service_ranges: Vec<IpNet>,
     /// `apiserver_qps`, `apiserver_burst` and `apiserver_max_inflight`.
     pub client_limits: ClientLimits,
 }
@@ -126,6 +129,7 @@ impl KubernetesConfig {
             startup_timeout: STARTUP_TIMEOUT,
             keep_pod_labels: false,
             client_limits: ClientLimits::default(),
+            service_ranges: Vec::new(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! The lines of a `kubernetes` block.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use cluster::Selector;
 use hickory_proto::rr::LowerName;
+use ipam_controller::services::Ranges;
+use ipnet::IpNet;
 
 use super::config::{ClusterOrigin, KubernetesConfig, TlsFiles};
 use crate::corefile::{CorefileError, Directive, Token};
@@ -13,8 +16,14 @@ use crate::plugin::arguments::{duration, none, number_in, single, some, zones};
 
 /// The options as an error lists them.
 const OPTIONS: &str = "endpoint, kubeconfig, manifests, tls, apiserver_qps, apiserver_burst, \
-    apiserver_max_inflight, namespaces, namespace_labels, labels, pods, ignore, ttl, startup_timeout, \
+    apiserver_max_inflight, service_cidrs, namespaces, namespace_labels, labels, pods, ignore, ttl, startup_timeout, \
     fallthrough, multicluster, endpoint_pod_names, noendpoints, strict and zonal";
+
+/// Where Services of manifests get their addresses from by default: kubeadm's `serviceSubnet`, and a unique local network.
+const DEFAULT_RANGES: [(IpAddr, u8); 2] = [
+    (IpAddr::V4(Ipv4Addr::new(10, 96, 0, 0)), 12),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 0)), 112),
+];
 
 /// The largest `ttl` in seconds.
 const MAX_TTL: u32 = 3600;
@@ -25,6 +34,8 @@ pub(super) struct Draft {
     /// `kubeconfig`, `endpoint` or `manifests`, as written.
     origin_word: Option<String>,
     tls: Option<TlsFiles>,
+    /// The line `service_cidrs`, and what it says.
+    service_ranges: Option<(Directive, Vec<IpNet>)>,
     /// The line of `namespaces` or `namespace_labels` that came beside the other.
     both_namespaces: Option<Directive>,
     namespace_labels_set: bool,
@@ -40,6 +51,7 @@ impl Draft {
             config,
             origin_word: None,
             tls: None,
+            service_ranges: None,
             both_namespaces: None,
             namespace_labels_set: false,
             both_endpoints: None,
@@ -53,6 +65,7 @@ impl Draft {
             "endpoint" | "kubeconfig" | "manifests" => self.origin(line),
             "tls" => self.tls(line),
             "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => self.limit(line),
+            "service_cidrs" => self.service_cidrs(line),
             "namespaces" | "namespace_labels" | "labels" => self.selection(line),
             "pods" => self.pods(line),
             "ignore" => self.ignore(line),
@@ -96,6 +109,7 @@ impl Draft {
                 self.config.options.multicluster.push(zone);
             }
         }
+        self.config.service_ranges = self.service_ranges()?;
         match (&mut self.config.origin, self.tls.take()) {
             (_, None) => {}
             (ClusterOrigin::Endpoint { tls, .. }, files) => *tls = files,
@@ -140,6 +154,31 @@ impl Draft {
         let path = |token: &Token| PathBuf::from(&token.text);
         self.tls = Some(TlsFiles { cert: path(cert), key: path(key), ca: path(ca) });
         Ok(())
+    }
+
+    fn service_cidrs(&mut self, line: &Directive) -> Result<(), CorefileError> {
+        if self.service_ranges.is_some() {
+            return Err(line.error("`service_cidrs` stands twice; write all ranges in one line"));
+        }
+        let words = some(line)?;
+        let networks = match words {
+            [word] if word.text == "none" => Vec::new(),
+            words => words.iter().map(range).collect::<Result<_, _>>()?,
+        };
+        self.service_ranges = Some((line.clone(), networks));
+        Ok(())
+    }
+
+    /// Returns the ranges of Services; objects of an API server have their addresses.
+    fn service_ranges(&mut self) -> Result<Vec<IpNet>, CorefileError> {
+        match (&self.config.origin, self.service_ranges.take()) {
+            (ClusterOrigin::Manifests(_), Some((_, ranges))) => Ok(ranges),
+            (ClusterOrigin::Manifests(_), None) => Ok(DEFAULT_RANGES.map(|(ip, length)| IpNet::new_assert(ip, length)).into()),
+            (_, Some((line, _))) => Err(line.error(
+                "`service_cidrs` needs `manifests PATH` beside it; an API server gives Services their addresses",
+            )),
+            (_, None) => Ok(Vec::new()),
+        }
     }
 
     fn limit(&mut self, line: &Directive) -> Result<(), CorefileError> {
@@ -243,6 +282,15 @@ fn api_server_url(token: &Token) -> Result<String, CorefileError> {
         );
     }
     Ok(format!("http://{url}"))
+}
+
+/// Reads a range of `service_cidrs`.
+fn range(word: &Token) -> Result<IpNet, CorefileError> {
+    let network: IpNet = word.text.parse().map_err(|_| {
+        word.error(format!("{:?} is no network; write for example 10.96.0.0/12", word.text))
+    })?;
+    Ranges::new(&[network]).map_err(|error| word.error(error.to_string()))?;
+    Ok(network)
 }
 
 fn selector(line: &Directive) -> Result<Selector, CorefileError> {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use hickory_proto::rr::{LowerName, RData, Record, RecordType};
 use ipnet::IpNet;
 
-use super::random::Random;
 use super::weights::Weights;
+use crate::random::Random;
 
 /// Puts CNAMEs first, because some stub resolvers need that, and shuffles addresses and MX records among their
 /// own places. The CNAMEs and the other records keep their order.
@@ -95,9 +95,9 @@ mod tests {
     use hickory_proto::rr::rdata::{MX, TXT};
     use proptest::prelude::*;
 
-    use super::super::random::Seeds;
     use super::*;
     use crate::plugin::testing::record as address_record;
+    use crate::random::Seeds;
 
     /// Makes a record of the kind of a letter: c(NAME), a(ddress), m(x) or t(xt).
     fn record(letter: char, number: usize) -> Record {

@@ -4,12 +4,13 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use cluster::{Part, Stamps};
+use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
 use super::*;
 use crate::Count;
 use crate::plugin::testing::{query, record};
-use crate::{Reply, wire};
+use crate::{Query, Reply, wire};
 
 const KEY: Key = Key { listener: ListenerId(0), protocol: Protocol::Udp, is_ipv6: false };
 
@@ -109,6 +110,34 @@ fn a_reply_ends_with_what_it_lasts_for() {
     let now = Lasting::Until(Instant::now());
     table.learn(KEY, &question, &reply, table.age(), lesson(now, &reply));
     assert_eq!(ask(&table, KEY, &question), None);
+}
+
+/// Addresses of both families are of different lengths, so that TTLs move with them.
+#[test]
+fn ttls_count_down_wherever_records_stand() {
+    let name = "web.shop.svc.cluster.local.";
+    let answers = vec![record(name, "10.0.0.1"), record(name, "fd00::1"), record(name, "10.0.0.2")];
+    let reply = Reply { answers, ..Reply::default() };
+    let encoded = |query: &Query, reply: &Reply| wire::encode(query, reply).message;
+    let query = query(name, RecordType::ANY);
+    let (question, reply) = (encoded(&query, &Reply::default()), encoded(&query, &reply));
+    let (table, start) = (Table::default(), Instant::now());
+    let lasting = Lasting::CountingDown(start + Duration::from_millis(4_500));
+    table.learn(KEY, &question, &reply, table.age(), lesson(lasting, &reply));
+    let at = |milliseconds| {
+        let mut reply = Vec::new();
+        let now = start + Duration::from_millis(milliseconds);
+        let repeated = table.repeat(KEY, &question, now, &mut reply);
+        (repeated == Repeated::Reply).then(|| Message::from_vec(&reply).unwrap())
+    };
+    for (milliseconds, ttl) in [(0, 5), (499, 5), (500, 4), (2_000, 3), (4_499, 1)] {
+        for _ in 0..8 {
+            let reply = at(milliseconds).unwrap();
+            assert_eq!(reply.answers.len(), 3);
+            assert!(reply.answers.iter().all(|record| record.ttl == ttl), "{reply}");
+        }
+    }
+    assert_eq!(at(4_500), None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Replies that are sent again are those that the plugins would give: random changes of a cluster, and every question
 //! again and again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
@@ -68,6 +69,8 @@ struct World {
     store: Store,
     now: AtomicU64,
     responder: Arc<Responder>,
+    /// Those of another server.
+    plugins: Engine,
 }
 
 impl World {
@@ -80,7 +83,8 @@ impl World {
         }
         let live = Arc::new(Live { stamps, snapshot: ArcSwap::default() });
         let responder = responder(engine_of(&live));
-        let mut world = Self { live, store, now: AtomicU64::new(1), responder };
+        let plugins = engine_of(&live);
+        let mut world = Self { live, store, now: AtomicU64::new(1), responder, plugins };
         world.publish();
         assert_eq!(world.store.cluster().synced(), KindSet::of(&Kind::ALL));
         world
@@ -111,11 +115,10 @@ impl World {
         }
     }
 
-    /// Asks a server that has never been asked before.
-    fn ask_anew(&self, message: &[u8]) -> Vec<u8> {
+    /// Asks the plugins.
+    fn ask_plugins(&self, message: &[u8]) -> Vec<u8> {
         let mut query = wire::parse(message, arrival()).unwrap();
-        let engine = engine_of(&self.live);
-        let answered = engine.answer(ListenerId(0), &mut query, None).now_or_never().unwrap();
+        let answered = self.plugins.answer(ListenerId(0), &mut query, None).now_or_never().unwrap();
         wire::encode(&query, answered.reply.as_ref().unwrap()).message
     }
 }
@@ -126,17 +129,21 @@ fn arrival() -> Arrival {
 }
 
 fn engine_of(live: &Arc<Live>) -> Engine {
+    engine_with(live, vec![Box::new(Loadbalance::round_robin(Vec::new(), 7))])
+}
+
+/// An engine with these plugins between `prometheus` and `kubernetes`.
+fn engine_with(live: &Arc<Live>, between: Vec<Box<dyn Plugin>>) -> Engine {
     let zones = ["cluster.local.", "in-addr.arpa."].map(|zone| zone.parse().unwrap()).to_vec();
     let options = ZoneOptions { pods: PodMode::Insecure, ..ZoneOptions::default() };
     let zone = Zone { zones, options, own_addresses: Vec::new() };
     let kubernetes = Kubernetes::new(zone, Fallthrough::default(), Arc::clone(live) as _);
     let metrics = DnsMetrics::register(&Registry::new()).unwrap();
     let servers = [(ListenerId(0), "dns://:53".to_owned())];
-    let plugins: Vec<Box<dyn Plugin>> = vec![
-        Box::new(Prometheus::new(&metrics, &servers, "", &[Name::root().into()])),
-        Box::new(Loadbalance::round_robin(Vec::new(), 7)),
-        Box::new(kubernetes),
-    ];
+    let mut plugins: Vec<Box<dyn Plugin>> =
+        vec![Box::new(Prometheus::new(&metrics, &servers, "", &[Name::root().into()]))];
+    plugins.extend(between);
+    plugins.push(Box::new(kubernetes));
     let mut router = Router::default();
     router.add(Name::root().into(), 0);
     Engine::of_listeners(vec![Block::new("Corefile:1", plugins)], vec![(ListenerId(0), router)])
@@ -263,7 +270,7 @@ proptest! {
         for event in events {
             world.apply(event.clone());
             for question in &questions {
-                let expected = without_order(&world.ask_anew(question));
+                let expected = without_order(&world.ask_plugins(question));
                 // The first learns at most, the second learns at least; and once more.
                 for _ in 0..3 {
                     let (reply, again) = world.ask(question);
@@ -276,14 +283,51 @@ proptest! {
     }
 }
 
+/// A direct answer has both addresses of a dual-stack Service, in the order that `loadbalance` would give them.
+#[test]
+fn the_order_of_two_addresses_varies_where_loadbalance_is() {
+    let mut world = World::new();
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default() };
+    world.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))));
+    let both = ServiceAddress::ClusterIps([ip(1), "fd00::1".parse().unwrap()].into());
+    let service = service_of(ObjectKey::new("shop", "web"), both);
+    world.apply(Event::Upsert(Object::Service(Arc::new(service))));
+    let mut message = Message::new(7, MessageType::Query, OpCode::Query);
+    message.add_query(Question::query(
+        "web.shop.svc.cluster.local.".parse().unwrap(),
+        RecordType::SRV,
+    ));
+    let message = message.to_vec().unwrap();
+    let orders = |world: &World| {
+        // What the plugins have to do is learnt from the first.
+        world.ask(&message);
+        let mut orders = BTreeMap::<_, usize>::new();
+        for _ in 0..200 {
+            let (reply, was_short) = world.ask(&message);
+            assert!(was_short);
+            let reply = Message::from_vec(&reply).unwrap();
+            let texts = reply.additionals.iter().map(Record::to_string).collect::<Vec<_>>();
+            *orders.entry(texts).or_default() += 1;
+        }
+        orders
+    };
+    let counts = orders(&world);
+    assert_eq!(counts.len(), 2, "{counts:?}");
+    // The seed is fixed, so this passes or fails for ever.
+    assert!(counts.values().all(|count| (70..130).contains(count)), "{counts:?}");
+    world.responder = responder(engine_with(&world.live, Vec::new()));
+    assert_eq!(orders(&world).len(), 1, "nobody asks for another order");
+}
+
 #[test]
 fn the_short_ways_allocate_nothing() {
     let mut world = World::new();
     let namespace = Namespace { name: "shop".into(), labels: Labels::default(), audit: false };
     world.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))));
-    for (name, address) in
-        [("web", ServiceAddress::ClusterIps([ip(1)].into())), ("db", ServiceAddress::Headless)]
-    {
+    for (name, address) in [
+        ("web", ServiceAddress::ClusterIps([ip(1), "fd00::1".parse().unwrap()].into())),
+        ("db", ServiceAddress::Headless),
+    ] {
         let service = service_of(ObjectKey::new("shop", name), address);
         world.apply(Event::Upsert(Object::Service(Arc::new(service))));
     }

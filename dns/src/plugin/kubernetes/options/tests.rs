@@ -133,3 +133,27 @@ fn every_mistake_names_its_line() {
         assert!(error.contains(expected), "{block}: {error}");
     }
 }
+
+#[test]
+fn ranges_of_services_are_for_manifests() {
+    let ranges = |lines: &str| -> Vec<String> {
+        options(lines).service_ranges.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(ranges("manifests x"), ["10.96.0.0/12", "fd00:10:96::/112"]);
+    assert_eq!(
+        ranges("service_cidrs fd00::/120 10.0.0.0/24\nmanifests x"),
+        ["fd00::/120", "10.0.0.0/24"]
+    );
+    assert_eq!(ranges("manifests x\nservice_cidrs none"), [""; 0]);
+    assert_eq!(ranges("kubeconfig x"), [""; 0]);
+    for (lines, words) in [
+        ("service_cidrs none", "needs `manifests PATH` beside it"),
+        ("manifests x\nservice_cidrs none\nservice_cidrs none", "stands twice"),
+        ("manifests x\nservice_cidrs 10.0.0.1/24", "10.0.0.1/24 has host bits; write 10.0.0.0/24"),
+        ("manifests x\nservice_cidrs fd00::/48", "fd00::/48 is too large"),
+        ("manifests x\nservice_cidrs ten", "\"ten\" is no network; write for example 10.96.0.0/12"),
+    ] {
+        let error = parse(lines).unwrap_err();
+        assert!(error.contains(words), "{lines}: {error}");
+    }
+}

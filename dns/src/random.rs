@@ -8,27 +8,32 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Hands out generators, a different one each time.
 #[derive(Debug)]
-pub(super) struct Seeds(AtomicU64);
+pub(crate) struct Seeds(AtomicU64);
 
 /// A SplitMix64 generator: good enough to spread load, not to keep secrets.
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Seeds {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
     /// Returns the next generator.
-    pub(super) fn next(&self) -> Random {
+    pub(crate) fn next(&self) -> Random {
         // Only the value counts, nothing is published with it.
         Random(mix(self.0.fetch_add(GOLDEN, Ordering::Relaxed)))
     }
 }
 
 impl Random {
+    /// Returns a generator; equal seeds give equal numbers.
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// Returns a number below the bound, each with the same chance but for a bias under `bound / 2⁶⁴`; 0 below 0.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(GOLDEN);
         // The upper half of a product with a number of 64 bits is below the other factor.
         let product = u128::from(mix(self.0)) * bound as u128;
@@ -36,7 +41,7 @@ impl Random {
     }
 
     /// Gives every order of `count` items the same chance (Fisher–Yates); `swap` lets two change places.
-    pub(super) fn shuffle(&mut self, count: usize, mut swap: impl FnMut(usize, usize)) {
+    pub(crate) fn shuffle(&mut self, count: usize, mut swap: impl FnMut(usize, usize)) {
         for at in (1..count).rev() {
             swap(at, self.below(at + 1));
         }

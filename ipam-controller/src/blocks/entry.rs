@@ -1,0 +1,166 @@
+//! What is known of one node, by its UID, and what should be written for it.
+
+use std::collections::BTreeSet;
+
+use cluster::{Labels, Text};
+use ipnet::IpNet;
+
+use super::choose::Choice;
+
+/// A `v1` Node as far as blocks are concerned.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeState {
+    /// `metadata.name`.
+    pub name: Text,
+    /// `metadata.uid`.
+    pub uid: Text,
+    /// `metadata.resourceVersion`: the precondition of a write.
+    pub resource_version: String,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `spec.podCIDRs` as written, whatever it says.
+    pub pod_cidrs: Vec<String>,
+    /// Blocks that the node is to have of each family, `spec.podCIDRs` counted: the annotation `portolan.dev/blocks`.
+    pub wanted: u8,
+    /// It is being deleted.
+    pub is_deleting: bool,
+}
+
+/// A NodeBlock: every block of one node, for as long as it holds them and the time after.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// The UID of the node, and the name of the object.
+    pub uid: Text,
+    /// The name of the node.
+    pub node: Text,
+    /// `metadata.resourceVersion`; empty before it is written.
+    pub resource_version: String,
+    /// `spec.blocks`: those of `spec.podCIDRs`, in their order, then further ones.
+    pub blocks: Vec<Choice>,
+    /// `spec.releasedAt`: when the node was seen to be gone, in seconds since 1970.
+    pub released_at: Option<u64>,
+}
+
+/// Something to be written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Sets `spec.podCIDRs` of a Node that has none.
+    Assign {
+        /// The node.
+        node: Text,
+        /// It has to be this one.
+        uid: Text,
+        /// And not to have changed since.
+        resource_version: String,
+        /// The first block of each family.
+        blocks: Vec<Choice>,
+    },
+    /// Creates the NodeBlock, or replaces the one of its resource version.
+    Put(Record),
+    /// Deletes the NodeBlock, and with it the last that is known of the node.
+    Forget(Record),
+    /// Tells the operator of something, as an Event on the Node.
+    Report {
+        /// The node.
+        node: Text,
+        /// Its UID.
+        uid: Text,
+        /// Why.
+        reason: Reason,
+        /// What, and the remedy.
+        message: String,
+    },
+}
+
+impl Action {
+    /// Returns the UID of the node that it is about.
+    pub fn uid(&self) -> &Text {
+        match self {
+            Self::Assign { uid, .. } | Self::Report { uid, .. } => uid,
+            Self::Put(record) | Self::Forget(record) => &record.uid,
+        }
+    }
+}
+
+/// Why an Event is sent; kube-controller-manager's words where it has one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reason {
+    /// Every pool of a family is full.
+    CidrNotAvailable,
+    /// No pool selects the node.
+    CidrAssignmentFailed,
+    /// `spec.podCIDRs` says something that is no network.
+    InvalidPodCidr,
+    /// A block of the node is in no pool.
+    PodCidrOutOfRange,
+    /// Another has addresses of a block of the node.
+    PodCidrConflict,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::CidrNotAvailable,
+        Self::CidrAssignmentFailed,
+        Self::InvalidPodCidr,
+        Self::PodCidrOutOfRange,
+        Self::PodCidrConflict,
+    ];
+
+    /// Returns the reason as Events have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CidrNotAvailable => "CIDRNotAvailable",
+            Self::CidrAssignmentFailed => "CIDRAssignmentFailed",
+            Self::InvalidPodCidr => "InvalidPodCIDR",
+            Self::PodCidrOutOfRange => "PodCIDROutOfRange",
+            Self::PodCidrConflict => "PodCIDRConflict",
+        }
+    }
+}
+
+/// Everything that is known under one UID.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Entry {
+    /// The node, while it is there.
+    pub(super) node: Option<NodeState>,
+    /// Its record.
+    pub(super) record: Option<Record>,
+    /// What it was given, until the node says so. Kept whatever becomes of the write, so that an attempt that failed is made
+    /// again with the same blocks and none is lost.
+    pub(super) intent: Vec<Choice>,
+    /// What it was given beyond, until its record says so.
+    pub(super) further: Vec<Choice>,
+    /// What the ledger says that it holds.
+    pub(super) held: BTreeSet<IpNet>,
+    /// A write is under way.
+    pub(super) is_busy: bool,
+    /// What has been reported of it, so that it is reported once.
+    pub(super) reported: BTreeSet<(Reason, String)>,
+}
+
+impl Entry {
+    /// Returns the name of the node; empty when nothing is known of it.
+    pub(super) fn name(&self) -> Text {
+        let node = self.node.as_ref().map(|node| &node.name);
+        node.or(self.record.as_ref().map(|record| &record.node)).cloned().unwrap_or_default()
+    }
+
+    /// Returns the blocks that `spec.podCIDRs` names.
+    pub(super) fn pod_cidrs(&self) -> Vec<IpNet> {
+        let texts = self.node.iter().flat_map(|node| &node.pod_cidrs);
+        texts.filter_map(|text| text.parse::<IpNet>().ok()).map(|block| block.trunc()).collect()
+    }
+
+    /// Returns every block that it has a claim to.
+    pub(super) fn claims(&self) -> BTreeSet<IpNet> {
+        let recorded = self.record.iter().flat_map(|record| &record.blocks);
+        let chosen = recorded.chain(&self.intent).chain(&self.further).map(|choice| choice.block);
+        self.pod_cidrs().into_iter().chain(chosen).collect()
+    }
+
+    /// Says whether there is nothing left to know.
+    pub(super) fn is_over(&self) -> bool {
+        self.node.is_none() && self.record.is_none() && self.held.is_empty()
+    }
+}

@@ -1,0 +1,15 @@
+//! Which pod blocks each node owns, and which addresses and ports each Service gets.
+//!
+//! Everything here is pure: objects in, what should be written out. Time is passed in; the role `portolan
+//! ipam-controller` follows the Kubernetes API and carries the writes out, and `cluster-source` gives the Services of
+//! manifests their addresses.
+//!
+//! ```text
+//!  nodes, pools, records ──► blocks::Controller ──► Action: podCIDRs, NodeBlock, Event
+//!                              └ Ledger (who holds what) ◄─ choose (which pool, which block)
+//! ```
+
+pub mod blocks;
+pub mod services;
+
+pub use blocks::Family;

@@ -1,0 +1,196 @@
+//! The role `portolan node-blocks`: follows one Node and keeps the file of its blocks.
+
+mod replace;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use cluster::{Cluster, Kind, KindSet};
+use cluster_source::{Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
+use ipnet::IpNet;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::NodeFileArguments;
+use crate::logging::{self, LineForm};
+
+use replace::replace;
+
+/// Keeps the file until a signal, or with `--once` until it is written.
+///
+/// # Errors
+/// The Node cannot be followed as the flags say, or a file cannot be written.
+pub(crate) fn run(arguments: &NodeFileArguments, form: LineForm) -> Result<()> {
+    let (output, _) = logging::start(form)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(follow(arguments));
+    runtime.shutdown_background();
+    output.flush();
+    result
+}
+
+async fn follow(arguments: &NodeFileArguments) -> Result<()> {
+    let take = |kind| signal(kind).context("cannot handle signals");
+    let (mut terminate, mut interrupt) =
+        (take(SignalKind::terminate())?, take(SignalKind::interrupt())?);
+    let mut files = Files::new(arguments)?;
+    let source = Source::start(config(arguments)).await?;
+    let mut changes = source.changes();
+    loop {
+        changes.mark_unchanged();
+        let is_written = files.take(&source.snapshot())?;
+        if arguments.once && is_written {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = changes.changed() => changed.context("the Node is not followed any more")?,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+fn config(arguments: &NodeFileArguments) -> SourceConfig {
+    let origin = match (&arguments.manifests, &arguments.kubeconfig) {
+        (Some(path), _) => Origin::Manifests(path.clone()),
+        (None, Some(file)) => {
+            let context = arguments.context.clone();
+            Origin::Kubernetes(Access::Kubeconfig { file: file.clone(), context })
+        }
+        (None, None) => Origin::Kubernetes(Access::InCluster),
+    };
+    let interest = Interest {
+        kinds: KindSet::of(&[Kind::Node]),
+        node: Some(arguments.node.as_str().into()),
+        ..Interest::default()
+    };
+    SourceConfig { origin, interest, timing: Timing::default(), limits: RequestLimits::default() }
+}
+
+/// The files that are kept.
+struct Files {
+    node: String,
+    blocks: PathBuf,
+    /// Where the configuration list goes, and its text.
+    conflist: Option<(PathBuf, Vec<u8>)>,
+    /// What was last said of the Node.
+    said: Option<Finding>,
+}
+
+/// What a snapshot says of the Node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Finding {
+    /// It is not listed yet.
+    NotSynced,
+    /// There is no such Node.
+    NoNode,
+    /// It has no blocks yet.
+    NoBlocks,
+    /// It has these.
+    Blocks(Vec<IpNet>),
+}
+
+impl Files {
+    fn new(arguments: &NodeFileArguments) -> Result<Self> {
+        let conflist = arguments.conflist.as_ref().map(|file| {
+            let octets = std::fs::read(file)
+                .with_context(|| format!("cannot read {}; name a readable file", file.display()))?;
+            check_conflist(file, &octets)?;
+            let name = file.file_name().context("--conflist names no file")?;
+            anyhow::Ok((arguments.conflist_dir.join(name), octets))
+        });
+        Ok(Self {
+            node: arguments.node.clone(),
+            blocks: arguments.file.clone(),
+            conflist: conflist.transpose()?,
+            said: None,
+        })
+    }
+
+    /// Brings the files up to a snapshot; says whether the Node has blocks. What is there stays when it has none: a Node that
+    /// is away for a moment takes nobody's addresses away.
+    fn take(&mut self, cluster: &Cluster) -> Result<bool> {
+        let finding = finding(cluster, &self.node);
+        if self.said.as_ref() == Some(&finding) {
+            return Ok(matches!(finding, Finding::Blocks(_)));
+        }
+        let node = self.node.as_str();
+        match &finding {
+            Finding::NotSynced => {}
+            Finding::NoNode => {
+                tracing::warn!(node, "there is no such Node; what the file says stays");
+            }
+            Finding::NoBlocks => {
+                tracing::warn!(node, "the Node has no spec.podCIDRs; what the file says stays");
+            }
+            Finding::Blocks(blocks) => {
+                replace(&self.blocks, &contents(node, blocks))?;
+                if let Some((path, octets)) = &self.conflist {
+                    replace(path, octets)?;
+                }
+                let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+                let (blocks, file) = (blocks.join(" "), self.blocks.display());
+                tracing::info!(node, blocks, %file, "blocks written");
+            }
+        }
+        let has_blocks = matches!(finding, Finding::Blocks(_));
+        self.said = Some(finding);
+        Ok(has_blocks)
+    }
+}
+
+fn finding(cluster: &Cluster, node: &str) -> Finding {
+    match cluster.node(node) {
+        Some(node) if !node.pod_cidrs.is_empty() => Finding::Blocks(node.pod_cidrs.to_vec()),
+        Some(_) => Finding::NoBlocks,
+        None if cluster.synced().contains(Kind::Node) => Finding::NoNode,
+        None => Finding::NotSynced,
+    }
+}
+
+/// Returns the file as `portolan-ipam` reads it.
+fn contents(node: &str, blocks: &[IpNet]) -> Vec<u8> {
+    let blocks: Vec<Value> =
+        blocks.iter().map(|block| json!({ "cidr": block.to_string() })).collect();
+    format!("{:#}\n", json!({ "node": node, "blocks": blocks })).into_bytes()
+}
+
+/// Refuses what no runtime would load.
+fn check_conflist(file: &Path, octets: &[u8]) -> Result<()> {
+    let json: Value =
+        serde_json::from_slice(octets).with_context(|| format!("{} is no JSON", file.display()))?;
+    if json["name"].as_str().is_none_or(str::is_empty) || !json["plugins"].is_array() {
+        bail!("{} is no network configuration list; it needs `name` and `plugins`", file.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::{Event, Labels, Node, Object, Store};
+
+    use super::*;
+
+    #[test]
+    fn a_node_without_blocks_and_one_that_is_not_known_are_different_things() {
+        let mut store = Store::new();
+        let found = |store: &Store| finding(store.cluster(), "a");
+        assert_eq!(found(&store), Finding::NotSynced);
+        store.apply(Event::ListStart(Kind::Node), 0);
+        store.apply(Event::ListEnd(Kind::Node), 0);
+        assert_eq!(found(&store), Finding::NoNode);
+        let blocks: Vec<IpNet> = vec!["10.244.3.0/24".parse().unwrap()];
+        for (pod_cidrs, expected) in
+            [(Vec::new(), Finding::NoBlocks), (blocks.clone(), Finding::Blocks(blocks))]
+        {
+            let node = Node {
+                name: "a".into(),
+                labels: Labels::default(),
+                addresses: Box::default(),
+                pod_cidrs: pod_cidrs.into(),
+            };
+            store.apply(Event::Upsert(Object::Node(node.into())), 0);
+            assert_eq!(found(&store), expected);
+        }
+    }
+}
