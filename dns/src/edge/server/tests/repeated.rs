@@ -287,7 +287,7 @@ proptest! {
 #[test]
 fn the_order_of_two_addresses_varies_where_loadbalance_is() {
     let mut world = World::new();
-    let namespace = Namespace { name: "shop".into(), labels: Labels::default() };
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default(), audit: false };
     world.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))));
     let both = ServiceAddress::ClusterIps([ip(1), "fd00::1".parse().unwrap()].into());
     let service = service_of(ObjectKey::new("shop", "web"), both);
