@@ -153,7 +153,7 @@ fn ranges_of_services_are_for_manifests() {
         ("manifests x\nservice_cidrs fd00::/48", "fd00::/48 is too large"),
         ("manifests x\nservice_cidrs ten", "\"ten\" is no network; write for example 10.96.0.0/12"),
     ] {
-        let error = parse(lines).unwrap_err();
+        let error = parse(&format!("kubernetes cluster.local {{\n{lines}\n}}")).unwrap_err();
         assert!(error.contains(words), "{lines}: {error}");
     }
 }

@@ -1,0 +1,107 @@
+//! What `portolan explain flow`, `matrix` and `policies` say of manifests.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::process::{Command, Output};
+
+use portolan_tests::server::binary;
+
+const MANIFESTS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {nodeName: n1, containers: [{name: c, image: i}]}
+status: {phase: Running, podIP: 10.244.0.5, podIPs: [{ip: 10.244.0.5}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: shop, labels: {app: db}}
+spec: {nodeName: n1, containers: [{name: c, image: i, ports: [{name: pg, containerPort: 5432}]}]}
+status: {phase: Running, podIP: 10.244.0.6, podIPs: [{ip: 10.244.0.6}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {tier: frontend}}}]
+    ports: [{port: pg}]
+";
+
+/// Asks about the manifests, after a change of their text.
+fn explain(arguments: &str, change: (&str, &str)) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.yaml");
+    std::fs::write(&file, MANIFESTS.replace(change.0, change.1)).unwrap();
+    let mut command = Command::new(binary());
+    command.arg("explain").args(arguments.split(' ')).arg("--manifests").arg(file);
+    command.output().unwrap()
+}
+
+fn said(arguments: &str, change: (&str, &str)) -> String {
+    let output = explain(arguments, change);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const AS_IT_IS: (&str, &str) = ("", "");
+const FRONTEND: (&str, &str) = ("labels: {app: web}", "labels: {app: web, tier: frontend}");
+const TO_DB: &str = "flow --from shop/web --to shop/db --port 5432/tcp";
+
+#[test]
+fn a_denied_flow_names_the_policy_and_what_is_missing() {
+    assert_eq!(
+        said(TO_DB, AS_IT_IS),
+        "5432/tcp from pod shop/web (10.244.0.5) to pod shop/db (10.244.0.6) is denied
+  egress, on node n1: passes, no policy is about the egress of the pod
+  ingress, on node n1: denied, isolated by shop/db
+    shop/db ingress[0]
+      from[0]: label tier=frontend is missing of pod shop/web
+"
+    );
+}
+
+#[test]
+fn an_allowed_flow_names_the_rule_and_a_wrong_port_the_right_one() {
+    let allowed = said(TO_DB, FRONTEND);
+    assert!(allowed.contains("(10.244.0.6) is allowed\n"), "{allowed}");
+    assert!(allowed.contains("shop/db ingress[0]"), "{allowed}");
+    let wrong = said("flow --from 10.244.0.5 --to 10.244.0.6 --port 80", FRONTEND);
+    assert!(wrong.contains("80/tcp is not pg, which is 5432/tcp of pod shop/db"), "{wrong}");
+}
+
+#[test]
+fn the_table_of_a_namespace_in_text_and_as_a_page() {
+    let table = said("matrix --namespace shop --port 5432/tcp", AS_IT_IS);
+    assert!(table.contains("1 shop/db  + +\n2 shop/web I +\n"), "{table}");
+    let table = said("matrix --namespace shop --port 5432/tcp", FRONTEND);
+    assert!(table.contains("1 shop/db  + +\n2 shop/web + +\n"), "{table}");
+    let page = said("matrix --namespace shop --port 5432/tcp --html", AS_IT_IS);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("shop/web"), "{page}");
+}
+
+#[test]
+fn policies_that_are_hardly_meant_are_told() {
+    let remarks = said("policies", AS_IT_IS);
+    assert!(remarks.contains("NetworkPolicy shop/db: spec.ingress[0].from[0]"), "{remarks}");
+    assert!(remarks.contains("selects no pod of namespace shop"), "{remarks}");
+    assert!(!said("policies", FRONTEND).contains("selects no pod"));
+}
+
+#[test]
+fn a_pod_that_is_not_there_is_an_error() {
+    let output = explain("flow --from shop/nobody --to shop/db --port 80/tcp", AS_IT_IS);
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("there is no pod shop/nobody that runs"), "{error}");
+}
