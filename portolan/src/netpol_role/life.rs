@@ -1,15 +1,16 @@
 //! From the start of the agent to a signal.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use cluster_source::Source;
 use netfilter::{Monitor, MonitorEvent};
 use netpol::Options;
 use prometheus::Registry;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::admin::{self, Told};
 use super::enforcer::Enforcer;
@@ -75,8 +76,16 @@ pub(super) async fn live(
     watch_kernel(enforcer.port(), wake.clone())?;
     let agent = Agent { node, options, source, enforcer, metrics, unready, revision: None };
     let thread = std::thread::Builder::new().name("kernel".to_owned());
-    let thread = thread.spawn(move || agent.run(&wakes))?;
-    let signal = signals.stop().await;
+    let (living, all_gone) = oneshot::channel::<Infallible>();
+    let thread = thread.spawn(move || {
+        let _living = living;
+        agent.run(&wakes);
+    })?;
+    let signal = tokio::select! {
+        signal = signals.stop() => signal,
+        // A process that enforces nothing any more must not look as if it did.
+        _ = all_gone => bail!("the thread that talks to the kernel has ended; the rules stay in force"),
+    };
     tracing::info!(signal, "ending; the rules stay in force");
     let ended = tokio::task::spawn_blocking(move || {
         // Fails when the thread has ended, of which it says why.
