@@ -199,16 +199,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         held.is_none()
     }
 
-    /// Takes questions until it is somebody else's turn.
+    /// Takes questions, one at least if it may, until it is somebody else's turn.
     fn take_some(&mut self) {
         let start = std::time::Instant::now();
         let mut now = start;
         for _ in 0..MOST_AT_ONCE {
-            let is_over = now - start > TURN || self.output.octets() >= WRITE_AT;
-            if is_over || !self.may_take() || !self.take_next(now) {
+            if !self.may_take() || !self.take_next(now) {
                 return;
             }
             now = std::time::Instant::now();
+            if now - start > TURN || self.output.octets() >= WRITE_AT {
+                return;
+            }
         }
     }
 
