@@ -74,8 +74,8 @@ fn a_denied_flow_names_the_policy_and_what_is_missing() {
 #[test]
 fn an_allowed_flow_names_the_rule_and_a_wrong_port_the_right_one() {
     let allowed = said(TO_DB, FRONTEND);
-    assert!(allowed.contains("(10.244.0.6) is allowed\n"), "{allowed}");
-    assert!(allowed.contains("shop/db ingress[0]"), "{allowed}");
+    assert!(allowed.contains("(10.244.0.6) passes\n"), "{allowed}");
+    assert!(allowed.contains("allowed by shop/db ingress[0].from[0] and ports[0]"), "{allowed}");
     let wrong = said("flow --from 10.244.0.5 --to 10.244.0.6 --port 80", FRONTEND);
     assert!(wrong.contains("80/tcp is not pg, which is 5432/tcp of pod shop/db"), "{wrong}");
 }
