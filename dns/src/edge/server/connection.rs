@@ -214,7 +214,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         }
     }
 
-    /// Answers the next question when it can be, or lets it wait; says whether there was one.
+    /// Answers the next question when it can be, or lets it wait; says whether it was answered. One that waits ends the
+    /// turn: the client may be gone before its answer comes, and nobody asks an upstream for it then.
     fn take_next(&mut self, now: std::time::Instant) -> bool {
         let Self { service, arrival, input, reply, .. } = self;
         let Some(message) = input.next() else { return false };
@@ -231,7 +232,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 let mut answering: Answering = Box::pin(answer);
                 match answering.as_mut().now_or_never() {
                     Some(reply) => self.give(reply),
-                    None => self.waiting.push(answering),
+                    None => {
+                        self.waiting.push(answering);
+                        return false;
+                    }
                 }
             }
         }
