@@ -141,8 +141,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         let mut reading = Some(reading);
         let mut expecting = Expecting::Question;
         loop {
+            let before = self.waiting.len();
             while let Some(Some(reply)) = self.waiting.next().now_or_never() {
                 self.give(reply);
+            }
+            if self.waiting.len() < before {
+                // At once: a client that is gone is noticed by it, and asks upstreams no more.
+                self.write_now().await?;
             }
             if self.may_take() && self.input.has_message() {
                 let turn = turn(self.service).await;
