@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use cluster::{
-    Cluster, ContainerPort, Event, IpBlock, Labels, Namespace, NetworkPolicy, Node, Object,
-    ObjectKey, Peer, Phase, Pod, PolicyDirection, PolicyPort, PolicyRule, PortMatch, Protocol,
-    Selector, Store,
+    Cluster, ContainerPort, Endpoint, EndpointSlice, Event, IpBlock, Labels, Namespace,
+    NetworkPolicy, Node, Object, ObjectKey, Peer, Phase, Pod, PolicyDirection, PolicyPort,
+    PolicyRule, PortMatch, Protocol, Selector, Service, ServiceAddress, ServicePort, ServiceType,
+    Store, TargetPort,
 };
 use nft::{Hook, Packet, Policy, protocol};
 
@@ -118,6 +119,45 @@ impl World {
         };
         let ports = ports.split_whitespace().map(declared).collect();
         self.changed_pod(key, ips, "", |pod| pod.ports = ports)
+    }
+
+    /// Adds a Service with the ClusterIP 10.96.0.7 and the port 80, and one address that is ready behind it.
+    pub(crate) fn service(self, key: &str, target_port: TargetPort, address: &str) -> Self {
+        let port = ServicePort {
+            name: "web".into(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            target_port,
+            node_port: None,
+        };
+        let key = key_of(key);
+        let endpoint = Endpoint {
+            addresses: [address.parse().unwrap()].into(),
+            hostname: None,
+            target_name: None,
+            zone: None,
+            ready: true,
+            serving: true,
+            terminating: false,
+        };
+        let slice = EndpointSlice {
+            key: ObjectKey::new(key.namespace.clone(), format!("{}-1", key.name)),
+            service_name: Some(key.name.clone()),
+            import: None,
+            labels: Labels::default(),
+            endpoints: [endpoint].into(),
+            ports: [].into(),
+        };
+        let service = Service {
+            key,
+            labels: Labels::default(),
+            service_type: ServiceType::ClusterIp,
+            address: ServiceAddress::ClusterIps(["10.96.0.7".parse().unwrap()].into()),
+            ports: [port].into(),
+            external_ips: [].into(),
+            load_balancer: [].into(),
+        };
+        self.with(Object::Service(Arc::new(service))).with(Object::EndpointSlice(Arc::new(slice)))
     }
 
     /// Adds a policy about ingress.

@@ -1,9 +1,4 @@
-use std::sync::Arc;
-
-use cluster::{
-    Endpoint, EndpointSlice, Labels, Object, ObjectKey, Protocol, Service, ServiceAddress,
-    ServicePort, ServiceType, TargetPort,
-};
+use cluster::TargetPort;
 
 use super::*;
 use crate::Traffic;
@@ -98,43 +93,11 @@ fn each_kind_of_port_and_block_says_what_it_is() {
 
 #[test]
 fn services_are_named_where_people_mean_them() {
-    let port = ServicePort {
-        name: "web".into(),
-        protocol: Protocol::Tcp,
-        port: 80,
-        target_port: TargetPort::Name("http".into()),
-        node_port: None,
-    };
-    let service = Service {
-        key: ObjectKey::new("y", "web"),
-        labels: Labels::default(),
-        service_type: ServiceType::ClusterIp,
-        address: ServiceAddress::ClusterIps(["10.96.0.7".parse().unwrap()].into()),
-        ports: [port].into(),
-        external_ips: [].into(),
-        load_balancer: [].into(),
-    };
-    let endpoint = Endpoint {
-        addresses: [B.parse().unwrap()].into(),
-        hostname: None,
-        target_name: None,
-        zone: None,
-        ready: true,
-        serving: true,
-        terminating: false,
-    };
-    let slice = EndpointSlice {
-        key: ObjectKey::new("y", "web-1"),
-        service_name: Some("web".into()),
-        import: None,
-        labels: Labels::default(),
-        endpoints: [endpoint].into(),
-        ports: [].into(),
-    };
-    let world = world()
-        .with(Object::Service(Arc::new(service)))
-        .with(Object::EndpointSlice(Arc::new(slice)))
-        .ingress("y/p", "", vec![rule([], [tcp(8080)])]);
+    let world = world().service("y/web", TargetPort::Name("http".into()), B).ingress(
+        "y/p",
+        "",
+        vec![rule([], [tcp(8080)])],
+    );
     let said = text(&world, A, B, Traffic::Tcp(80));
     let note = "  note: 80 is the port of Service y/web; the pod listens on 8080, which is what policies see\n";
     assert!(said.ends_with(note), "{said}");

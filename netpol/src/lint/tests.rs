@@ -1,53 +1,14 @@
-use std::sync::Arc;
-
-use cluster::{
-    Endpoint, EndpointSlice, Labels, Object, Peer, PolicyPort, PortMatch, Protocol, Selector,
-    Service, ServiceAddress, ServicePort, ServiceType, TargetPort,
-};
+use cluster::{Peer, PolicyPort, PortMatch, Protocol, Selector, TargetPort};
 
 use super::*;
 use crate::testing::{World, block, named, pods, pods_of, port, rule, tcp};
 
 /// A web server that declares its port and has a Service, and a client.
 fn world() -> World {
-    let service_port = ServicePort {
-        name: "web".into(),
-        protocol: Protocol::Tcp,
-        port: 80,
-        target_port: TargetPort::Number(8080),
-        node_port: None,
-    };
-    let service = Service {
-        key: ObjectKey::new("x", "web"),
-        labels: Labels::default(),
-        service_type: ServiceType::ClusterIp,
-        address: ServiceAddress::ClusterIps(["10.96.0.7".parse().unwrap()].into()),
-        ports: [service_port].into(),
-        external_ips: [].into(),
-        load_balancer: [].into(),
-    };
-    let endpoint = Endpoint {
-        addresses: ["10.0.0.1".parse().unwrap()].into(),
-        hostname: None,
-        target_name: None,
-        zone: None,
-        ready: true,
-        serving: true,
-        terminating: false,
-    };
-    let slice = EndpointSlice {
-        key: ObjectKey::new("x", "web-1"),
-        service_name: Some("web".into()),
-        import: None,
-        labels: Labels::default(),
-        endpoints: [endpoint].into(),
-        ports: [].into(),
-    };
     World::new()
         .pod_with_ports("x/web", "10.0.0.1", "http:8080")
         .pod("y/client", "10.0.0.2", "app=client")
-        .with(Object::Service(Arc::new(service)))
-        .with(Object::EndpointSlice(Arc::new(slice)))
+        .service("x/web", TargetPort::Number(8080), "10.0.0.1")
 }
 
 fn found(world: &World) -> Vec<String> {
