@@ -1,16 +1,27 @@
 //! The command line.
 
+mod netpol;
+mod nodes;
+mod origin;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use ipnet::IpNet;
-use netpol::Traffic;
+use clap::{Args, Parser, Subcommand};
 
 use crate::logging::LineForm;
+
+pub(crate) use netpol::{
+    ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
+    LiveFlows, NetpolArguments, OwnNode,
+};
+pub(crate) use nodes::{
+    ExplainNodeArguments, IpamPlanArguments, NodeBlocksArguments, NodeFileArguments,
+};
+pub(crate) use origin::OriginArguments;
 
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
@@ -154,86 +165,6 @@ pub(crate) struct ExplainIpArguments {
     pub json: bool,
 }
 
-/// The flags of `portolan node-blocks`.
-#[derive(Debug, Args)]
-pub(crate) struct NodeFileArguments {
-    /// The name of this node.
-    #[arg(long, value_name = "NAME")]
-    pub node: String,
-    /// Read the Node from this file or directory of Kubernetes manifests.
-    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
-    pub manifests: Option<PathBuf>,
-    /// Follow the Node on the API server of this kubeconfig. Without --manifests and this, the service account of the
-    /// pod that the command runs in is used.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// With --kubeconfig: the context, instead of the current one.
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
-    pub context: Option<String>,
-    /// The file to write.
-    #[arg(long, value_name = "FILE", default_value = "/run/portolan/node-blocks.json")]
-    pub file: PathBuf,
-    /// A network configuration list to install when the node has blocks: before, no runtime takes the network for
-    /// ready.
-    #[arg(long, value_name = "FILE")]
-    pub conflist: Option<PathBuf>,
-    /// The folder to install it in, under its own name.
-    #[arg(long, value_name = "FOLDER", default_value = "/etc/cni/net.d", requires = "conflist")]
-    pub conflist_dir: PathBuf,
-    /// End when the file is written: an init container before what needs it.
-    #[arg(long)]
-    pub once: bool,
-    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
-    #[arg(long = "log-format", value_name = "FORM")]
-    pub log_format: Option<LineForm>,
-}
-
-/// The flags of `portolan ipam plan`.
-#[derive(Debug, Args)]
-pub(crate) struct IpamPlanArguments {
-    /// Where the nodes are, and the pools.
-    #[command(flatten)]
-    pub blocks: NodeBlocksArguments,
-}
-
-/// The flags of `portolan explain node`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainNodeArguments {
-    /// The name of the node.
-    pub name: String,
-    /// Where the nodes are, and the pools.
-    #[command(flatten)]
-    pub blocks: NodeBlocksArguments,
-}
-
-/// Where Nodes and IPPools are, and what kube-controller-manager would be told.
-#[derive(Debug, Args)]
-pub(crate) struct NodeBlocksArguments {
-    /// Read the objects from this file or directory of Kubernetes manifests.
-    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
-    pub manifests: Option<PathBuf>,
-    /// Read the objects from the API server of this kubeconfig. Without --manifests and this, the service account of
-    /// the pod that the command runs in is used.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// With --kubeconfig: the context, instead of the current one.
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
-    pub context: Option<String>,
-    /// Networks that are pools for all nodes, beside the IPPools; several with commas. kube-controller-manager's
-    /// --cluster-cidr.
-    #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
-    pub cluster_cidrs: Vec<IpNet>,
-    /// The prefix length of the IPv4 blocks of --cluster-cidrs.
-    #[arg(long, value_name = "LENGTH", default_value_t = 24)]
-    pub node_mask_size_ipv4: u8,
-    /// The prefix length of the IPv6 blocks of --cluster-cidrs.
-    #[arg(long, value_name = "LENGTH", default_value_t = 64)]
-    pub node_mask_size_ipv6: u8,
-    /// Networks of Services, which no block may overlap; several with commas.
-    #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
-    pub service_cidrs: Vec<IpNet>,
-}
-
 /// The flags of `portolan dns`.
 #[derive(Debug, Args)]
 pub(crate) struct DnsArguments {
@@ -282,148 +213,6 @@ pub(crate) struct DnsArguments {
     pub admin: Option<String>,
 }
 
-/// The flags of `portolan netpol`.
-#[derive(Debug, Args)]
-pub(crate) struct NetpolArguments {
-    /// The name of this node, as pods have it in spec.nodeName.
-    #[arg(long, value_name = "NAME", required_unless_present = "uninstall")]
-    pub node: Option<String>,
-    /// Which cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArguments,
-    /// Bring the kernel up to date once, and end.
-    #[arg(long, group = "task")]
-    pub once: bool,
-    /// Print the ruleset as `nft -f` takes it, and end. The kernel is not touched.
-    #[arg(long, group = "task")]
-    pub print_ruleset: bool,
-    /// Print what would change in the kernel, and which live connections would be cut, and end.
-    #[arg(long, group = "task")]
-    pub dry_run: bool,
-    /// Remove the rules from the kernel, and end. Every connection is allowed then.
-    #[arg(long, group = "task")]
-    pub uninstall: bool,
-    /// Whether egress rules hold for what a pod sends to its own node.
-    #[arg(long, value_name = "WHAT", default_value = "enforce")]
-    pub pod_to_own_node: OwnNode,
-    /// Addresses of the node at which a DNS server for its pods listens: port 53 of them is always allowed. Several with
-    /// commas; '' for none.
-    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "169.254.20.10")]
-    pub node_local_dns: Vec<String>,
-    /// Whether connections that are no longer allowed are cut when policies change.
-    #[arg(long, value_name = "WHAT", default_value = "revoke")]
-    pub live_flows: LiveFlows,
-    /// The bit of connection marks that cuts a connection. Nobody else may use it.
-    #[arg(long, value_name = "BIT", value_parser = mark_bit, default_value = "0x2000000")]
-    pub revoked_mark: u32,
-    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
-    #[arg(long = "log-format", value_name = "FORM")]
-    pub log_format: Option<LineForm>,
-    /// Where the admin endpoints listen: /healthz, /readyz, /metrics and /debug/cluster. `off` for nowhere.
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADMIN)]
-    pub admin: String,
-}
-
-/// Which cluster is read.
-#[derive(Debug, Args)]
-pub(crate) struct ClusterArguments {
-    /// Read the cluster from this YAML file or directory of Kubernetes manifests.
-    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
-    pub manifests: Option<PathBuf>,
-    /// Read the cluster from the API server of this kubeconfig. Without this and --manifests, the service account of the
-    /// pod that the process runs in is used.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// With --kubeconfig: the context, instead of the current one.
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
-    pub context: Option<String>,
-    /// How long a command that ends by itself waits for the cluster to be listed, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub sync_timeout: u64,
-}
-
-/// The flags of `portolan explain flow`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainFlowArguments {
-    /// Who asks: NAMESPACE/POD or an address.
-    #[arg(long, value_name = "POD|IP")]
-    pub from: String,
-    /// Who is asked: NAMESPACE/POD or an address; of a Service, one of its pods.
-    #[arg(long, value_name = "POD|IP")]
-    pub to: String,
-    /// The port that the pod listens on, which may be another one than the Service's.
-    #[arg(long, value_name = "PORT/PROTOCOL", value_parser = traffic)]
-    pub port: Traffic,
-    /// Which cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArguments,
-    /// What is explained is what `portolan netpol` with this flag does.
-    #[arg(long, value_name = "WHAT", default_value = "enforce")]
-    pub pod_to_own_node: OwnNode,
-}
-
-/// The flags of `portolan explain matrix`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainMatrixArguments {
-    /// The pods of this namespace and what they talk to; all pods otherwise.
-    #[arg(long, value_name = "NAME")]
-    pub namespace: Option<String>,
-    /// The port of all connections.
-    #[arg(long, value_name = "PORT/PROTOCOL", value_parser = traffic, default_value = "80/tcp")]
-    pub port: Traffic,
-    /// Print a page of HTML.
-    #[arg(long)]
-    pub html: bool,
-    /// Which cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArguments,
-}
-
-/// The flags of `portolan explain policies`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainPoliciesArguments {
-    /// Which cluster.
-    #[command(flatten)]
-    pub cluster: ClusterArguments,
-}
-
-fn traffic(text: &str) -> Result<Traffic, String> {
-    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let port = number.parse::<u16>().ok().filter(|port| *port > 0);
-    match (port, protocol.to_lowercase().as_str()) {
-        (Some(port), "tcp") => Ok(Traffic::Tcp(port)),
-        (Some(port), "udp") => Ok(Traffic::Udp(port)),
-        (Some(port), "sctp") => Ok(Traffic::Sctp(port)),
-        _ => Err("write a port and tcp, udp or sctp, for example 80/tcp".to_owned()),
-    }
-}
-
-/// What becomes of connections that are no longer allowed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum LiveFlows {
-    /// They are cut, both ways.
-    Revoke,
-    /// They go on.
-    Keep,
-}
-
-/// Whether egress rules hold between a pod and its own node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum OwnNode {
-    /// Everything is allowed.
-    Allow,
-    /// Egress rules hold.
-    Enforce,
-}
-
-fn mark_bit(text: &str) -> Result<u32, String> {
-    let number = text
-        .strip_prefix("0x")
-        .map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16));
-    let bit = number.ok().filter(|number| number.is_power_of_two());
-    bit.ok_or_else(|| "write one bit, for example 0x2000000".to_owned())
-}
-
 /// The flags of `portolan check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
@@ -450,16 +239,9 @@ pub(crate) struct ResolvConfArguments {
     /// Read the Pod from this YAML or JSON file; `-` reads the standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["manifests", "kubeconfig"])]
     pub file: Option<PathBuf>,
-    /// Read the Pod from this file or directory of Kubernetes manifests.
-    #[arg(long, value_name = "PATH", conflicts_with = "kubeconfig")]
-    pub manifests: Option<PathBuf>,
-    /// Read the Pod from the API server of this kubeconfig. Without --file, --manifests and this, the service account
-    /// of the pod that the command runs in is used.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// With --kubeconfig: the context, instead of the current one.
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
-    pub context: Option<String>,
+    /// Where the Pod is, without --file.
+    #[command(flatten)]
+    pub origin: OriginArguments,
     /// Take clusterDNS, clusterDomain and resolvConf from this KubeletConfiguration. The flags below win over it.
     #[arg(long, value_name = "FILE")]
     pub kubelet_config: Option<PathBuf>,
@@ -547,24 +329,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn traffic_is_a_port_of_a_protocol() {
-        assert_eq!(traffic("80"), Ok(Traffic::Tcp(80)));
-        assert_eq!(traffic("53/UDP"), Ok(Traffic::Udp(53)));
-        for text in ["", "0/tcp", "80/icmp", "65536/tcp", "tcp/80", "80/"] {
-            assert!(traffic(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mark_is_one_bit() {
-        assert_eq!(mark_bit("0x2000000"), Ok(0x0200_0000));
-        assert_eq!(mark_bit("1"), Ok(1));
-        for text in ["0", "3", "0x", "x", "-1", "0x100000000"] {
-            assert!(mark_bit(text).is_err(), "{text}");
-        }
     }
 
     #[test]

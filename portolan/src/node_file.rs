@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
-use cluster_source::{Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
+use cluster_source::{Interest, RequestLimits, Source, SourceConfig, Timing};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,14 +51,7 @@ async fn follow(arguments: &NodeFileArguments) -> Result<()> {
 }
 
 fn config(arguments: &NodeFileArguments) -> SourceConfig {
-    let origin = match (&arguments.manifests, &arguments.kubeconfig) {
-        (Some(path), _) => Origin::Manifests(path.clone()),
-        (None, Some(file)) => {
-            let context = arguments.context.clone();
-            Origin::Kubernetes(Access::Kubeconfig { file: file.clone(), context })
-        }
-        (None, None) => Origin::Kubernetes(Access::InCluster),
-    };
+    let origin = arguments.origin.origin();
     let interest = Interest {
         kinds: KindSet::of(&[Kind::Node]),
         node: Some(arguments.node.as_str().into()),

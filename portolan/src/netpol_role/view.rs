@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
-use cluster_source::{Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
+use cluster_source::{Interest, RequestLimits, Source, SourceConfig, Timing};
 
 use crate::cli::ClusterArguments;
 
@@ -19,16 +19,8 @@ pub(super) const KINDS: KindSet =
 /// # Errors
 /// It cannot work: the manifests cannot be read, or the access to the API server is incomplete.
 pub(super) async fn open(arguments: &ClusterArguments, kinds: KindSet) -> Result<Source> {
-    let origin = match (&arguments.manifests, &arguments.kubeconfig) {
-        (Some(path), _) => Origin::Manifests(path.clone()),
-        (None, Some(file)) => Origin::Kubernetes(Access::Kubeconfig {
-            file: file.clone(),
-            context: arguments.context.clone(),
-        }),
-        (None, None) => Origin::Kubernetes(Access::InCluster),
-    };
     let config = SourceConfig {
-        origin,
+        origin: arguments.origin.origin(),
         interest: Interest::everything(kinds),
         timing: Timing::default(),
         limits: RequestLimits::default(),

@@ -1,9 +1,7 @@
 //! Reads Nodes and IPPools, from manifests or an API server.
 
 use anyhow::{Result, anyhow};
-use cluster_source::{
-    Access, FetchError, SourceError, Timing, WrittenObject, list_written, written_at,
-};
+use cluster_source::{FetchError, SourceError, Timing, WrittenObject, list_written, written_at};
 use ipam_controller::blocks::Input;
 
 use super::objects;
@@ -34,7 +32,7 @@ const KINDS: [Kind; 2] = [
 pub(super) fn objects(arguments: &NodeBlocksArguments) -> Result<Found> {
     let mut found = Found::default();
     for (api_version, kind, plural, decode) in KINDS {
-        let objects = match &arguments.manifests {
+        let objects = match &arguments.origin.manifests {
             Some(path) => {
                 let written = written_at(path, (api_version, kind))?;
                 for problem in written.problems {
@@ -62,10 +60,7 @@ pub(super) fn objects(arguments: &NodeBlocksArguments) -> Result<Found> {
 }
 
 fn fetch(arguments: &NodeBlocksArguments, of: (&str, &str)) -> Result<Vec<WrittenObject>> {
-    let access = match &arguments.kubeconfig {
-        Some(file) => Access::Kubeconfig { file: file.clone(), context: arguments.context.clone() },
-        None => Access::InCluster,
-    };
+    let access = arguments.origin.access();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(list_written(access, &Timing::default(), of)).map_err(|error| match error {
         FetchError::Access(SourceError::InCluster { source }) => {

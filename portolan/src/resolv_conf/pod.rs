@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use cluster_source::{
-    Access, FetchError, SourceError, Timing, Written, WrittenObject, fetch_pod, written_at,
+    FetchError, SourceError, Timing, Written, WrittenObject, fetch_pod, written_at,
 };
 use dns::pod_dns::{DnsOption, DnsPolicy, PodDns, PodDnsConfig};
 use serde::Deserialize;
@@ -62,7 +62,7 @@ pub(super) fn read(arguments: &ResolvConfArguments) -> Result<(PodDns, String)> 
     let object = if let Some(file) = &arguments.file {
         let (text, name) = text_of(file)?;
         choose(Written::read(&text, &name, POD), wanted, &name)?
-    } else if let Some(path) = &arguments.manifests {
+    } else if let Some(path) = &arguments.origin.manifests {
         choose(written_at(path, POD)?, wanted, &path.display().to_string())?
     } else {
         let wanted = wanted.context(
@@ -135,10 +135,7 @@ fn several(names: &[String]) -> String {
 }
 
 fn fetch(arguments: &ResolvConfArguments, wanted: &PodName) -> Result<WrittenObject> {
-    let access = match &arguments.kubeconfig {
-        Some(file) => Access::Kubeconfig { file: file.clone(), context: arguments.context.clone() },
-        None => Access::InCluster,
-    };
+    let access = arguments.origin.access();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let timing = Timing::default();
     let fetched = fetch_pod(access, &timing, &wanted.namespace, &wanted.name);
