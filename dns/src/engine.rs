@@ -18,7 +18,7 @@ pub use metadata::Metadata;
 pub use router::Router;
 
 use self::context::Place;
-use crate::direct::{Lacking, Zones};
+use crate::direct::{Lacking, ReadAhead, Zones};
 use crate::plugin::cookie::CookieConfig;
 use crate::plugin::{Filter, Handling, Outcome, Plugin};
 use crate::reply::ExtendedErrorCode;
@@ -140,19 +140,41 @@ impl Engine {
         self.0.has_views
     }
 
-    /// Answers a message on a listener directly, if that can be done; see [`Zones::answer`].
+    /// Reads messages that came in on a listener together, and lets the plugins look at those that can be answered
+    /// directly; see [`Zones::look_ahead`].
+    pub(crate) fn read_ahead<'m>(
+        &self,
+        listener: ListenerId,
+        messages: impl Iterator<Item = &'m [u8]>,
+        ahead: &mut [ReadAhead],
+    ) {
+        let Some(zones) = self.direct_zones(listener) else {
+            return ahead.iter_mut().for_each(ReadAhead::clear);
+        };
+        messages.zip(ahead.iter_mut()).for_each(|(message, ahead)| zones.read(message, ahead));
+        // One alone waits for the same memory, now or later.
+        if ahead.len() > 1 {
+            zones.look_ahead(&self.0.blocks, ahead);
+        }
+    }
+
+    /// Answers a message on a listener, which has been read, directly, if that can be done; see [`Zones::answer`].
     pub(crate) fn answer_directly(
         &self,
         listener: ListenerId,
         message: &[u8],
+        ahead: &ReadAhead,
         arrival: Arrival,
         start: Instant,
         reply: &mut Vec<u8>,
     ) -> Result<bool, Lacking> {
-        let zones = self.0.direct.iter().find(|(id, _)| *id == listener);
-        zones.map_or(Ok(false), |(_, zones)| {
-            zones.answer(&self.0.blocks, message, arrival, start, reply)
+        self.direct_zones(listener).map_or(Ok(false), |zones| {
+            zones.answer(&self.0.blocks, message, ahead, arrival, start, reply)
         })
+    }
+
+    fn direct_zones(&self, listener: ListenerId) -> Option<&Zones> {
+        self.0.direct.iter().find(|(id, _)| *id == listener).map(|(_, zones)| zones)
     }
 
     /// Says whether a plugin may change the query that [`Engine::answer`] gets.

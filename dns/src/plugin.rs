@@ -125,11 +125,15 @@ pub trait Plugin: Send + Sync + Debug {
     fn answer_directly(
         &self,
         _zone: usize,
-        _question: &PlainQuestion<'_>,
+        _question: &PlainQuestion,
         _writer: &mut Writer<'_>,
     ) -> Option<Said> {
         None
     }
+
+    /// Fetches together what the answers to these questions, each with the number of its zone, will read. They are asked
+    /// for next, and nothing depends on whether this does anything.
+    fn look_ahead(&self, _questions: &mut dyn Iterator<Item = (usize, &PlainQuestion)>) {}
 
     /// Says whether questions for every name of a zone pass the plugin, and whether [`Plugin::repetition`] says of
     /// their replies the same if their type, their rcode, and whether there are records, are the same.

@@ -1,5 +1,7 @@
 //! From the octets of a question to those of its reply.
 
+mod together;
+
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::direct::Lacking;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::plugin::cookie::CookieSecrets;
-use crate::repeat::{Duties, Key, Layout, Lesson, Repeated, Table};
+use crate::repeat::{Duties, Key, Layout, Lesson, Table};
 use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
 use crate::{
     Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply, minimal_any,
@@ -97,43 +99,6 @@ impl Responder {
 
     pub(super) fn metrics(&self) -> &ServerMetrics {
         &self.metrics
-    }
-
-    /// Reads a message, unless it was answered before and the answer still holds: then `reply` has it, in the place of
-    /// what was there. A panic on the way is counted and becomes a SERVFAIL, so that one bad question harms no other.
-    pub(super) fn receive(
-        &self,
-        listener: ListenerId,
-        message: &[u8],
-        arrival: Arrival,
-        start: Instant,
-        reply: &mut Vec<u8>,
-    ) -> Received {
-        let received = AssertUnwindSafe(|| {
-            let engine = self.engine.load();
-            let mut lacking = None;
-            if may_keep(&engine) {
-                match engine.answer_directly(listener, message, arrival, start, reply) {
-                    Ok(true) => return Received::Written,
-                    Ok(false) => {}
-                    Err(lacks) => lacking = Some(lacks),
-                }
-            }
-            let key =
-                Key { listener, protocol: arrival.protocol, is_ipv6: arrival.client.is_ipv6() };
-            let age = self.kept.age();
-            let again = match self.kept.repeat(key, message, start, reply) {
-                Repeated::Reply => return Received::Written,
-                Repeated::Again => true,
-                Repeated::New => false,
-            };
-            let keep = again.then(|| Keep { key, message: message.to_vec(), age });
-            self.read(message, arrival, start, keep, lacking)
-        });
-        std::panic::catch_unwind(received).unwrap_or_else(|_| {
-            let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
-            Received::Reply(self.panicked(id, None, arrival.client))
-        })
     }
 
     /// Answers a question; none when nothing is to be sent. A panic is handled as in [`Self::receive`].

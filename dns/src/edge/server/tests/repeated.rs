@@ -19,6 +19,7 @@ use proptest::sample::select;
 
 use super::super::responder::Received;
 use super::*;
+use crate::direct::ReadAhead;
 use crate::kubernetes::{PodMode, Zone, ZoneOptions};
 use crate::plugin::Fallthrough;
 use crate::plugin::kubernetes::{ClusterView, Kubernetes};
@@ -113,6 +114,25 @@ impl World {
                 (answer.now_or_never().unwrap().unwrap(), false)
             }
         }
+    }
+
+    /// Asks together, as by a batch of datagrams, what has been asked alone before, so that all is known that can be.
+    fn ask_together(&self, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut ahead = vec![ReadAhead::default(); messages.len()];
+        let octets = messages.iter().map(Vec::as_slice);
+        let together = self.responder.together(ListenerId(0), octets, &mut ahead);
+        let reply = |(number, message): (usize, &Vec<u8>)| {
+            let mut reply = Vec::new();
+            match together.receive(number, message, arrival(), Instant::now(), &mut reply) {
+                Received::Written => reply,
+                Received::Reply(reply) => reply.unwrap(),
+                Received::Question(question) => {
+                    let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);
+                    answer.now_or_never().unwrap().unwrap()
+                }
+            }
+        };
+        messages.iter().enumerate().map(reply).collect()
     }
 
     /// Asks the plugins.
@@ -278,6 +298,12 @@ proptest! {
                     prop_assert_eq!(without_order(&reply), expected.clone(), "after {:?}", event);
                 }
             }
+            for together in questions.chunks(32) {
+                for (question, reply) in together.iter().zip(world.ask_together(together)) {
+                    let expected = without_order(&world.ask_plugins(question));
+                    prop_assert_eq!(without_order(&reply), expected, "after {:?}", event);
+                }
+            }
         }
         prop_assert!(repeated > questions.len() / 2, "{repeated} of {}", questions.len());
     }
@@ -342,10 +368,12 @@ fn the_short_ways_allocate_nothing() {
     ];
     let repeated = ("db.shop.svc.cluster.local.", RecordType::A);
     let mut reply = Vec::with_capacity(512);
+    let mut messages = Vec::new();
     for (name, qtype) in direct.into_iter().chain([repeated]) {
         let mut message = Message::new(7, MessageType::Query, OpCode::Query);
         message.add_query(Question::query(name.parse().unwrap(), qtype));
         let message = message.to_vec().unwrap();
+        messages.push(message.clone());
         // What the plugins have to do is learnt, and metrics are made.
         for _ in 0..3 {
             world.ask(&message);
@@ -359,4 +387,14 @@ fn the_short_ways_allocate_nothing() {
         assert!(matches!(received, Some(Received::Written)), "{name} {qtype}");
         assert_eq!(allocated.count_total, 0, "{name} {qtype}");
     }
+    let mut ahead = vec![ReadAhead::default(); messages.len()];
+    let allocated = allocation_counter::measure(|| {
+        let octets = messages.iter().map(Vec::as_slice);
+        let together = world.responder.together(ListenerId(0), octets, &mut ahead);
+        for (number, message) in messages.iter().enumerate() {
+            let received = together.receive(number, message, arrival(), Instant::now(), &mut reply);
+            assert!(matches!(received, Received::Written));
+        }
+    });
+    assert_eq!(allocated.count_total, 0, "together");
 }
