@@ -51,6 +51,8 @@ pub(crate) struct Key {
     pub(crate) protocol: Protocol,
     /// Metrics tell the families apart.
     pub(crate) is_ipv6: bool,
+    /// The class of the client; see [`Engine::client_class`](crate::Engine::client_class).
+    pub(crate) class: u64,
 }
 
 /// What to keep of a reply.

@@ -98,7 +98,8 @@ impl Together<'_> {
             }
         }
         let Arrival { protocol, client, .. } = arrival;
-        let key = Key { listener: *listener, protocol, is_ipv6: client.is_ipv6() };
+        let class = engine.client_class(client.ip().to_canonical());
+        let key = Key { listener: *listener, protocol, is_ipv6: client.is_ipv6(), class };
         let age = responder.kept.age();
         let again = match responder.kept.repeat(key, message, start, reply) {
             Repeated::Reply => return Received::Written,

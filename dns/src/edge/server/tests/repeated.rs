@@ -49,9 +49,9 @@ const TYPES: [RecordType; 5] =
     [RecordType::A, RecordType::AAAA, RecordType::SRV, RecordType::PTR, RecordType::SOA];
 
 #[derive(Debug)]
-struct Live {
-    stamps: Arc<Stamps>,
-    snapshot: ArcSwap<Cluster>,
+pub(super) struct Live {
+    pub(super) stamps: Arc<Stamps>,
+    pub(super) snapshot: ArcSwap<Cluster>,
 }
 
 impl ClusterView for Live {
@@ -169,16 +169,16 @@ fn engine_with(live: &Arc<Live>, between: Vec<Box<dyn Plugin>>) -> Engine {
     Engine::of_listeners(vec![Block::new("Corefile:1", plugins)], vec![(ListenerId(0), router)])
 }
 
-fn ip(last: u8) -> IpAddr {
+pub(super) fn ip(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
-fn key() -> impl Strategy<Value = ObjectKey> {
+pub(super) fn key() -> impl Strategy<Value = ObjectKey> {
     (select(&NAMESPACES[..]), select(&NAMES[..]))
         .prop_map(|(namespace, name)| ObjectKey::new(namespace, name))
 }
 
-fn service() -> impl Strategy<Value = Object> {
+pub(super) fn service() -> impl Strategy<Value = Object> {
     let address = prop_oneof![
         Just(ServiceAddress::Headless),
         vec(0..4u8, 1..3)
@@ -234,7 +234,7 @@ fn slice_of(key: ObjectKey, service: &str, ips: &[u8]) -> EndpointSlice {
     }
 }
 
-fn namespace() -> impl Strategy<Value = Object> {
+pub(super) fn namespace() -> impl Strategy<Value = Object> {
     select(&NAMESPACES[..]).prop_map(|name| {
         Object::Namespace(Arc::new(Namespace {
             name: name.into(),
@@ -271,7 +271,7 @@ fn questions() -> Vec<Vec<u8>> {
 }
 
 /// Returns what of a reply does not depend on the order of addresses.
-fn without_order(reply: &[u8]) -> (String, usize) {
+pub(super) fn without_order(reply: &[u8]) -> (String, usize) {
     let mut message = Message::from_vec(reply).unwrap();
     let by_text = |record: &Record| record.to_string();
     message.answers.sort_by_cached_key(by_text);
