@@ -96,6 +96,17 @@ impl Lasting {
         }
     }
 
+    /// Returns the same without what is not needed any more once the duties are known.
+    pub(crate) fn for_keeping(self) -> Self {
+        match self {
+            Self::Searched(mut searched) => {
+                searched.duties = Vec::new();
+                Self::Searched(searched)
+            }
+            other => other,
+        }
+    }
+
     /// Returns the TTL that records have by now, if it is not the one that they had.
     fn ttl(&self, now: Instant) -> Option<u32> {
         let end = match self {

@@ -313,6 +313,7 @@ fn lesson(
     let lasting = reply.lasting.as_deref().filter(|_| !encoded.truncated)?.clone();
     let Duties { counts, is_ordered } = duties(listener, asked, answered)?;
     let layout = Layout::of(&encoded.message, is_ordered)?;
+    let lasting = lasting.for_keeping();
     Some(Lesson { lasting, layout, counts })
 }
 
