@@ -101,7 +101,7 @@ impl Task<'_> {
         })
     }
 
-    /// Asks every question once, so that what a server keeps of it is there; of names by chance, and of what our own
+    /// Asks every question twice, so that what a server keeps of it is there; of names by chance, and of what our own
     /// clients ask, a while.
     fn warm_up(&self) -> anyhow::Result<()> {
         let Transport::Dnsperf(mode) = self.workload.transport else {
