@@ -19,6 +19,12 @@ const ZONE_HEAD: &str = "$TTL 30\n\
     @ SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5\n\
     @ NS ns.dns.cluster.local.\n";
 
+/// The same for names outside of the cluster: what has none of a type is kept longer than a measurement takes, so that
+/// not all of it is asked for anew at one moment of it.
+const OUTSIDE_HEAD: &str = "$TTL 3600\n\
+    @ SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 3600\n\
+    @ NS ns.dns.cluster.local.\n";
+
 /// A cluster of this many dual-stack Services with two endpoints each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cluster {
@@ -185,7 +191,7 @@ pub(crate) fn outside_zone() -> String {
             Ipv4Addr::from(u32::from(Ipv4Addr::new(192, 0, 2, 0)) + i % 256)
         )
     });
-    std::iter::once(String::from(ZONE_HEAD)).chain(records).collect()
+    std::iter::once(String::from(OUTSIDE_HEAD)).chain(records).collect()
 }
 
 /// Returns a name of `example.com`.

@@ -1,7 +1,7 @@
 //! DNS over UDP.
 //!
 //! ```text
-//!  seats ─▶ a thread receives a batch ─▶ answers that are ready: sent by the batch
+//!  seats ─▶ a thread receives a batch ─▶ answers that are ready: sent some at a time
 //!                                     └▶ the rest: the seat goes to another thread; then one by one
 //!                                                    └▶ what waits for others: a task of its own
 //! ```
@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,10 @@ use crate::wire::Arrival;
 
 /// How many batches are answered that came in before the stop signal.
 const MOST_QUEUED: usize = 16_384 / BATCH;
+
+/// How many datagrams of a batch are looked at together and have their answers sent with one call: as many as make the
+/// call worth it, but the first need not wait until the last of a batch is answered.
+const TOGETHER: usize = 8;
 
 /// How often receivers are woken while the threads stop.
 const WAKE: Duration = Duration::from_millis(1);
@@ -116,7 +121,7 @@ impl Drop for Running {
 /// What a thread works on.
 struct Work {
     batch: Batch,
-    /// The messages of the batch, read.
+    /// Some messages of the batch, read.
     ahead: Vec<ReadAhead>,
     /// The questions that are put off.
     later: Vec<Later>,
@@ -124,7 +129,7 @@ struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        let ahead = vec![ReadAhead::default(); BATCH];
+        let ahead = vec![ReadAhead::default(); TOGETHER];
         Self { batch: Batch::default(), ahead, later: Vec::with_capacity(BATCH) }
     }
 }
@@ -175,8 +180,7 @@ impl Receiver {
 
     /// Receives a batch, sends the answers that are ready and puts off the rest. Returns how many came in.
     fn receive(&self, wait: Wait, work: &mut Work) -> usize {
-        let Work { batch, ahead, later } = work;
-        let received = match self.socket.receive(batch, wait) {
+        let received = match self.socket.receive(&mut work.batch, wait) {
             Ok(received) => received,
             Err(error) => {
                 // An ICMP error for an earlier reply, or no memory for a moment: neither ends the service.
@@ -187,10 +191,19 @@ impl Receiver {
             }
         };
         let start = Instant::now();
+        for first in (0..received).step_by(TOGETHER) {
+            self.receive_some(first..received.min(first + TOGETHER), start, work);
+        }
+        received
+    }
+
+    /// Does so with some of a batch that came in at `start`.
+    fn receive_some(&self, numbers: Range<usize>, start: Instant, work: &mut Work) {
+        let Work { batch, ahead, later } = work;
         let Service { responder, id, .. } = &*self.service;
-        let ahead = ahead.get_mut(..received).unwrap_or_default();
-        let together = responder.together(*id, batch.messages(), ahead);
-        for number in 0..received {
+        let ahead = ahead.get_mut(..numbers.len()).unwrap_or_default();
+        let together = responder.together(*id, batch.messages().skip(numbers.start), ahead);
+        for (place, number) in numbers.enumerate() {
             let Some((datagram, reply)) = batch.datagram(number) else { continue };
             let way = self.note(&datagram);
             let message = datagram.message;
@@ -198,7 +211,7 @@ impl Receiver {
                 // Sent to wake the receiver, by itself.
                 continue;
             }
-            match together.receive(number, message, arrival(way), start, reply) {
+            match together.receive(place, message, arrival(way), start, reply) {
                 Received::Written => batch.queue(number),
                 Received::Reply(Some(message)) => {
                     *reply = message;
@@ -209,7 +222,6 @@ impl Receiver {
             }
         }
         self.send(batch);
-        received
     }
 
     /// Counts what the kernel dropped before a datagram, and returns the way of its reply.
