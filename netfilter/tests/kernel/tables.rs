@@ -201,11 +201,11 @@ fn a_change_by_others_is_told_with_their_program_and_repaired() {
     inside("tables::a_change_by_others_is_told_with_their_program_and_repaired", || {
         let mut monitor = Monitor::open().unwrap();
         let mut netfilter = Netfilter::open_as(Ownership::None).unwrap();
-        assert_eq!(netfilter.repair().unwrap(), None, "nothing was applied");
+        assert_eq!(netfilter.repair(&everything()).unwrap(), None, "nothing was applied");
         netfilter.apply(&everything()).unwrap();
         let ours = culprits(&mut monitor, &netfilter);
         assert!(matches!(&ours[..], [(_, true)]), "{ours:?}");
-        assert_eq!(netfilter.repair().unwrap().unwrap().changes, 0);
+        assert_eq!(netfilter.repair(&everything()).unwrap().unwrap().changes, 0);
         culprits(&mut monitor, &netfilter);
 
         for theft in [
@@ -216,7 +216,7 @@ fn a_change_by_others_is_told_with_their_program_and_repaired() {
         ] {
             nft(theft);
             assert_eq!(culprits(&mut monitor, &netfilter), [("nft".to_owned(), false)]);
-            let repaired = netfilter.repair().unwrap().unwrap();
+            let repaired = netfilter.repair(&everything()).unwrap().unwrap();
             assert_eq!(
                 repaired.changes == 0,
                 theft == "table inet foreign",
