@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::KeyRef;
 use crate::difference::Changed;
-use crate::table::{Slot, Table, place_of};
+use crate::table::{Near, Slot, Table, place_of};
 
 /// What objects are found by.
 pub(crate) trait Relation {
@@ -57,6 +57,11 @@ impl<R: Relation> Index<R> {
     /// Returns the objects under a key.
     pub(crate) fn get(&self, key: R::Key<'_>) -> &[Arc<R::Object>] {
         self.table.get(self.hash(key), |object| R::has(object, key))
+    }
+
+    /// Begins a lookup; see [`Table::near`].
+    pub(crate) fn near(&self, key: R::Key<'_>) -> Near<'_, R::Object> {
+        self.table.near(self.hash(key))
     }
 
     /// Iterates over what is under each key, in no particular order.

@@ -61,17 +61,64 @@ impl<V> Clone for Node<V> {
     }
 }
 
+/// A lookup that has come as far as the leaf; see [`Table::near`].
+#[derive(Debug)]
+pub(crate) struct Near<'t, V> {
+    slots: &'t [Slot<V>],
+    hash: u32,
+    rest: u32,
+}
+
+impl<V> Clone for Near<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Near<'_, V> {}
+
+impl<V> Default for Near<'_, V> {
+    fn default() -> Self {
+        Self { slots: &[], hash: 0, rest: 0 }
+    }
+}
+
+impl<'t, V> Near<'t, V> {
+    /// Reads hashes in the cache lines where the key's slot is likely to be.
+    pub(crate) fn hashes(self) -> [u32; 3] {
+        let about = slot::about(self.slots.len(), self.rest);
+        // The slot is a few places off; a cache line holds four.
+        let places = [about.saturating_sub(4), about, about + 4];
+        places.map(|place| self.slots.get(place).map_or(0, Slot::hash))
+    }
+
+    /// Returns an object whose key has the same hash.
+    pub(crate) fn object(self) -> Option<&'t V> {
+        let slot = slot::find(self.slots, self.hash, self.rest, |_| true)?;
+        slot.objects().first().map(|object| &**object)
+    }
+}
+
 impl<V> Table<V> {
     /// Returns the objects under a key.
     pub(crate) fn get(&self, hash: u32, has_key: impl Fn(&V) -> bool) -> &[Arc<V>] {
+        let (slots, rest) = self.leaf(hash);
+        slot::find(slots, hash, rest, has_key).map_or(&[], Slot::objects)
+    }
+
+    /// Begins a lookup without reading any slot.
+    pub(crate) fn near(&self, hash: u32) -> Near<'_, V> {
+        let (slots, rest) = self.leaf(hash);
+        Near { slots, hash, rest }
+    }
+
+    /// Returns the leaf where a hash belongs, and the bits of the hash that differ in it, as the first ones.
+    fn leaf(&self, hash: u32) -> (&[Slot<V>], u32) {
         let (mut node, mut depth) = (&self.root, 0);
         loop {
             match node {
                 Node::Branch(nodes) => node = &nodes[place(hash, depth)],
-                Node::Leaf(slots) => {
-                    let near = rest(hash, depth);
-                    return slot::find(slots, hash, near, has_key).map_or(&[], Slot::objects);
-                }
+                Node::Leaf(slots) => return (slots, rest(hash, depth)),
             }
             depth += 1;
         }

@@ -16,7 +16,7 @@ use portolan_tests::namespace::inside;
 use portolan_tests::netpol_agent::{Agent, Node, deny};
 use portolan_tests::netpol_edits::Edits;
 use portolan_tests::netpol_oracle::{assert_table, cluster, outcome};
-use portolan_tests::soak::rounds;
+use portolan_tests::soak::{rounds, soak};
 use portolan_tests::stage::until;
 use test_pods::network::{OUTSIDE, between_pods, beyond_pods, lines};
 use test_pods::probe::{Outcome, Probe, Transport};
@@ -113,7 +113,7 @@ fn show(node: &Node, edits: &mut Edits, netfilter: &mut Netfilter, all: &[Probe]
     assert!(wrong.is_empty(), "{what}: {}", lines(&wrong));
 }
 
-/// `make test` makes some edits, `make soak` 10,000.
+/// `make test` makes some edits, `make soak` 10,000, or as many as fit into its time.
 #[test]
 fn after_every_edit_the_kernel_does_what_the_verdict_says() {
     inside("after_every_edit_the_kernel_does_what_the_verdict_says", || {
@@ -122,8 +122,13 @@ fn after_every_edit_the_kernel_does_what_the_verdict_says() {
         let mut netfilter = Netfilter::open().unwrap();
         let all = [between_pods(), beyond_pods()].concat();
         let mut edits = Edits::new(1);
+        let end = soak().map(|limit| Instant::now() + limit);
         watched(&mut node, |node, watch| {
             for number in 1..=rounds(120, 10_000) {
+                if number > 120 && end.is_some_and(|end| Instant::now() > end) {
+                    println!("{} edits", number - 1);
+                    break;
+                }
                 let what = format!("edit {number}");
                 let next = edits.next(&node.world);
                 enforce(&mut agent, node, watch, &next);
@@ -152,7 +157,7 @@ fn a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit() {
         let all = [between_pods(), beyond_pods()].concat();
         let mut edits = Edits::new(2);
         watched(&mut node, |node, watch| {
-            for number in 1..=rounds(12, 500) {
+            for number in 1..=rounds(12, 100) {
                 let what = format!("kill {number}");
                 let enforced = "portolan_netpol_enforcement_seconds_count";
                 let before = agent.metric(enforced);
