@@ -10,6 +10,7 @@
 
 mod addresses;
 mod approach;
+mod difference;
 mod endpoint_slice;
 mod event;
 mod index;
@@ -31,6 +32,7 @@ mod table;
 
 pub use addresses::Addresses;
 pub use approach::ServiceKey;
+pub use difference::{Changed, Difference};
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;
 pub use key::{KeyRef, ObjectKey, Text};

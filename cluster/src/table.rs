@@ -126,16 +126,29 @@ impl<V> Table<V> {
 
     /// Iterates over the objects under every key, in no particular order; an object with several keys comes for each.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<V>> {
-        let mut waiting = vec![&self.root];
-        let leaves = std::iter::from_fn(move || {
-            loop {
-                match waiting.pop()? {
-                    Node::Branch(nodes) => waiting.extend(nodes.iter()),
-                    Node::Leaf(slots) => return Some(slots),
+        self.root.iter()
+    }
+
+    /// Returns the objects of the parts that two tables do not share, of this table and of the other. Of two tables one
+    /// of which was made from the other, these parts are as large as what was changed; some objects in them are of both.
+    pub(crate) fn unshared<'a>(&'a self, other: &'a Self) -> (Vec<&'a Arc<V>>, Vec<&'a Arc<V>>) {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        let mut waiting = vec![(&self.root, &other.root)];
+        while let Some((node, other)) = waiting.pop() {
+            match (node, other) {
+                (Node::Branch(nodes), Node::Branch(others)) => {
+                    if !Arc::ptr_eq(nodes, others) {
+                        waiting.extend(nodes.iter().zip(others.iter()));
+                    }
+                }
+                (Node::Leaf(slots), Node::Leaf(others)) if Arc::ptr_eq(slots, others) => {}
+                (node, other) => {
+                    own.extend(node.iter());
+                    others.extend(other.iter());
                 }
             }
-        });
-        leaves.flat_map(|slots| slots.iter()).flat_map(Slot::objects)
+        }
+        (own, others)
     }
 
     /// Changes the slots of the leaf where those with this hash belong; they stay sorted by their hashes.
@@ -145,6 +158,19 @@ impl<V> Table<V> {
 }
 
 impl<V> Node<V> {
+    fn iter(&self) -> impl Iterator<Item = &Arc<V>> {
+        let mut waiting = vec![self];
+        let leaves = std::iter::from_fn(move || {
+            loop {
+                match waiting.pop()? {
+                    Self::Branch(nodes) => waiting.extend(nodes.iter()),
+                    Self::Leaf(slots) => return Some(slots),
+                }
+            }
+        });
+        leaves.flat_map(|slots| slots.iter()).flat_map(Slot::objects)
+    }
+
     fn change(&mut self, hash: u32, depth: u32, change: impl FnOnce(&mut Vec<Slot<V>>)) {
         match self {
             Self::Branch(nodes) => {

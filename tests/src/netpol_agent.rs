@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use test_pods::case::Expectation;
@@ -16,7 +17,7 @@ use crate::stage::{metric, until};
 #[derive(Debug)]
 pub struct Node {
     /// The pods.
-    pub network: Network,
+    pub network: Arc<Network>,
     /// The objects.
     pub world: World,
     directory: TempDir,
@@ -29,7 +30,7 @@ impl Node {
     /// It cannot be made.
     pub fn new(layout: Layout) -> Self {
         let node = Self {
-            network: Network::new(layout),
+            network: Arc::new(Network::new(layout)),
             world: World::new(),
             directory: tempfile::tempdir().unwrap(),
         };
@@ -77,12 +78,17 @@ impl Node {
 
     /// Starts the role, and waits until it enforces.
     pub fn agent(&self) -> Agent {
+        let mut agent = self.agent_that_waits();
+        agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
+        agent
+    }
+
+    /// Starts the role, whatever keeps it from enforcing.
+    pub fn agent_that_waits(&self) -> Agent {
         let command = self.command(&["--admin", "127.0.0.1:0"]);
         let mut server = Server::of(command, tempfile::tempdir().unwrap());
         server.endpoint("admin");
-        let mut agent = Agent { server };
-        agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
-        agent
+        Agent { server }
     }
 
     /// Probes every pair of pods.
