@@ -18,6 +18,8 @@ pub struct Target {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The part of it that is written, `status`; empty for all but that.
+    pub subresource: &'static str,
 }
 
 impl Resource {
@@ -31,7 +33,8 @@ impl Resource {
 
     /// Returns an object of the kind in a namespace.
     pub fn in_namespace(self, namespace: impl Into<String>, name: impl Into<String>) -> Target {
-        Target { resource: self, namespace: namespace.into(), name: name.into() }
+        let (namespace, name) = (namespace.into(), name.into());
+        Target { resource: self, namespace, name, subresource: "" }
     }
 
     fn path(self, namespace: &str) -> String {
@@ -45,6 +48,11 @@ impl Resource {
 }
 
 impl Target {
+    /// Returns the status of the object.
+    pub fn status(self) -> Self {
+        Self { subresource: "status", ..self }
+    }
+
     /// Returns the path of the object.
     pub(crate) fn path(&self) -> String {
         format!("{}/{}", self.collection(), encoded(&self.name))

@@ -30,11 +30,21 @@ pub enum Change {
         /// `metadata.resourceVersion`.
         resource_version: String,
     },
+    /// Operations on it (a JSON patch, RFC 6902), for lists of which a part changes, if it is this one and has not changed
+    /// since.
+    Operate {
+        /// The operations.
+        operations: Vec<Value>,
+        /// `metadata.uid`.
+        uid: String,
+        /// `metadata.resourceVersion`.
+        resource_version: String,
+    },
     /// Fields of it become these whatever it has become.
     PatchAnyway(Value),
     /// It is deleted, if it is this one and has not changed since.
     Delete {
-        /// `metadata.uid`.
+        /// `metadata.uid`; any when it is empty.
         uid: String,
         /// `metadata.resourceVersion`.
         resource_version: String,
@@ -47,7 +57,7 @@ impl Change {
         match self {
             Self::Create(_) => "create",
             Self::Replace(_) => "update",
-            Self::Patch { .. } | Self::PatchAnyway(_) => "patch",
+            Self::Patch { .. } | Self::Operate { .. } | Self::PatchAnyway(_) => "patch",
             Self::Delete { .. } => "delete",
         }
     }
@@ -56,7 +66,10 @@ impl Change {
 impl Write {
     /// Returns the request; none when its path is no URI.
     pub(crate) fn request(&self) -> Result<Request<Vec<u8>>, http::Error> {
-        let own = || self.target.path();
+        let own = || match self.target.subresource {
+            "" => self.target.path(),
+            subresource => format!("{}/{subresource}", self.target.path()),
+        };
         let (method, path, kind, body) = match &self.change {
             Change::Create(object) => {
                 (Method::POST, self.target.collection(), JSON, object.clone())
@@ -68,9 +81,21 @@ impl Write {
                 fields["metadata"]["resourceVersion"] = json!(resource_version);
                 (Method::PATCH, own(), MERGE_PATCH, fields)
             }
+            Change::Operate { operations, uid, resource_version } => {
+                let preconditions = [("uid", uid), ("resourceVersion", resource_version)];
+                let preconditions = preconditions.map(|(field, value)| {
+                    json!({"op": "replace", "path": format!("/metadata/{field}"), "value": value})
+                });
+                let all: Vec<Value> =
+                    preconditions.into_iter().chain(operations.iter().cloned()).collect();
+                (Method::PATCH, own(), JSON_PATCH, Value::Array(all))
+            }
             Change::PatchAnyway(fields) => (Method::PATCH, own(), MERGE_PATCH, fields.clone()),
             Change::Delete { uid, resource_version } => {
-                let preconditions = json!({"uid": uid, "resourceVersion": resource_version});
+                let mut preconditions = json!({"resourceVersion": resource_version});
+                if !uid.is_empty() {
+                    preconditions["uid"] = json!(uid);
+                }
                 let options = json!({
                     "apiVersion": "v1",
                     "kind": "DeleteOptions",
@@ -86,6 +111,7 @@ impl Write {
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON_PATCH: &str = "application/json-patch+json";
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +132,17 @@ mod tests {
             Change::Patch { fields, uid: uid.clone(), resource_version: resource_version.clone() };
         let body = json!({"spec": {"x": 1}, "metadata": {"uid": "u", "resourceVersion": "7"}});
         assert_eq!(sent(patch), ("PATCH".to_owned(), "/api/v1/nodes/a".to_owned(), body));
+        let operations = vec![json!({"op": "add", "path": "/spec/x", "value": 1})];
+        let (uid_too, version_too) = (uid.clone(), resource_version.clone());
+        let operate = Change::Operate { operations, uid: uid_too, resource_version: version_too };
+        assert_eq!(
+            sent(operate).2,
+            json!([
+                {"op": "replace", "path": "/metadata/uid", "value": "u"},
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+                {"op": "add", "path": "/spec/x", "value": 1},
+            ])
+        );
         let (method, uri, body) = sent(Change::Delete { uid, resource_version });
         assert_eq!((&*method, &*uri), ("DELETE", "/api/v1/nodes/a"));
         assert_eq!(body["preconditions"], json!({"uid": "u", "resourceVersion": "7"}));
