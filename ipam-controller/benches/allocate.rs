@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 
-use cluster::{Labels, Selector, Text};
+use cluster::{Labels, ObjectKey, Selector, Text};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use portolan_ipam_controller::blocks::{Ledger, Owner, Pool, choose};
-use portolan_ipam_controller::services::AddressRange;
+use portolan_ipam_controller::services::{
+    AddressRange, AddressState, RangeState, ServiceAction, ServiceController, ServiceInput,
+    ServiceSettings, ServiceState, Wish, Written,
+};
 
 /// One more ClusterIP of a range in which so many are taken, and its return.
 fn addresses(criterion: &mut Criterion) {
@@ -65,5 +69,99 @@ fn blocks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, addresses, blocks);
+/// One more Service of a cluster that has so many, from its creation to its end: claimed, assigned, gone, released.
+fn services(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one more Service");
+    for count in [1_000, 10_000, 100_000] {
+        let mut controller = adopted(count);
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| whole_life(&mut controller));
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("restart with so many Services");
+    group.sample_size(10);
+    for count in [10_000, 100_000] {
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| adopted(black_box(count)));
+        });
+    }
+    group.finish();
+}
+
+/// Returns a controller that has taken so many Services over, of which none lacks anything.
+fn adopted(count: u32) -> ServiceController {
+    let networks = vec!["10.96.0.0/12".parse().expect("a network")];
+    let range = RangeState {
+        name: "kubernetes".into(),
+        uid: "r".into(),
+        resource_version: "1".to_owned(),
+        networks: networks.clone(),
+        is_deleting: false,
+        has_finalizer: true,
+        ready: Some(true),
+    };
+    let settings = ServiceSettings { networks, node_ports: 30_000..=32_767 };
+    let mut controller = ServiceController::new(settings);
+    controller.apply(ServiceInput::Range(range));
+    for number in 0..count {
+        let ip = IpAddr::V4((u32::from(Ipv4Addr::new(10, 96, 1, 1)) + number).into());
+        let key = ObjectKey::new("n", format!("s{number}"));
+        controller.apply(ServiceInput::Address(address(ip, &key)));
+        controller.apply(ServiceInput::Service(service(&key, Written::Addresses(vec![ip]))));
+    }
+    controller.apply(ServiceInput::Synced);
+    assert!(controller.actions(0, 1).is_empty(), "everything is taken over as it is");
+    controller
+}
+
+fn address(ip: IpAddr, key: &ObjectKey) -> AddressState {
+    AddressState {
+        ip,
+        uid: "a".into(),
+        resource_version: "1".to_owned(),
+        created: 0,
+        parent: Some(key.clone()),
+        is_managed: true,
+        is_labelled: true,
+    }
+}
+
+fn service(key: &ObjectKey, cluster_ips: Written) -> ServiceState {
+    ServiceState {
+        key: key.clone(),
+        uid: "s".into(),
+        resource_version: "1".to_owned(),
+        wish: Wish { cluster_ips, ..Wish::default() },
+        is_deleting: false,
+    }
+}
+
+fn whole_life(controller: &mut ServiceController) {
+    let key = ObjectKey::new("n", "one-more");
+    controller.apply(ServiceInput::Service(service(&key, Written::Nothing)));
+    let mut writes = 0;
+    while let Some(action) = controller.actions(0, 1).pop() {
+        writes += 1;
+        let subject = action.subject();
+        match action {
+            ServiceAction::Claim { ip, .. } => {
+                controller.apply(ServiceInput::Address(address(ip, &key)));
+            }
+            ServiceAction::Assign { given, .. } => {
+                let written = Written::Addresses(given.addresses);
+                controller.apply(ServiceInput::Service(service(&key, written)));
+                controller.apply(ServiceInput::NoService(key.clone(), "s".into()));
+            }
+            ServiceAction::Release { address, .. } => {
+                controller.apply(ServiceInput::NoAddress(address.ip));
+            }
+            other => unreachable!("{other:?}"),
+        }
+        controller.done(&subject);
+    }
+    assert_eq!(writes, 3);
+}
+
+criterion_group!(benches, addresses, blocks, services);
 criterion_main!(benches);

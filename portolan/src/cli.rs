@@ -19,7 +19,8 @@ pub(crate) use netpol::{
     LiveFlows, NetpolArguments, OwnNode,
 };
 pub(crate) use nodes::{
-    ExplainNodeArguments, IpamPlanArguments, NodeBlocksArguments, NodeFileArguments,
+    ExplainNodeArguments, IpamControllerArguments, IpamPlanArguments, NodeBlocksArguments,
+    NodeFileArguments,
 };
 pub(crate) use origin::OriginArguments;
 
@@ -80,6 +81,12 @@ pub(crate) enum Command {
     /// The file is replaced as a whole, never emptied and never removed: pods get addresses whatever becomes of the API
     /// server. Exit codes: 0 after a signal, and with --once when the file is written; 1 when it cannot be.
     NodeBlocks(NodeFileArguments),
+    /// Give nodes their pod blocks, as kube-controller-manager does, from pools of several sizes; and Services their
+    /// addresses.
+    ///
+    /// Of several replicas the one that holds a Lease writes. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
+    /// wrong command line and after a second signal.
+    IpamController(IpamControllerArguments),
     /// Explain why something is as it is.
     Explain {
         /// What to explain.

@@ -6,6 +6,7 @@ mod coredns_flags;
 mod dns_role;
 mod explain;
 mod ipam;
+mod ipam_role;
 mod logging;
 mod netpol_role;
 mod node_blocks;
@@ -47,6 +48,12 @@ fn main() -> ExitCode {
         }
         Command::NodeBlocks(arguments) => {
             role(arguments.log_format, |form| node_file::run(&arguments, form))
+        }
+        Command::IpamController(arguments) if arguments.dry_run => {
+            ipam_role::dry_run(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
+        }
+        Command::IpamController(arguments) => {
+            role(arguments.log_format, |form| ipam_role::run(&arguments, form))
         }
         Command::Explain { what: ExplainCommand::Dns(arguments) } => explain::run(arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),

@@ -8,7 +8,7 @@
 //!
 //! The kernel is not touched before everything is listed, and nothing is removed at the end.
 
-mod admin;
+pub(crate) mod admin;
 mod enforcer;
 mod life;
 mod live_flows;

@@ -1,7 +1,7 @@
 //! Which pod blocks the nodes of a cluster should have: `portolan ipam plan` and `portolan explain node`. Both only read.
 
-mod objects;
-mod read;
+pub(crate) mod objects;
+pub(crate) mod read;
 
 use std::process::ExitCode;
 
@@ -69,7 +69,7 @@ fn controller(arguments: &NodeBlocksArguments) -> Result<(Controller, Vec<String
     for pool in cluster_pools(arguments)? {
         controller.apply(Input::Pool(pool));
     }
-    let found = read::objects(arguments)?;
+    let found = read::objects(arguments, read::Extent::NodesAndPools)?;
     for input in found.inputs {
         controller.apply(input);
     }
@@ -81,7 +81,7 @@ fn controller(arguments: &NodeBlocksArguments) -> Result<(Controller, Vec<String
 }
 
 /// Returns the pools of `--cluster-cidrs`, named after their networks.
-fn cluster_pools(arguments: &NodeBlocksArguments) -> Result<Vec<Pool>> {
+pub(crate) fn cluster_pools(arguments: &NodeBlocksArguments) -> Result<Vec<Pool>> {
     let pool = |network: &ipnet::IpNet| {
         let length = match Family::of(*network) {
             Family::V4 => arguments.node_mask_size_ipv4,

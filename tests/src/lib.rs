@@ -16,6 +16,7 @@ pub mod dig;
 pub mod faulty;
 pub mod fuzzing;
 pub mod ipam_cases;
+pub mod ipam_controller;
 pub mod ipam_store;
 pub mod knot;
 pub mod limited;

@@ -62,6 +62,20 @@ impl Stage {
         Self::of(TestCluster::in_process(ServerOptions::default()))
     }
 
+    /// Starts an in-process cluster whose API server gives Services no addresses; where a real one is asked for, says
+    /// why the test is skipped and returns none.
+    ///
+    /// # Panics
+    /// The cluster cannot be had.
+    pub fn without_service_addresses() -> Option<Self> {
+        if is_real() {
+            skip("the API server of a real cluster gives Services their addresses");
+            return None;
+        }
+        let options = ServerOptions { service_addresses: false, ..ServerOptions::default() };
+        Some(Self::of(TestCluster::in_process(options)))
+    }
+
     fn of<E: std::fmt::Debug>(start: impl Future<Output = Result<TestCluster, E>>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,10 +1,12 @@
 //! Objects as they are written, for who needs more of an object than the model holds.
 
+use cluster::ObjectKey;
+use ipam_controller::services::Wish;
 use serde::Deserialize;
 
 use super::contents::Format;
 use super::walk::{Found, Obstacle, Place, Visitor, walk};
-use crate::decode::{DEFAULT_NAMESPACE, read_as};
+use crate::decode::{DEFAULT_NAMESPACE, Header, read_as, service_wish};
 
 /// Objects of one kind as they are written, and what could not be read beside them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -29,6 +31,25 @@ pub struct WrittenObject {
 }
 
 impl WrittenObject {
+    /// Returns an object that an API server sent.
+    ///
+    /// # Errors
+    /// `FIELD: PROBLEM`, when it is no Kubernetes object.
+    pub fn sent(json: String) -> Result<Self, String> {
+        let header: Header<'_> = read_as(&json)?;
+        let namespace = header.namespace().unwrap_or_default().to_owned();
+        let (name, place) = (header.name().to_owned(), "the API server".to_owned());
+        Ok(Self { namespace, name, json, place })
+    }
+
+    /// Returns what a Service says of its addresses and ports.
+    ///
+    /// # Errors
+    /// A field that says something that there is not, with the remedy.
+    pub fn wish(&self) -> Result<(ObjectKey, Wish), String> {
+        service_wish(&self.json).map_err(|bad| bad.to_string())
+    }
+
     /// Reads the object into a type that names the fields it wants.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use super::entry::{Action, Entry, NodeState, Reason, Record};
 use super::ledger::{Ledger, Owner};
 use super::pool::{Family, Pool};
+use crate::is_older;
 
 /// What does not change while the controller runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -301,12 +302,6 @@ impl Controller {
         let all: Vec<Text> = self.entries.keys().cloned().collect();
         all.into_iter().for_each(|uid| self.look_at(uid));
     }
-}
-
-/// Says whether a resource version is older than another of the same object. They are numbers that grow (Kubernetes API
-/// concepts, "Resource versions"); what is none is taken as it comes.
-fn is_older(version: &str, known: &str) -> bool {
-    matches!((version.parse::<u64>(), known.parse::<u64>()), (Ok(version), Ok(known)) if version < known)
 }
 
 /// Returns what to say of a refusal.

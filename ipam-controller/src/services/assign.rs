@@ -86,7 +86,9 @@ impl Ranges {
     }
 
     fn free(&mut self, ip: IpAddr) {
-        self.ranges.iter_mut().for_each(|range| range.free(ip));
+        for range in &mut self.ranges {
+            range.free(ip);
+        }
     }
 
     /// Takes a free address of a family out of the first range that has one.
@@ -183,7 +185,9 @@ impl<'a> Work<'a> {
             let number = u64::from(port.saturating_sub(FIRST_NODE_PORT));
             if !self.node_ports.take(number) {
                 taken.iter().for_each(|ip| self.ranges.free(*ip));
-                taken_ports.iter().for_each(|number| self.node_ports.free(*number));
+                for number in taken_ports {
+                    self.node_ports.free(number);
+                }
                 return false;
             }
             taken_ports.push(number);
@@ -268,7 +272,7 @@ fn written(wish: &Wish) -> &[IpAddr] {
     }
 }
 
-fn has_node_ports(wish: &Wish) -> bool {
+pub(super) fn has_node_ports(wish: &Wish) -> bool {
     match wish.service_type {
         ServiceType::NodePort => true,
         ServiceType::LoadBalancer => wish.allocates_node_ports,
@@ -296,7 +300,7 @@ fn ports_fit(wish: &Wish, given: &Given) -> bool {
 }
 
 /// Returns a number that follows from a name: FNV-1a, which is the same everywhere and always.
-fn seed(key: &ObjectKey, what: &str) -> u64 {
+pub(super) fn seed(key: &ObjectKey, what: &str) -> u64 {
     let octets = [&*key.namespace, "/", &*key.name, "/", what].into_iter().flat_map(str::bytes);
     let hash = octets.fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
         (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)

@@ -25,9 +25,14 @@ impl Banded {
         self.slots.take(number)
     }
 
-    /// Frees a number.
-    pub fn free(&mut self, number: u64) {
-        self.slots.free(number);
+    /// Frees a number; says whether it was taken.
+    pub fn free(&mut self, number: u64) -> bool {
+        self.slots.free(number)
+    }
+
+    /// Returns the last number.
+    pub fn last(&self) -> u64 {
+        self.slots.last()
     }
 
     /// Returns a free number: the first from the place on that the seed leads to in the upper band, wrapping around, then of

@@ -66,11 +66,14 @@ impl AddressRange {
         self.number(ip).is_some_and(|number| self.numbers.take(number))
     }
 
-    /// Frees an address.
-    pub fn free(&mut self, ip: IpAddr) {
-        if let Some(number) = self.number(ip) {
-            self.numbers.free(number);
-        }
+    /// Frees an address; says whether it was taken.
+    pub fn free(&mut self, ip: IpAddr) -> bool {
+        self.number(ip).is_some_and(|number| self.numbers.free(number))
+    }
+
+    /// Returns how many addresses there are; of a /64 one less.
+    pub fn capacity(&self) -> u64 {
+        self.numbers.last().saturating_add(1)
     }
 
     /// Returns a free address as [`Banded::pick`] does; it stays free.

@@ -1,8 +1,10 @@
 //! The flags of what is about nodes and their blocks.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use ipnet::IpNet;
 
 use super::OriginArguments;
@@ -51,6 +53,75 @@ pub(crate) struct ExplainNodeArguments {
     /// Where the nodes are, and the pools.
     #[command(flatten)]
     pub blocks: NodeBlocksArguments,
+}
+
+/// Ports from one to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PortRange(pub RangeInclusive<u16>);
+
+impl FromStr for PortRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ends = text.split_once('-').and_then(|(first, last)| {
+            Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+        });
+        match ends {
+            Some((first @ 1.., last)) if first <= last => Ok(Self(first..=last)),
+            _ => Err("write FIRST-LAST, for example 30000-32767".to_owned()),
+        }
+    }
+}
+
+/// The flags of `portolan ipam-controller`.
+#[derive(Debug, Args)]
+pub(crate) struct IpamControllerArguments {
+    /// Where the objects are, and what kube-controller-manager would be told. --manifests needs --dry-run.
+    #[command(flatten)]
+    pub blocks: NodeBlocksArguments,
+    /// Give nodes their blocks; kube-controller-manager must not, then.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub allocate_node_cidrs: bool,
+    /// Give Services their cluster addresses and node ports, and keep IPAddress and ServiceCIDR objects: for an API server that
+    /// does not. Of --service-cidrs the ServiceCIDR `kubernetes` is made where there is none.
+    #[arg(long)]
+    pub service_addresses: bool,
+    /// The node ports of --service-addresses.
+    #[arg(long, value_name = "FIRST-LAST", default_value = "30000-32767")]
+    pub service_node_port_range: PortRange,
+    /// How long the blocks of a node that is gone go to nobody, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub quarantine: u64,
+    /// Print what would be written and why, and end. The exit code is 1 when something is wrong.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Writes to the API server a second, and looks that follow a failure; as many at once after a pause.
+    #[arg(long, value_name = "RATE", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub writes_per_second: u32,
+    /// Lead by a Lease, so that several replicas are safe. Without it there must be one.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub leader_elect: bool,
+    /// The namespace of the Lease; the pod's own otherwise, or kube-system.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub leader_elect_resource_namespace: Option<String>,
+    /// The name of the Lease.
+    #[arg(long, value_name = "NAME", default_value = "portolan-ipam-controller")]
+    pub leader_elect_resource_name: String,
+    /// How long after its last renewal a Lease is taken over, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    pub leader_elect_lease_duration: u64,
+    /// How long a leader goes on without a renewal, in seconds; less than the lease duration.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub leader_elect_renew_deadline: u64,
+    /// How often the Lease is renewed or asked for, in seconds; less than the renew deadline.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub leader_elect_retry_period: u64,
+    /// Where the admin endpoints listen: /healthz, /readyz and /metrics; `off` for nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = super::DEFAULT_ADMIN)]
+    pub admin: String,
+    /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
+    #[arg(long = "log-format", value_name = "FORM")]
+    pub log_format: Option<LineForm>,
 }
 
 /// Where Nodes and IPPools are, and what kube-controller-manager would be told.

@@ -37,7 +37,7 @@ pub(super) struct Told {
 ///
 /// # Errors
 /// The text is no address, or the address is taken.
-pub(super) async fn bind(text: &str) -> Result<Option<HttpListener>> {
+pub(crate) async fn bind(text: &str) -> Result<Option<HttpListener>> {
     if text == "off" {
         return Ok(None);
     }
@@ -51,7 +51,7 @@ pub(super) async fn bind(text: &str) -> Result<Option<HttpListener>> {
 }
 
 /// Returns the name in an address, if it is one: requests may be for it.
-pub(super) fn name_in(text: &str) -> Option<String> {
+pub(crate) fn name_in(text: &str) -> Option<String> {
     match text.parse::<ListenAddress>().ok()?.host {
         ListenHost::Name(name) => Some(name),
         ListenHost::Any | ListenHost::Address(_) => None,

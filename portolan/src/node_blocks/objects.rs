@@ -1,12 +1,21 @@
-//! Nodes and IPPools as they are written.
+//! Nodes, IPPools and NodeBlocks as they are written.
 
 use std::collections::BTreeMap;
 
-use cluster::{Labels, Selector};
+use cluster::{Labels, Selector, Text};
 use cluster_source::WrittenObject;
-use ipam_controller::blocks::{Input, NodeState, Pool};
+use ipam_controller::blocks::{Choice, Input, NodeState, Pool, Record};
 use ipnet::IpNet;
 use serde::Deserialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The annotation of a Node that says how many blocks of each family it is to have.
+const WANTED: &str = "portolan.dev/blocks";
+
+/// Most blocks of a family that a node gets.
+const MOST_WANTED: u8 = 16;
 
 #[derive(Deserialize)]
 struct Wire<S> {
@@ -21,6 +30,7 @@ struct Metadata {
     #[serde(rename = "resourceVersion")]
     resource_version: Option<String>,
     labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
     #[serde(rename = "deletionTimestamp")]
     deletion_timestamp: Option<String>,
 }
@@ -43,26 +53,114 @@ struct PoolSpec {
     disabled: Option<bool>,
 }
 
+#[derive(Deserialize)]
+struct RecordSpec {
+    #[serde(default)]
+    node: String,
+    #[serde(default)]
+    blocks: Vec<Block>,
+    #[serde(rename = "releasedAt")]
+    released_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    cidr: String,
+    pool: Option<String>,
+}
+
 /// Reads a Node. One without a UID, in a file that people wrote, has its name as one.
-pub(super) fn node(object: &WrittenObject) -> Result<Input, String> {
+pub(crate) fn node(object: &WrittenObject) -> Result<Input, String> {
     let Wire { metadata, spec } = object.decode::<Wire<NodeSpec>>()?;
     let spec = spec.unwrap_or_default();
     let pod_cidrs = spec.pod_cidrs.filter(|list| !list.is_empty());
     let pod_cidrs = pod_cidrs
         .unwrap_or_else(|| spec.pod_cidr.into_iter().filter(|cidr| !cidr.is_empty()).collect());
+    let wanted = wanted(metadata.annotations.as_ref()).unwrap_or(1);
     Ok(Input::Node(NodeState {
         uid: metadata.uid.unwrap_or_else(|| object.name.clone()).into(),
         name: object.name.as_str().into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         labels: metadata.labels.into_iter().flatten().collect::<Labels>(),
         pod_cidrs,
-        wanted: 1,
+        wanted,
         is_deleting: metadata.deletion_timestamp.is_some(),
     }))
 }
 
+/// Says what is wrong with the annotation of a Node that asks for further blocks.
+pub(crate) fn problem_of_wanted(object: &WrittenObject) -> Option<String> {
+    let metadata = object.decode::<Wire<NodeSpec>>().ok()?.metadata;
+    wanted(metadata.annotations.as_ref()).err()
+}
+
+fn wanted(annotations: Option<&BTreeMap<String, String>>) -> Result<u8, String> {
+    let Some(text) = annotations.and_then(|all| all.get(WANTED)) else { return Ok(1) };
+    match text.parse::<u8>() {
+        Ok(wanted @ 1..=MOST_WANTED) => Ok(wanted),
+        _ => Err(format!(
+            "the annotation {WANTED} is {text:?}, and counts as 1; write a number from 1 to {MOST_WANTED}"
+        )),
+    }
+}
+
+/// Reads a NodeBlock.
+pub(crate) fn record(object: &WrittenObject) -> Result<Input, String> {
+    let Wire { metadata, spec } = object.decode::<Wire<RecordSpec>>()?;
+    let spec = spec.ok_or("spec: is missing; delete the object")?;
+    let block = |block: &Block| {
+        let pool = block.pool.as_deref().filter(|pool| !pool.is_empty()).map(Text::from);
+        Ok(Choice { block: network("spec.blocks", &block.cidr)?, pool })
+    };
+    let blocks: Result<Vec<Choice>, String> = spec.blocks.iter().map(block).collect();
+    let released_at = spec.released_at.as_deref().map(seconds).transpose();
+    let released_at = released_at.map_err(|problem| format!("spec.releasedAt: {problem}"))?;
+    Ok(Input::Record(Record {
+        uid: object.name.as_str().into(),
+        node: spec.node.into(),
+        resource_version: metadata.resource_version.unwrap_or_default(),
+        blocks: blocks?,
+        released_at,
+    }))
+}
+
+/// Returns the object of a record.
+pub(crate) fn written_record(record: &Record) -> Value {
+    let block = |choice: &Choice| match &choice.pool {
+        Some(pool) => json!({"cidr": choice.block.to_string(), "pool": &**pool}),
+        None => json!({"cidr": choice.block.to_string()}),
+    };
+    let blocks: Vec<Value> = record.blocks.iter().map(block).collect();
+    let mut object = json!({
+        "apiVersion": "portolan.dev/v1alpha1",
+        "kind": "NodeBlock",
+        "metadata": {"name": &*record.uid},
+        "spec": {"node": &*record.node, "blocks": blocks},
+    });
+    if !record.resource_version.is_empty() {
+        object["metadata"]["resourceVersion"] = json!(record.resource_version);
+    }
+    if let Some(at) = record.released_at.and_then(stamp) {
+        object["spec"]["releasedAt"] = json!(at);
+    }
+    object
+}
+
+/// Writes seconds since 1970 as RFC 3339 has it.
+pub(crate) fn stamp(seconds: u64) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
+    at.format(&Rfc3339).ok()
+}
+
+/// Reads RFC 3339 as seconds since 1970.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok();
+    at.and_then(|at| u64::try_from(at.unix_timestamp()).ok())
+        .ok_or_else(|| format!("{text:?} is no time; delete the object"))
+}
+
 /// Reads an IPPool.
-pub(super) fn pool(object: &WrittenObject) -> Result<Input, String> {
+pub(crate) fn pool(object: &WrittenObject) -> Result<Input, String> {
     let spec = object.decode::<Wire<PoolSpec>>()?.spec;
     let spec = spec.ok_or("spec: is missing; write `cidr` and `blockSize`")?;
     let nodes = Selector::parse(spec.node_selector.as_deref().unwrap_or_default());
@@ -76,4 +174,39 @@ pub(super) fn pool(object: &WrittenObject) -> Result<Input, String> {
 fn network(field: &str, text: &str) -> Result<IpNet, String> {
     text.parse()
         .map_err(|_| format!("{field}: {text:?} is no network; write for example 10.244.0.0/16"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let choice = |block: &str, pool: Option<&str>| Choice {
+            block: block.parse().unwrap(),
+            pool: pool.map(Text::from),
+        };
+        let record = Record {
+            uid: "u-1".into(),
+            node: "a".into(),
+            resource_version: "7".to_owned(),
+            blocks: vec![choice("10.244.0.0/24", Some("general")), choice("fd00::/64", None)],
+            released_at: Some(1_709_164_800),
+        };
+        for record in [record.clone(), Record { released_at: None, ..record }] {
+            let object = WrittenObject::sent(written_record(&record).to_string()).unwrap();
+            assert_eq!(super::record(&object), Ok(Input::Record(record)));
+        }
+    }
+
+    #[test]
+    fn further_blocks_are_asked_for_by_a_number() {
+        for (text, expected) in
+            [("1", Ok(1)), ("16", Ok(16)), ("0", Err(())), ("17", Err(())), ("x", Err(()))]
+        {
+            let annotations = BTreeMap::from([(WANTED.to_owned(), text.to_owned())]);
+            assert_eq!(wanted(Some(&annotations)).map_err(drop), expected, "{text}");
+        }
+        assert_eq!(wanted(None), Ok(1));
+    }
 }

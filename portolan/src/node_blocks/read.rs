@@ -5,46 +5,51 @@ use cluster_source::{FetchError, SourceError, Timing, WrittenObject, list_writte
 use ipam_controller::blocks::Input;
 
 use super::objects;
-use crate::cli::NodeBlocksArguments;
+use crate::cli::{NodeBlocksArguments, OriginArguments};
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The objects.
-    pub(super) inputs: Vec<Input>,
+    pub(crate) inputs: Vec<Input>,
     /// What cannot be read, each with its place and remedy.
-    pub(super) problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 /// A kind: its API version, its name, its name in URLs, and how it is read.
 type Kind = (&'static str, &'static str, &'static str, fn(&WrittenObject) -> Result<Input, String>);
 
-/// Pools come first: what nodes have is looked for in them.
-const KINDS: [Kind; 2] = [
+/// Pools come first: what nodes have is looked for in them. The last is only for who writes them.
+const KINDS: [Kind; 3] = [
     ("portolan.dev/v1alpha1", "IPPool", "ippools", objects::pool),
     ("v1", "Node", "nodes", objects::node),
+    ("portolan.dev/v1alpha1", "NodeBlock", "nodeblocks", objects::record),
 ];
 
-/// Returns every object of both kinds. One that cannot be used is a problem, and the others count.
+/// Which kinds are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// Nodes and IPPools.
+    NodesAndPools,
+    /// NodeBlocks, too.
+    All,
+}
+
+/// Returns every object of the kinds. One that cannot be used is a problem, and the others count.
 ///
 /// # Errors
 /// The manifests or the API server cannot be read.
-pub(super) fn objects(arguments: &NodeBlocksArguments) -> Result<Found> {
+pub(crate) fn objects(arguments: &NodeBlocksArguments, extent: Extent) -> Result<Found> {
     let mut found = Found::default();
-    for (api_version, kind, plural, decode) in KINDS {
-        let objects = match &arguments.origin.manifests {
-            Some(path) => {
-                let written = written_at(path, (api_version, kind))?;
-                for problem in written.problems {
-                    // Each kind reads the same files.
-                    if !found.problems.contains(&problem) {
-                        found.problems.push(problem);
-                    }
-                }
-                written.objects
+    let kinds = if extent == Extent::All { &KINDS[..] } else { &KINDS[..2] };
+    for (api_version, kind, plural, decode) in kinds.iter().copied() {
+        let (objects, problems) = written(&arguments.origin, (api_version, kind, plural))?;
+        for problem in problems {
+            // Each kind reads the same files.
+            if !found.problems.contains(&problem) {
+                found.problems.push(problem);
             }
-            None => fetch(arguments, (api_version, plural))?,
-        };
+        }
         for object in objects {
             match decode(&object) {
                 Ok(input) => found.inputs.push(input),
@@ -59,8 +64,25 @@ pub(super) fn objects(arguments: &NodeBlocksArguments) -> Result<Found> {
     Ok(found)
 }
 
-fn fetch(arguments: &NodeBlocksArguments, of: (&str, &str)) -> Result<Vec<WrittenObject>> {
-    let access = arguments.origin.access();
+/// Returns the objects of a kind (API version, name, name in URLs), and what could not be read beside them.
+///
+/// # Errors
+/// The manifests or the API server cannot be read.
+pub(crate) fn written(
+    origin: &OriginArguments,
+    (api_version, kind, plural): (&str, &str, &str),
+) -> Result<(Vec<WrittenObject>, Vec<String>)> {
+    match &origin.manifests {
+        Some(path) => {
+            let written = written_at(path, (api_version, kind))?;
+            Ok((written.objects, written.problems))
+        }
+        None => Ok((fetch(origin, (api_version, plural))?, Vec::new())),
+    }
+}
+
+fn fetch(origin: &OriginArguments, of: (&str, &str)) -> Result<Vec<WrittenObject>> {
+    let access = origin.access();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(list_written(access, &Timing::default(), of)).map_err(|error| match error {
         FetchError::Access(SourceError::InCluster { source }) => {

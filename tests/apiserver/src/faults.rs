@@ -64,8 +64,26 @@ pub(crate) struct ErrorAnswer {
     pub retry_after: Option<Duration>,
 }
 
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFault {
+    /// It is answered with this code and not done.
+    Refused(u16),
+    /// It is done, and answered with 500 as if it were not.
+    AnswerLost,
+}
+
+#[derive(Debug)]
+struct FaultyWrites {
+    every: u64,
+    fault: WriteFault,
+    seen: u64,
+}
+
 #[derive(Debug, Default)]
 struct Switches {
+    writes: Vec<FaultyWrites>,
+    duplicates: bool,
     resource: Option<String>,
     error: Option<(ErrorAnswer, Extent)>,
     half_lists: Extent,
@@ -130,6 +148,16 @@ impl Faults {
         self.lock().error = Some((ErrorAnswer { code, retry_after }, extent));
     }
 
+    /// Lets one of so many writes fail, beside other faults of this kind; counting begins now.
+    pub fn fail_writes(&self, every: u64, fault: WriteFault) {
+        self.lock().writes.push(FaultyWrites { every: every.max(1), fault, seen: 0 });
+    }
+
+    /// Delivers every watch event twice, or once again.
+    pub fn duplicate_events(&self, duplicated: bool) {
+        self.lock().duplicates = duplicated;
+    }
+
     /// Sends the first half of lists, then breaks the connection.
     pub fn half_list(&self, extent: Extent) {
         self.lock().half_lists = extent;
@@ -170,6 +198,23 @@ impl Faults {
         let mut switches = self.concerning(resource)?;
         let (answer, extent) = switches.error.as_mut()?;
         extent.strike().then_some(*answer)
+    }
+
+    /// Counts a write; returns what becomes of it.
+    pub(crate) fn write_fault_for(&self, resource: &str) -> Option<WriteFault> {
+        let mut switches = self.concerning(resource)?;
+        let mut struck = None;
+        for writes in &mut switches.writes {
+            writes.seen += 1;
+            if writes.seen % writes.every == 0 {
+                struck = Some(writes.fault);
+            }
+        }
+        struck
+    }
+
+    pub(crate) fn are_duplicated(&self, resource: &str) -> bool {
+        self.concerning(resource).is_some_and(|switches| switches.duplicates)
     }
 
     pub(crate) fn is_half_list(&self, resource: &str) -> bool {

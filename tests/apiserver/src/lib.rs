@@ -38,7 +38,7 @@ pub use api::NamespaceCheck;
 pub use client::ApiClient;
 pub use cluster::{KUBECONFIG_VARIABLE, TestCluster};
 pub use error::Error;
-pub use faults::{Cut, Extent, Faults};
+pub use faults::{Cut, Extent, Faults, WriteFault};
 pub use front::Front;
 pub use front::request_log::{LogEntry, RequestLog};
 pub use kubeconfig::Flavour;

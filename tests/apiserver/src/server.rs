@@ -32,6 +32,8 @@ pub struct ServerOptions {
     pub namespaces: NamespaceCheck,
     /// Time between bookmarks, a minute by default.
     pub bookmark_interval: Duration,
+    /// Whether Services get addresses; by default they do.
+    pub service_addresses: bool,
     /// Time a watch lasts that sets no `timeoutSeconds`, half an hour by default.
     pub watch_timeout: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for ServerOptions {
             history: 16_384,
             namespaces: NamespaceCheck::Enforced,
             bookmark_interval: Duration::from_mins(1),
+            service_addresses: true,
             watch_timeout: Duration::from_mins(30),
         }
     }
@@ -62,6 +65,7 @@ impl TestApiServer {
     #[allow(clippy::unused_async, reason = "starting is asynchronous for every kind of cluster")]
     pub async fn start(options: ServerOptions) -> Result<Self, Error> {
         let store = Arc::new(Store::new(options.history));
+        store.write(|state| state.addresses.is_off = !options.service_addresses);
         let api = Api {
             store: Arc::clone(&store),
             times: WatchTimes {

@@ -1,11 +1,13 @@
 //! Writes a test's objects to a real cluster, around the proxy and its faults.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::client::ApiClient;
 use crate::error::Error;
-use crate::resource::{Resource, Resources, StatusRule};
+use crate::resource::{CRD_ID, Resource, Resources, StatusRule};
 
 /// Query of server-side apply: who the writes are by, and that they win.
 const APPLY_QUERY: &str = "fieldManager=portolan-test&force=true";
@@ -13,13 +15,14 @@ const APPLY_QUERY: &str = "fieldManager=portolan-test&force=true";
 /// Writes objects of the built-in resources by server-side apply.
 pub struct Writer {
     client: ApiClient,
-    resources: Resources,
+    /// Those of definitions that it wrote, too.
+    resources: Mutex<Resources>,
 }
 
 impl Writer {
     /// Returns a writer that sends its requests through a client.
     pub fn new(client: ApiClient) -> Self {
-        Self { client, resources: Resources::built_in() }
+        Self { client, resources: Mutex::new(Resources::built_in()) }
     }
 
     /// Creates or changes an object, then its status when it has one; returns it as stored.
@@ -29,7 +32,7 @@ impl Writer {
     pub async fn apply(&self, object: &Value) -> Result<Value, Error> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let (version, kind) = (text("/apiVersion"), text("/kind"));
-        let resource = version.zip(kind).and_then(|(v, k)| self.resources.by_kind(v, k));
+        let resource = version.zip(kind).and_then(|(v, k)| self.resources().by_kind(v, k));
         let resource = resource
             .ok_or_else(|| Error::Manifest(format!("unknown kind {kind:?} in {version:?}")))?;
         let name = text("/metadata/name").unwrap_or_default();
@@ -37,6 +40,9 @@ impl Writer {
         let body = object.to_string();
         let apply = format!("{path}?{APPLY_QUERY}");
         let stored = self.send(Method::PATCH, &apply, "application/apply-patch+yaml", body).await?;
+        if resource.id() == CRD_ID {
+            self.resources().define(object);
+        }
         let status = object.get("status").filter(|_| resource.status != StatusRule::Ordinary);
         let Some(status) = status else {
             return Ok(stored);
@@ -51,12 +57,16 @@ impl Writer {
     /// # Errors
     /// When the kind is unknown or there is no such object.
     pub async fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<(), Error> {
-        let found = self.resources.iter().find(|r| r.kind == kind || r.plural == kind);
+        let found = self.resources().iter().find(|r| r.kind == kind || r.plural == kind).cloned();
         let resource = found.ok_or_else(|| Error::Manifest(format!("unknown kind {kind:?}")))?;
-        let path = path(resource, namespace, name);
+        let path = path(&resource, namespace, name);
         let options = json!({"gracePeriodSeconds": 0}).to_string();
         self.send(Method::DELETE, &path, "application/json", options).await?;
         Ok(())
+    }
+
+    fn resources(&self) -> MutexGuard<'_, Resources> {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send(

@@ -7,7 +7,6 @@ use thiserror::Error;
 use super::client::Api;
 use super::exchange::{Failure, send};
 use crate::api::page;
-use crate::decode::{Header, read_as};
 use crate::{Access, RequestLimits, SourceError, Timing, WrittenObject};
 
 /// How many objects a page holds: what client-go asks for.
@@ -139,13 +138,8 @@ pub async fn list_written(
         let octets = octets.map_err(|_| no_answer("the answer ends in the middle"))?;
         let page = page::parse(&octets).ok_or_else(|| no_answer("the answer is no list"))?;
         for json in page.items {
-            let header: Header<'_> = read_as(json).map_err(|problem| no_answer(&problem))?;
-            objects.push(WrittenObject {
-                namespace: header.namespace().unwrap_or_default().to_owned(),
-                name: header.name().to_owned(),
-                json: json.to_owned(),
-                place: "the API server".to_owned(),
-            });
+            objects
+                .push(WrittenObject::sent(json.to_owned()).map_err(|problem| no_answer(&problem))?);
         }
         token = page.more.filter(|token| !token.is_empty());
         if token.is_none() {

@@ -54,6 +54,9 @@ fn service(object: &mut Value, addresses: &mut Addresses) -> Result<(), Refusal>
         return Ok(());
     }
     set_default(spec, "internalTrafficPolicy", json!("Cluster"));
+    if addresses.is_off {
+        return Ok(());
+    }
     let families = families(spec);
     let policy = if families.len() > 1 { "PreferDualStack" } else { "SingleStack" };
     set_default(spec, "ipFamilyPolicy", json!(policy));

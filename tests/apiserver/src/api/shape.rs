@@ -51,6 +51,26 @@ fn check_namespace(
     Ok(())
 }
 
+/// Fields that never change once they are set, by the kind's identity (`ValidateNodeUpdate`, `ValidateIPAddressUpdate`).
+const IMMUTABLE: &[(&str, &str)] =
+    &[("nodes", "/spec/podCIDRs"), ("ipaddresses.networking.k8s.io", "/spec/parentRef")];
+
+/// Checks that fields stay that never change once they are set.
+///
+/// # Errors
+/// 422 when one would change.
+pub fn check_immutable(resource: &Resource, old: &Value, new: &Value) -> Result<(), Refusal> {
+    for (id, pointer) in IMMUTABLE {
+        let before = old.pointer(pointer).filter(|value| is_set(value));
+        if resource.id() == *id && before.is_some() && new.pointer(pointer) != before {
+            let name = old["metadata"]["name"].as_str().unwrap_or_default();
+            let why = format!("{pointer}: Forbidden: may not be changed once it is set");
+            return Err(Refusal::invalid(&resource.kind, name, &why));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the name of a new object, generating it when asked to.
 ///
 /// # Errors

@@ -83,6 +83,9 @@ impl Write<'_> {
         self.check_preconditions(&current, &object["metadata"])?;
         let old = &current.value;
         let mut new = self.merged_parts(old, object);
+        if self.part != Part::Whole {
+            shape::check_immutable(self.resource, old, &new)?;
+        }
         metadata::keep_owned(old, &mut new);
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
         defaults::keep_allocated(self.resource, old, &mut new);

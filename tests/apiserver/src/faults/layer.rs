@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Request, Response};
 
 use super::watches::under_orders;
-use super::{ErrorAnswer, Faults};
+use super::{ErrorAnswer, Faults, WriteFault};
 use crate::api::status::Refusal;
 use crate::body::{self, Body};
 use crate::front::connection::Connection;
@@ -40,7 +40,18 @@ impl FaultLayer {
         if let Some(error) = self.faults.error_for(&info.resource) {
             return error_response(error);
         }
+        let is_write = matches!(
+            info.verb,
+            Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection
+        );
+        let fault = is_write.then(|| self.faults.write_fault_for(&info.resource)).flatten();
+        if let Some(WriteFault::Refused(code)) = fault {
+            return error_response(ErrorAnswer { code, retry_after: None });
+        }
         let response = self.inner.call(request).await;
+        if fault == Some(WriteFault::AnswerLost) {
+            return error_response(ErrorAnswer { code: 500, retry_after: None });
+        }
         if !response.status().is_success() {
             return response;
         }
@@ -65,6 +76,7 @@ fn error_response(error: ErrorAnswer) -> Response<Body> {
     let reason = match error.code {
         401 => "Unauthorized",
         403 => "Forbidden",
+        409 => "Conflict",
         429 => "TooManyRequests",
         503 => "ServiceUnavailable",
         _ => "InternalError",

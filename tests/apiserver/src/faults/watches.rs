@@ -163,6 +163,13 @@ impl Pump {
             },
             Err(error) => (Err(error), false),
         };
+        if let Ok(data) = &data
+            && goes_on
+            && self.faults.are_duplicated(&self.resource)
+            && self.out.send(Ok(data.clone())).await.is_err()
+        {
+            return false;
+        }
         self.out.send(data).await.is_ok() && goes_on
     }
 

@@ -12,7 +12,7 @@ use crate::request_info::{RequestInfo, Verb};
 use crate::service::{Answering, Service};
 
 /// Requests remembered; the oldest are forgotten first.
-const CAPACITY: usize = 8192;
+const CAPACITY: usize = 32_768;
 
 /// Verbs and resources counted; a client that invents more is not counted.
 const MAX_COUNTERS: usize = 512;

@@ -22,6 +22,8 @@ const RESERVED: [u16; 3] = [0, 1, 10];
 pub struct Addresses {
     taken: HashSet<IpAddr>,
     last: [u16; 2],
+    /// Services get none from the server: another program gives them.
+    pub is_off: bool,
 }
 
 impl Addresses {
