@@ -6,6 +6,7 @@ mod access;
 mod kustomize;
 mod manifests;
 mod monitoring;
+mod node_cache;
 mod values;
 
 use std::path::{Path, PathBuf};
