@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test build release release-ipam lint bench bench-flame bench-ipam bench-model bench-netpol \
 	bench-pure \
-	fuzz soak clean tools
+	fuzz image install soak uninstall clean tools kubernetes-validate
 
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -12,9 +12,14 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 # What is called besides cargo, as command=Debian package or file=Debian package. What is missing gets installed.
 TOOLS := cc=build-essential
+# The folder without which python3 makes no environments is named after its version.
+test soak: TOOLS += /usr/bin/containerd=containerd promtool=prometheus setpriv=util-linux skopeo=skopeo \
+	systemd-analyze=systemd
+test soak: TOOLS += python3=python3 /usr/share/doc/python3-venv/copyright=python3-venv
 test soak: TOOLS += curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
 	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot /usr/sbin/nft=nftables ping=iputils-ping strace=strace \
 	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
+image: TOOLS += git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
 test soak bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins
 bench bench-flame: TOOLS += dnsperf=dnsperf /usr/sbin/knotd=knot taskset=util-linux
 bench: TOOLS += /usr/bin/dnsdist=dnsdist /usr/sbin/unbound=unbound
@@ -46,9 +51,46 @@ demo: tools ## Build in release mode and serve deploy/demo/ on 127.0.0.1:5300 un
 	$(CARGO) build --release -p portolan --locked
 	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo/run
 
-test: tools release-ipam ## Install missing Debian packages, build everything and run every test
+test: tools kubernetes-validate release-ipam ## Install missing Debian packages, build everything and run every test
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --quiet
+
+# Of `make install`: where, in whose root when a package is made, and the folder of the binaries.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+INSTALL_FROM ?= $(TARGET_DIR)/release
+INSTALL_PLUGIN ?= $(TARGET_DIR)/$(HOST)/ipam/portolan-ipam
+AT = $(DESTDIR)$(PREFIX)
+UNITS = $(notdir $(wildcard deploy/systemd/*.service))
+
+install: ## Install what `make release` built to PREFIX: programs, units, completions, manual pages
+	@test -x "$(INSTALL_FROM)/portolan" -a -x "$(INSTALL_PLUGIN)" || \
+		{ echo "run \`make release\` first: install builds nothing" >&2; exit 1; }
+	install -D -m 755 "$(INSTALL_FROM)/portolan" "$(AT)/bin/portolan"
+	install -D -m 755 "$(INSTALL_PLUGIN)" "$(AT)/lib/cni/portolan-ipam"
+	install -d "$(AT)/lib/systemd/system" "$(AT)/share/bash-completion/completions" \
+		"$(AT)/share/zsh/site-functions" "$(AT)/share/fish/vendor_completions.d"
+	set -e; for unit in $(UNITS); do \
+		sed 's,/usr/local/,$(PREFIX)/,; s,/etc/portolan,$(SYSCONFDIR)/portolan,g' "deploy/systemd/$$unit" \
+			>"$(AT)/lib/systemd/system/$$unit"; \
+		chmod 644 "$(AT)/lib/systemd/system/$$unit"; \
+	done
+	install -D -m 644 deploy/systemd/portolan.conf "$(AT)/lib/sysusers.d/portolan.conf"
+	"$(AT)/bin/portolan" completions bash >"$(AT)/share/bash-completion/completions/portolan"
+	"$(AT)/bin/portolan" completions zsh >"$(AT)/share/zsh/site-functions/_portolan"
+	"$(AT)/bin/portolan" completions fish >"$(AT)/share/fish/vendor_completions.d/portolan.fish"
+	"$(AT)/bin/portolan" man-pages "$(AT)/share/man/man1"
+	install -d "$(DESTDIR)$(SYSCONFDIR)/portolan/manifests"
+	test -e "$(DESTDIR)$(SYSCONFDIR)/portolan/Corefile" || \
+		sed 's,/etc/portolan,$(SYSCONFDIR)/portolan,g' deploy/standalone/Corefile \
+			>"$(DESTDIR)$(SYSCONFDIR)/portolan/Corefile"
+
+uninstall: ## Remove what `make install` put to PREFIX; SYSCONFDIR/portolan stays
+	rm -f "$(AT)/bin/portolan" "$(AT)/lib/cni/portolan-ipam" "$(AT)/lib/sysusers.d/portolan.conf" \
+		$(UNITS:%="$(AT)/lib/systemd/system/%") "$(AT)/share/bash-completion/completions/portolan" \
+		"$(AT)/share/zsh/site-functions/_portolan" "$(AT)/share/fish/vendor_completions.d/portolan.fish" \
+		"$(AT)"/share/man/man1/portolan.1 "$(AT)"/share/man/man1/portolan-*.1
 
 build: ## Build everything in debug mode
 	$(CARGO) build --workspace --locked
@@ -63,6 +105,25 @@ release-ipam: ## Build the static portolan-ipam, as HOST/ipam/portolan-ipam in t
 lint: ## Check the format, and run clippy with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+# Of `make image`: its name, the file, and how static binaries are built whose octets do not depend on where that is done.
+IMAGE ?= portolan:$(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+IMAGE_OUT ?= $(TARGET_DIR)/portolan-image.tar
+REVISION = $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+# Stripped by a flag: cargo strips packages whose optimisation is set apart, as portolan's is, as [profile.release] says.
+IMAGE_FLAGS = -C target-feature=+crt-static -C strip=symbols --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
+	--remap-path-prefix=$(CURDIR)=/portolan
+
+image: tools release-ipam ## Make the container image, as the file IMAGE_OUT for containerd, podman and docker
+	PORTOLAN_REVISION='$(REVISION)' RUSTFLAGS='$(IMAGE_FLAGS)' \
+		$(CARGO) build --release --target $(HOST) -p portolan --locked
+	$(CARGO) build -p portolan-image --locked
+	$(CARGO) metadata --format-version 1 --locked --filter-platform $(HOST) >"$(TARGET_DIR)/packages.json"
+	$(TARGET_DIR)/debug/portolan-image --name '$(IMAGE)' --revision '$(REVISION)' \
+		--time "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)}" \
+		--binary "$(TARGET_DIR)/$(HOST)/release/portolan" --plugin "$(TARGET_DIR)/$(HOST)/ipam/portolan-ipam" \
+		--certificates /etc/ssl/certs/ca-certificates.crt --licence LICENSE \
+		--metadata "$(TARGET_DIR)/packages.json" --output "$(IMAGE_OUT)"
 
 bench: tools ## Compare with a bare reflector, Knot DNS, unbound and dnsdist (docs/performance.md)
 	$(CARGO) build --release -p portolan -p portolan-bench --locked
@@ -97,13 +158,20 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly 
 		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-soak: tools release-ipam ## Run every test in its long form, with an hour of fuzzing (SOAK_SECONDS)
+soak: tools kubernetes-validate release-ipam ## Run every test in its long form, with an hour of fuzzing (SOAK_SECONDS)
 	$(CARGO) build --profile $(SOAK_PROFILE) --workspace --locked
 	PORTOLAN_SOAK=$(SOAK_SECONDS) PROPTEST_CASES=$(SOAK_CASES) \
 		$(CARGO) test --profile $(SOAK_PROFILE) --workspace --locked --no-fail-fast
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
+
+# Installs the program that has Kubernetes' own schemas, in a Python environment of its own.
+kubernetes-validate: $(TARGET_DIR)/kubernetes-validate/installed
+$(TARGET_DIR)/kubernetes-validate/installed: tests/kubernetes-validate.txt | tools
+	python3 -m venv --clear "$(@D)"
+	"$(@D)/bin/pip" install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 # Installs the packages of missing TOOLS, with sudo unless root.
 tools:

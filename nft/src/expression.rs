@@ -25,6 +25,8 @@ pub(crate) enum Expression {
     Immediate { verdict: Verdict },
     /// Counts.
     Counter { packets: u64, octets: u64 },
+    /// Keeps the packet out of connection tracking.
+    NoTrack,
     /// Goes on up to a rate; the unit is in seconds.
     Limit { rate: u64, unit: u64, burst: u32 },
     /// Sends to a netlink group.
@@ -59,7 +61,9 @@ impl Expression {
     /// Writes the expression.
     pub(crate) fn write(&self, to: &mut Attributes) {
         to.text(at::NAME, self.name());
-        to.nested(at::DATA, |to| self.write_data(to));
+        if *self != Self::NoTrack {
+            to.nested(at::DATA, |to| self.write_data(to));
+        }
     }
 
     fn name(&self) -> &'static str {
@@ -72,6 +76,7 @@ impl Expression {
             Self::Lookup { .. } | Self::LookupVerdict { .. } => "lookup",
             Self::Immediate { .. } => "immediate",
             Self::Counter { .. } => "counter",
+            Self::NoTrack => "notrack",
             Self::Limit { .. } => "limit",
             Self::Log { .. } => "log",
         }
@@ -123,6 +128,8 @@ impl Expression {
                 to.u64(at::COUNTER_OCTETS, *octets);
                 to.u64(at::COUNTER_PACKETS, *packets);
             }
+            // The name says it all.
+            Self::NoTrack => {}
             Self::Limit { rate, unit, burst } => {
                 to.u64(at::LIMIT_RATE, *rate);
                 to.u64(at::LIMIT_UNIT, *unit);
@@ -141,6 +148,9 @@ impl Expression {
     /// Reads an expression, as the kernel gives it; none when it is no form that [`Expression::write`] writes.
     pub(crate) fn read(from: Attribute<'_>) -> Option<Self> {
         let name = find(from.octets, at::NAME)?.text()?;
+        if name == "notrack" {
+            return Some(Self::NoTrack);
+        }
         let data = find(from.octets, at::DATA)?.octets;
         let number = |kind| find(data, kind)?.u32();
         let is_first = |kind| (number(kind)? == register(0)).then_some(());

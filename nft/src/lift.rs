@@ -32,6 +32,7 @@ fn lift_one(expressions: &[Expression]) -> Option<(Statement, &[Expression])> {
     let (first, behind) = expressions.split_first()?;
     let statement = match first {
         Expression::Counter { .. } => Statement::Counter,
+        Expression::NoTrack => Statement::NoTrack,
         Expression::Immediate { verdict } => Statement::Verdict(verdict.clone()),
         Expression::Limit { rate, unit, burst } => {
             let units = [TimeUnit::Second, TimeUnit::Minute, TimeUnit::Hour];

@@ -34,6 +34,7 @@ pub(crate) fn lower(statements: &[Statement]) -> Vec<Expression> {
                 lowered.push(Expression::LookupVerdict { map: map.clone() });
             }
             Statement::Counter => lowered.push(Expression::Counter { packets: 0, octets: 0 }),
+            Statement::NoTrack => lowered.push(Expression::NoTrack),
             Statement::Limit(limit) => lowered.push(Expression::Limit {
                 rate: limit.rate,
                 unit: limit.per.seconds(),

@@ -45,6 +45,9 @@ pub enum Statement {
     },
     /// Counts packets and octets.
     Counter,
+    /// Keeps the packet out of connection tracking, and goes on. It acts in chains before -200 alone, where connections
+    /// begin to be tracked.
+    NoTrack,
     /// Goes on as long as packets come no faster.
     Limit(Limit),
     /// Sends the packet to a netlink group (NFLOG), and goes on.

@@ -110,7 +110,10 @@ fn chains() -> Vec<(&'static str, Chain)> {
         ("forward", Chain { base: base(Hook::Forward, -1, Policy::Accept), ..Chain::new(entry()) }),
         ("input", Chain { base: base(Hook::Input, 10, Policy::Drop), ..Chain::default() }),
         ("output", Chain { base: base(Hook::Output, 0, Policy::Accept), ..Chain::default() }),
-        ("pre", Chain { base: base(Hook::Prerouting, -300, Policy::Accept), ..Chain::default() }),
+        (
+            "pre",
+            Chain { base: base(Hook::Prerouting, -300, Policy::Accept), ..Chain::new(untracked()) },
+        ),
         ("post", Chain { base: base(Hook::Postrouting, 95, Policy::Accept), ..Chain::default() }),
         ("p_in", Chain { comment: Some(Quoted::new("profile").unwrap()), ..Chain::new(profile()) }),
         ("deny_in", Chain::new(deny())),
@@ -139,6 +142,10 @@ fn entry() -> Vec<Rule> {
             map: name("iso_in6"),
         }]),
     ]
+}
+
+fn untracked() -> Vec<Rule> {
+    vec![Rule::new([lookup(&[Field::Ip4Destination], "sel_4"), Statement::NoTrack])]
 }
 
 fn profile() -> Vec<Rule> {

@@ -130,6 +130,7 @@ impl Display for Statement {
             Self::LookupNot { key, set } => write!(f, "{} != @{set}", fields(key)),
             Self::VerdictMap { key, map } => write!(f, "{} vmap @{map}", fields(key)),
             Self::Counter => f.write_str("counter"),
+            Self::NoTrack => f.write_str("notrack"),
             Self::Limit(Limit { rate, per, burst }) => {
                 write!(f, "limit rate {rate}/{} burst {burst} packets", unit(*per))
             }

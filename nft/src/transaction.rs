@@ -217,7 +217,7 @@ impl<'a> Difference<'a> {
             Statement::Verdict(verdict) => {
                 verdict.chain().is_some_and(|chain| self.replaced_chains.contains(chain))
             }
-            Statement::Compare { .. } | Statement::Counter => false,
+            Statement::Compare { .. } | Statement::Counter | Statement::NoTrack => false,
             Statement::Limit(_) | Statement::Log(_) => false,
         })
     }

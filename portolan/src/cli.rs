@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::logging::LineForm;
 
@@ -87,6 +88,22 @@ pub(crate) enum Command {
     /// Of several replicas the one that holds a Lease writes. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
     /// wrong command line and after a second signal.
     IpamController(IpamControllerArguments),
+    /// Print the version, and how the program was built.
+    Version {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print completions for a shell; `make install` puts them where shells look.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write manual pages to a folder.
+    ManPages {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Explain why something is as it is.
     Explain {
         /// What to explain.
@@ -210,6 +227,13 @@ pub(crate) struct DnsArguments {
     /// and answer. Then stop the other one: it answers what it was asked, and no query is lost.
     #[arg(long)]
     pub takeover: bool,
+    /// Be the DNS cache of this node at these addresses, which server blocks `bind`: put them on `lo`, and keep port 53
+    /// of them out of connection tracking. Several with commas. It needs CAP_NET_ADMIN.
+    #[arg(long = "node-local", value_name = "ADDRESSES", value_delimiter = ',')]
+    pub node_local: Vec<IpAddr>,
+    /// Remove what a server with --node-local left because it did not end in order, and end.
+    #[arg(long = "node-local-remove", conflicts_with = "node_local")]
+    pub node_local_remove: bool,
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
     #[arg(long = "log-format", value_name = "FORM")]
     pub log_format: Option<LineForm>,

@@ -14,11 +14,11 @@ use anyhow::{Result, bail};
 const COREDNS: &str = "coredns";
 
 /// The long flags with a value, which are understood with one dash, too. The first three are CoreDNS's.
-const WITH_VALUE: [&str; 7] =
-    ["conf", "dns.port", "pidfile", "admin", "listen", "log-format", "manifests"];
+const WITH_VALUE: [&str; 8] =
+    ["conf", "dns.port", "pidfile", "admin", "listen", "log-format", "manifests", "node-local"];
 
 /// Those without one.
-const ALONE: [&str; 5] = ["plugins", "quiet", "version", "takeover", "help"];
+const ALONE: [&str; 6] = ["plugins", "quiet", "version", "takeover", "help", "node-local-remove"];
 
 /// Go's words for yes and no (`strconv.ParseBool`).
 const YES: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];

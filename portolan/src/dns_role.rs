@@ -14,6 +14,7 @@ mod corefile;
 mod endpoints;
 mod kubernetes_metrics;
 pub(crate) mod life;
+mod node_local;
 mod notify;
 mod pid_file;
 mod reload;
@@ -41,6 +42,7 @@ pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
 use endpoints::Insistence;
+use node_local::NodeLocal;
 use pid_file::PidFile;
 use reload::{Reloader, Started};
 use takeover::Addresses;
@@ -55,6 +57,9 @@ pub(crate) fn run(arguments: DnsArguments, form: LineForm) -> Result<()> {
     }
     let (output, verbosity) = logging::start(form)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if arguments.node_local_remove {
+        return runtime.block_on(node_local::remove_all());
+    }
     let pid_file = PidFile::new(arguments.pidfile.clone());
     let result = runtime.block_on(serve(arguments, &output, &pid_file, verbosity));
     pid_file.remove();
@@ -83,6 +88,10 @@ async fn serve(
     let loaded = Arc::new(corefile::load(&choice)?);
     logging::log_panics(loaded.wants_stacktraces());
     verbosity.set(loaded.wants_every_decision());
+    let node_local = NodeLocal::new(&arguments.node_local, &loaded.config)?;
+    if let Some(node_local) = &node_local {
+        node_local.take_addresses().await?;
+    }
     let mut listener_ids = ListenerIds::default();
     let ids = listener_ids.of(&loaded.config.listeners);
     let acme = Acme::default();
@@ -116,6 +125,9 @@ async fn serve(
         server.serve(id, listener);
     }
     built.begin();
+    if let Some(node_local) = &node_local {
+        node_local.stop_tracking().await?;
+    }
     let started = Started { choice, loaded, listener_ids, built, server, http, verbosity };
     let reloader = Reloader::new(started, output)?;
     // Last, so that everything is there for whoever waits for it.
@@ -123,7 +135,7 @@ async fn serve(
         banner.print(output);
     }
     notify::notify(notify::State::Ready);
-    life::live(reloader, signals, pid_file).await;
+    life::live(reloader, signals, pid_file, node_local).await;
     Ok(())
 }
 

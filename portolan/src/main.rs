@@ -8,12 +8,14 @@ mod explain;
 mod ipam;
 mod ipam_role;
 mod logging;
+mod manual;
 mod netpol_role;
 mod node_blocks;
 mod node_file;
 mod output;
 mod print;
 mod resolv_conf;
+mod version;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,9 @@ fn main() -> ExitCode {
         Command::IpamController(arguments) => {
             role(arguments.log_format, |form| ipam_role::run(&arguments, form))
         }
+        Command::Version { json } => ended(version::run(json)),
+        Command::Completions { shell } => ended(manual::completions(shell)),
+        Command::ManPages { folder } => ended(manual::pages(&folder)),
         Command::Explain { what: ExplainCommand::Dns(arguments) } => explain::run(arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
         Command::Explain { what: ExplainCommand::Flow(arguments) } => {

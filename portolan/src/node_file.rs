@@ -14,7 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::NodeFileArguments;
 use crate::logging::{self, LineForm};
 
-use replace::replace;
+use replace::{Purpose, replace};
+
+/// What a program begins with.
+const ELF: &[u8] = b"\x7fELF";
 
 /// Keeps the file until a signal, or with `--once` until it is written.
 ///
@@ -33,6 +36,9 @@ async fn follow(arguments: &NodeFileArguments) -> Result<()> {
     let take = |kind| signal(kind).context("cannot handle signals");
     let (mut terminate, mut interrupt) =
         (take(SignalKind::terminate())?, take(SignalKind::interrupt())?);
+    if let Some(plugin) = &arguments.plugin {
+        install(plugin, &arguments.plugin_dir)?;
+    }
     let mut files = Files::new(arguments)?;
     let source = Source::start(config(arguments)).await?;
     let mut changes = source.changes();
@@ -58,6 +64,23 @@ fn config(arguments: &NodeFileArguments) -> SourceConfig {
         ..Interest::default()
     };
     SourceConfig { origin, interest, timing: Timing::default(), limits: RequestLimits::default() }
+}
+
+/// Puts a CNI plugin where the runtime looks for it.
+fn install(plugin: &Path, folder: &Path) -> Result<()> {
+    let octets = read(plugin)?;
+    if !octets.starts_with(ELF) {
+        bail!("--plugin {}: it is no program for this machine", plugin.display());
+    }
+    let path = folder.join(plugin.file_name().context("--plugin names no file")?);
+    replace(&path, &octets, Purpose::Program)?;
+    tracing::info!(file = %path.display(), "plugin installed");
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .with_context(|| format!("cannot read {}; name a readable file", file.display()))
 }
 
 /// The files that are kept.
@@ -86,8 +109,7 @@ enum Finding {
 impl Files {
     fn new(arguments: &NodeFileArguments) -> Result<Self> {
         let conflist = arguments.conflist.as_ref().map(|file| {
-            let octets = std::fs::read(file)
-                .with_context(|| format!("cannot read {}; name a readable file", file.display()))?;
+            let octets = read(file)?;
             check_conflist(file, &octets)?;
             let name = file.file_name().context("--conflist names no file")?;
             anyhow::Ok((arguments.conflist_dir.join(name), octets))
@@ -117,9 +139,9 @@ impl Files {
                 tracing::warn!(node, "the Node has no spec.podCIDRs; what the file says stays");
             }
             Finding::Blocks(blocks) => {
-                replace(&self.blocks, &contents(node, blocks))?;
+                replace(&self.blocks, &contents(node, blocks), Purpose::Data)?;
                 if let Some((path, octets)) = &self.conflist {
-                    replace(path, octets)?;
+                    replace(path, octets, Purpose::Data)?;
                 }
                 let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
                 let (blocks, file) = (blocks.join(" "), self.blocks.display());

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -125,4 +126,42 @@ fn once_ends_when_the_file_is_written() {
     write(&directory.path().join("good.conflist"), r#"{"name": "pods", "plugins": []}"#);
     let error = told(&["--conflist", &at("good.conflist"), "--conflist-dir", &at("nodes.yaml")]);
     assert!(error.contains("make its folder writable"), "{error}");
+}
+
+/// As the container of a DaemonSet does it: also over one that is there, and that something is running.
+#[test]
+fn a_plugin_is_installed_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    write(&directory.path().join("nodes.yaml"), &node("a", &["10.244.3.0/24"]).to_string());
+    let (plugin, bin) = (at("portolan-ipam"), directory.path().join("bin"));
+    fs::copy("/bin/sleep", &plugin).unwrap();
+    let words = ["--node", "a", "--manifests", &at("nodes.yaml"), "--file", &at("blocks.json")];
+    let folder = bin.display().to_string();
+    let words = [&words[..], &["--plugin", &plugin, "--plugin-dir", &folder]].concat();
+    let install = || once(&words);
+    assert_eq!(install().status.code(), Some(0));
+    let installed = bin.join("portolan-ipam");
+    assert_eq!(fs::metadata(&installed).unwrap().permissions().mode() & 0o777, 0o755);
+
+    let mut running = Command::new(&installed).arg("60").spawn().unwrap();
+    fs::copy("/bin/true", &plugin).unwrap();
+    assert_eq!(install().status.code(), Some(0));
+    assert_eq!(fs::read(&installed).unwrap(), fs::read("/bin/true").unwrap());
+    assert!(running.try_wait().unwrap().is_none(), "what runs goes on");
+    running.kill().unwrap();
+    running.wait().unwrap();
+
+    // Somebody took its permission away.
+    fs::set_permissions(&installed, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(install().status.code(), Some(0));
+    assert_eq!(fs::metadata(&installed).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::read_dir(&bin).unwrap().count(), 1, "no other file is left");
+
+    write(Path::new(&plugin), "#!/bin/sh\n");
+    let output = install();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("no program for this machine"), "{told}");
+    assert_eq!(fs::read(&installed).unwrap(), fs::read("/bin/true").unwrap());
 }

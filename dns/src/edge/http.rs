@@ -25,7 +25,7 @@ pub use listener::{HttpBindError, HttpListener, HttpMetrics};
 pub use message::{Handler, HttpReply, HttpRequest};
 pub use probes::{health, metrics, ready};
 pub use routes::Routes;
-pub use shared::is_shared;
+pub use shared::{is_served, is_shared};
 pub use web::{WebFile, WebFileError};
 
 use tokio::sync::watch;

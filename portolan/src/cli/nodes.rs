@@ -29,6 +29,12 @@ pub(crate) struct NodeFileArguments {
     /// The folder to install it in, under its own name.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/cni/net.d", requires = "conflist")]
     pub conflist_dir: PathBuf,
+    /// A CNI plugin to install, portolan-ipam for one, before anything else: what runs pods does not look for it sooner.
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+    /// The folder to install it in, under its own name.
+    #[arg(long, value_name = "FOLDER", default_value = "/opt/cni/bin", requires = "plugin")]
+    pub plugin_dir: PathBuf,
     /// End when the file is written: an init container before what needs it.
     #[arg(long)]
     pub once: bool,

@@ -11,15 +11,10 @@ use crate::cli::DnsArguments;
 use crate::logging::LineForm;
 use crate::output::Output;
 use crate::print;
+use crate::version::{self, REVISION};
 
 /// The name and the version, as CoreDNS puts them.
 const VERSION: &str = concat!("Portolan-", env!("CARGO_PKG_VERSION"));
-
-/// The commit; who builds an image sets it.
-pub(super) const REVISION: &str = match option_env!("PORTOLAN_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
-};
 
 /// Answers `-version` or `-plugins`.
 ///
@@ -39,16 +34,9 @@ pub(crate) fn print_facts(arguments: &DnsArguments) -> Result<()> {
     print::answer(&format!("Server types:\n  dns\n\nOther plugins:\n{lines}"))
 }
 
-/// Returns the operating system with the architecture, the compiler and the commit. Architectures have Go's names, as
-/// in CoreDNS's line and in those of images.
+/// Returns the platform, the compiler that is needed at least, and the commit.
 fn platform() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let rust = env!("CARGO_PKG_RUST_VERSION");
-    format!("{}/{architecture}, rust{rust}, {REVISION}", std::env::consts::OS)
+    format!("{}, rust{}, {REVISION}", version::platform(), env!("CARGO_PKG_RUST_VERSION"))
 }
 
 /// What is served, and by which version.

@@ -206,7 +206,7 @@ impl Shared {
         let dns_metrics = DnsMetrics::register(&registry)?;
         dns_metrics.set_build_info(BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
-            revision: super::banner::REVISION,
+            revision: crate::version::REVISION,
             compiler: "",
         });
         registry.register(Box::new(dns::edge::process_metrics::ProcessCollector::new()?))?;

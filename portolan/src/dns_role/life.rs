@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Built;
+use super::node_local::NodeLocal;
 use super::notify::{State, notify};
 use super::pid_file::PidFile;
 use super::reload::Reloader;
@@ -122,7 +123,12 @@ pub(crate) async fn wait_for_sync(built: &Built) {
 
 /// Goes on until a signal ends the process: takes changed Corefiles over, then stops in order. A second signal
 /// ends the process at once.
-pub(super) async fn live(mut reloader: Reloader, mut signals: Signals, pid_file: &PidFile) {
+pub(super) async fn live(
+    mut reloader: Reloader,
+    mut signals: Signals,
+    pid_file: &PidFile,
+    node_local: Option<NodeLocal>,
+) {
     let name = loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -144,7 +150,7 @@ pub(super) async fn live(mut reloader: Reloader, mut signals: Signals, pid_file:
     tracing::info!(signal = name, lameduck_s = lameduck.as_secs_f64(), "shutting down");
     notify(State::Stopping);
     tokio::select! {
-        () = stop(reloader, lameduck) => {}
+        () = stop(reloader, lameduck, node_local) => {}
         name = signals.stop() => {
             tracing::warn!(signal = name, "second signal: ending at once");
             pid_file.remove();
@@ -153,12 +159,18 @@ pub(super) async fn live(mut reloader: Reloader, mut signals: Signals, pid_file:
     }
 }
 
-async fn stop(reloader: Reloader, lameduck: Duration) {
+async fn stop(reloader: Reloader, lameduck: Duration, node_local: Option<NodeLocal>) {
     let Reloader { server, mut http, .. } = reloader;
     http.leave_shared().await;
     http.go_unready();
     // Watching and answering go on meanwhile.
     tokio::time::sleep(lameduck).await;
+    if let Some(node_local) = &node_local {
+        node_local.give_up().await;
+    }
     server.drain(DRAIN).await;
+    if let Some(node_local) = &node_local {
+        node_local.leave().await;
+    }
     http.stop().await;
 }

@@ -43,6 +43,7 @@ pub use front::Front;
 pub use front::request_log::{LogEntry, RequestLog};
 pub use kubeconfig::Flavour;
 pub use kubeconfig::read::Access;
+pub use manifest::objects;
 pub use proxy::FaultProxy;
 pub use query::Query;
 pub use request_info::{RequestInfo, Verb};

@@ -11,9 +11,19 @@ const LISTEN: &str = "0A";
 /// Says whether more than one socket of this network namespace listens at an address, one of which is ours. Where the
 /// kernel's table cannot be read, nobody else does.
 pub fn is_shared(address: SocketAddr) -> bool {
+    listening(address) > 1
+}
+
+/// Says whether a socket of this network namespace listens at an address.
+pub fn is_served(address: SocketAddr) -> bool {
+    listening(address) > 0
+}
+
+/// Counts the sockets that listen at an address.
+fn listening(address: SocketAddr) -> usize {
     let table = if address.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
-    let Ok(file) = File::open(table) else { return false };
-    count_listening(BufReader::new(file).lines().map_while(Result::ok), address) > 1
+    let Ok(file) = File::open(table) else { return 0 };
+    count_listening(BufReader::new(file).lines().map_while(Result::ok), address)
 }
 
 /// Counts the listening sockets at an address in a table (proc_net_tcp.rst of the kernel), which names them first.

@@ -1,0 +1,147 @@
+//! The DNS cache of a node: `--node-local`.
+//!
+//! ```text
+//! start: addresses on lo ─▶ listen ─▶ answer ─▶ their packets are not tracked
+//! end:   they are tracked ─▶ drain ─▶ addresses off lo      unless another server has taken over
+//! ```
+//!
+//! A Service's address may be among them. As long as connections to it are tracked, kube-proxy sends them on to the
+//! Service's endpoints: pods are answered from there before this server begins to answer, and behind its end.
+
+mod addresses;
+mod table;
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::{Context, Result, bail};
+use dns::config::Config;
+use dns::corefile::Transport;
+use dns::edge::http::{is_served, is_shared};
+
+use crate::print;
+
+/// The port of DNS, which is where clients ask.
+const PORT: u16 = 53;
+
+/// The addresses of this node's cache.
+#[derive(Clone, Debug)]
+pub(super) struct NodeLocal {
+    addresses: Vec<IpAddr>,
+    /// Where the server listens at them.
+    listens: Vec<SocketAddr>,
+}
+
+impl NodeLocal {
+    /// Reads the flag; none when it names no address.
+    ///
+    /// # Errors
+    /// An address is none that this node could have for itself, or no server block listens there.
+    pub(super) fn new(addresses: &[IpAddr], config: &Config) -> Result<Option<Self>> {
+        let mut listens = Vec::new();
+        for address in addresses {
+            if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+                bail!(
+                    "--node-local {address}: name an address that no network has, such as 169.254.20.10, or that of a \
+                     Service"
+                );
+            }
+            let listens_there = config.listeners.iter().find(|listener| {
+                listener.transport == Transport::Dns
+                    && listener.port == PORT
+                    && listener.host.is_none_or(|host| host == *address)
+            });
+            let Some(listener) = listens_there else {
+                bail!(
+                    "--node-local {address}: no server block listens there at port {PORT}; add `bind {address}` to one"
+                );
+            };
+            listens.push(listener.address());
+        }
+        let is_asked_for = !addresses.is_empty();
+        Ok(is_asked_for.then(|| Self { addresses: addresses.to_vec(), listens }))
+    }
+
+    /// Gives the node its addresses; those that it has are left as they are.
+    ///
+    /// # Errors
+    /// The kernel refuses, for want of `CAP_NET_ADMIN` most of all.
+    pub(super) async fn take_addresses(&self) -> Result<()> {
+        let addresses = self.addresses.clone();
+        blocking(move || {
+            addresses.into_iter().try_for_each(|address| {
+                addresses::add(address).with_context(|| {
+                    format!("--node-local: cannot put {address} on lo; this needs CAP_NET_ADMIN")
+                })
+            })
+        })
+        .await
+    }
+
+    /// Has the kernel not track what is asked and answered there. Addresses that an earlier start had, and this one has
+    /// not, are taken away.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(super) async fn stop_tracking(&self) -> Result<()> {
+        let addresses = self.addresses.clone();
+        blocking(move || {
+            let before = table::apply(&addresses)?;
+            let mut gone = before.into_iter().filter(|address| !addresses.contains(address));
+            gone.try_for_each(addresses::remove)
+        })
+        .await?;
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        let addresses = addresses.join(" ");
+        tracing::info!(addresses, "the addresses of the node's cache are not tracked");
+        Ok(())
+    }
+
+    /// Has what comes from now on tracked again, so that others than this server answer it; unless another server
+    /// listens at the same addresses.
+    pub(super) async fn give_up(&self) {
+        if !self.listens.iter().any(|address| is_shared(*address))
+            && let Err(error) = blocking(table::remove).await
+        {
+            let error = format!("{error:#}");
+            tracing::error!(error, "the addresses of the node's cache are still not tracked");
+        }
+    }
+
+    /// Takes the addresses away when this server listens no more; unless another one does.
+    pub(super) async fn leave(&self) {
+        if self.listens.iter().any(|address| is_served(*address)) {
+            return;
+        }
+        for address in self.addresses.clone() {
+            if let Err(error) = blocking(move || addresses::remove(address)).await {
+                let error = format!("{error:#}");
+                tracing::error!(%address, error, "the address stays on lo");
+            }
+        }
+    }
+}
+
+/// Removes what a server that did not end in order left: the table, and the addresses that it names.
+///
+/// # Errors
+/// The kernel refuses.
+pub(super) async fn remove_all() -> Result<()> {
+    let addresses = blocking(|| {
+        let addresses = table::remove()?;
+        addresses.iter().try_for_each(|address| addresses::remove(*address))?;
+        Ok(addresses)
+    })
+    .await?;
+    let mut text: String = addresses.iter().map(|address| format!("{address} removed\n")).collect();
+    if text.is_empty() {
+        text.push_str("nothing was there\n");
+    }
+    print::answer(&text)
+}
+
+/// Runs what waits for the kernel apart from what answers.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.context("the thread ended")?
+}
