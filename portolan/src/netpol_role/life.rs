@@ -240,7 +240,9 @@ impl Agent {
                         }
                     }
                     Err(error) => {
-                        return self.fail(&error, "live connections cannot be judged");
+                        let error = format!("{error:#}");
+                        tracing::error!(error, "live connections cannot be judged");
+                        return self.fail();
                     }
                 }
                 self.revision = Some(snapshot.revision());
@@ -248,16 +250,20 @@ impl Agent {
                 self.unready.send_if_modified(|unready| unready.take().is_some());
                 true
             }
-            Err(error) => self
-                .fail(&error, "the kernel is not up to date; the rules that it has stay in force"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "the kernel is not up to date; the rules that it has stay in force"
+                );
+                self.fail()
+            }
         }
     }
 
-    /// Tells of a failure, and returns false.
-    fn fail(&self, error: &anyhow::Error, what: &str) -> bool {
+    /// Notes a failure, and returns false.
+    fn fail(&self) -> bool {
         self.metrics.failures.inc();
-        let error = format!("{error:#}");
-        tracing::error!(error, "{what}");
         self.unready.send_replace(Some("the kernel refuses".to_owned()));
         false
     }
