@@ -1,8 +1,6 @@
 //! `portolan ipam-controller`: whatever happens to it and to the API server, every node has one block of each family, and no
 //! block has two owners.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -83,13 +81,15 @@ fn a_storm_leaves_one_block_of_each_family() {
     ] {
         faults.fail_writes(every, fault);
     }
-    let slow: Vec<&str> = SOON
-        .iter()
-        .map(|f| if f.starts_with("--writes") { "--writes-per-second=200" } else { *f })
-        .collect();
+    let at = |rate: &'static str| -> Vec<&str> {
+        let others = SOON.into_iter().filter(|flag| !flag.starts_with("--writes-per-second"));
+        others.chain([rate]).collect()
+    };
+    // Slow enough to be killed in the middle.
+    let slow = at("--writes-per-second=20");
     let mut first = cluster.controller(&slow);
     first.leads();
-    let second = cluster.controller(&slow);
+    let second = cluster.controller(&at("--writes-per-second=500"));
     cluster.stage.wait(cluster.stage.requests().wait_for(Verb::Patch, "nodes", count / 3));
     first.server.signal("KILL");
     first.server.wait();
