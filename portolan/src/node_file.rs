@@ -1,15 +1,17 @@
 //! The role `portolan node-blocks`: follows one Node and keeps the file of its blocks.
 
+mod further;
 mod replace;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
-use cluster_source::{Interest, RequestLimits, Source, SourceConfig, Timing};
+use cluster_source::{ApiServer, Interest, RequestLimits, Source, SourceConfig, Timing};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::cli::NodeFileArguments;
 use crate::logging::{self, LineForm};
@@ -42,13 +44,27 @@ async fn follow(arguments: &NodeFileArguments) -> Result<()> {
     let mut files = Files::new(arguments)?;
     let source = Source::start(config(arguments)).await?;
     let mut changes = source.changes();
+    let (_, none) = watch::channel(Some(Vec::new()));
+    let mut further = if arguments.further_blocks {
+        if arguments.origin.manifests.is_some() {
+            bail!(
+                "--further-blocks: NodeBlocks are only followed in an API server; leave --manifests out"
+            );
+        }
+        let server = ApiServer::open(arguments.origin.access(), Timing::default()).await?;
+        further::follow(server, arguments.node.clone())
+    } else {
+        none
+    };
     loop {
         changes.mark_unchanged();
-        let is_written = files.take(&source.snapshot())?;
+        let blocks = further.borrow_and_update().clone();
+        let is_written = files.take(&source.snapshot(), blocks.as_deref())?;
         if arguments.once && is_written {
             return Ok(());
         }
         tokio::select! {
+            Ok(()) = further.changed() => {}
             changed = changes.changed() => changed.context("the Node is not followed any more")?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
@@ -123,9 +139,19 @@ impl Files {
     }
 
     /// Brings the files up to a snapshot; says whether the Node has blocks. What is there stays when it has none: a Node that
-    /// is away for a moment takes nobody's addresses away.
-    fn take(&mut self, cluster: &Cluster) -> Result<bool> {
-        let finding = finding(cluster, &self.node);
+    /// is away for a moment takes nobody's addresses away. `further` are blocks beside its own,
+    /// none when they are not known yet.
+    fn take(&mut self, cluster: &Cluster, further: Option<&[IpNet]>) -> Result<bool> {
+        let finding = match finding(cluster, &self.node) {
+            Finding::Blocks(mut blocks) => {
+                let Some(further) = further else { return Ok(false) };
+                let more = further.iter().filter(|block| !blocks.contains(block));
+                let more: Vec<IpNet> = more.copied().collect();
+                blocks.extend(more);
+                Finding::Blocks(blocks)
+            }
+            other => other,
+        };
         if self.said.as_ref() == Some(&finding) {
             return Ok(matches!(finding, Finding::Blocks(_)));
         }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use test_apiserver::{Access, ApiClient, Flavour, Verb};
 
-use crate::server::{Server, binary};
+use crate::server::{PATIENCE, Server, binary};
 use crate::stage::{Stage, metric, until};
 
 /// A cluster with our kinds, and nodes that only the test's pools select.
@@ -140,12 +141,36 @@ impl NodeCluster {
         self.list(&path).iter().map(blocks).collect()
     }
 
+    /// Waits until something is there, and looks again when something was asked of the cluster.
+    ///
+    /// # Panics
+    /// It does not come; what was there last is shown.
+    pub fn until<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> T,
+        is_there: impl Fn(&T) -> bool,
+    ) -> T {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        loop {
+            let seen = look();
+            if is_there(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "not seen: {what}; last: {seen:?}");
+            let next = self.stage.requests().wait_for_next();
+            // Nothing is asked any more when all is done: then there is one more look.
+            let limited = async { tokio::time::timeout(Duration::from_millis(100), next).await };
+            let _ = self.stage.wait(limited);
+        }
+    }
+
     /// Waits until every node of the test has so many blocks.
     ///
     /// # Panics
     /// It does not come.
     pub fn wait_for_blocks(&self, families: usize) -> BTreeMap<String, Vec<String>> {
-        until(
+        self.until(
             "blocks of every node",
             || self.blocks(),
             |blocks| blocks.values().all(|blocks| blocks.len() == families),
@@ -179,7 +204,44 @@ impl NodeCluster {
             let event = events.iter().find(is_it);
             event.map(|event| event["note"].as_str().unwrap_or_default().to_owned())
         };
-        until(&format!("{reason} of {name}"), look, Option::is_some).unwrap()
+        self.until(&format!("{reason} of {name}"), look, Option::is_some).unwrap()
+    }
+
+    /// Returns what the process under test has asked for that `deploy/ipam-controller-rbac.yaml` does not allow.
+    ///
+    /// # Panics
+    /// The rules have another form, or nothing was asked for.
+    pub fn asked_beyond_its_rules(&self) -> Vec<String> {
+        let text = include_str!("../../deploy/ipam-controller-rbac.yaml");
+        let rules: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- {apiGroups: [")?.strip_suffix("]}"))
+            .flat_map(|rule| {
+                let (group, rest) = rule.split_once("], resources: [").unwrap();
+                let (resources, verbs) = rest.split_once("], verbs: [").unwrap();
+                let group = group.trim_matches('"');
+                let each = |resource: &str| {
+                    let all = verbs.split(", ").map(|verb| format!("{verb} {resource} {group}"));
+                    all.collect::<Vec<_>>()
+                };
+                resources.split(", ").flat_map(each).collect::<Vec<_>>()
+            })
+            .collect();
+        let log = self.stage.requests().entries();
+        let own = log.iter().filter(|entry| entry.user_agent.starts_with("portolan/"));
+        let asked: BTreeSet<String> = own
+            .map(|entry| {
+                let info = &entry.info;
+                let part = match info.subresource.as_str() {
+                    "" => String::new(),
+                    part => format!("/{part}"),
+                };
+                let verb = format!("{:?}", info.verb).to_lowercase();
+                format!("{verb} {}{part} {}", info.resource, info.group)
+            })
+            .collect();
+        assert!(asked.contains("update leases coordination.k8s.io"), "{asked:?}");
+        asked.difference(&rules).cloned().collect()
     }
 
     /// Returns how many writes of a resource the process under test has made, whatever came of them.

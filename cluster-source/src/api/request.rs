@@ -30,9 +30,18 @@ pub(crate) fn url(kind: Kind, request: &Request, interest: &Interest, length: Du
     joined(path(kind), query)
 }
 
-/// Returns path and query of a request for all objects at a path.
-pub(crate) fn url_at(path: String, request: &Request, length: Duration) -> String {
-    joined(path, query_of(request, length))
+/// Returns path and query of a request for all objects at a path, or for the one of a name.
+pub(crate) fn url_at(
+    path: String,
+    name: Option<&str>,
+    request: &Request,
+    length: Duration,
+) -> String {
+    let mut query = query_of(request, length);
+    if let Some(name) = name {
+        query.append_pair("fieldSelector", &format!("metadata.name={name}"));
+    }
+    joined(path, query)
 }
 
 fn joined(path: String, mut query: Serializer<'_, String>) -> String {
@@ -96,6 +105,10 @@ mod tests {
         let one = Interest { node: Some("n1".into()), ..Interest::default() };
         assert_eq!(
             super::url(Kind::Node, &Request::Whole, &one, Duration::ZERO),
+            "/api/v1/nodes?fieldSelector=metadata.name%3Dn1"
+        );
+        assert_eq!(
+            url_at("/api/v1/nodes".to_owned(), Some("n1"), &Request::Whole, Duration::ZERO),
             "/api/v1/nodes?fieldSelector=metadata.name%3Dn1"
         );
         assert!(

@@ -173,6 +173,11 @@ impl Controller {
         self.waiting.first().map(|(at, _)| *at)
     }
 
+    /// Says whether the node with this UID is there. What a write brings back of one that is gone is older than that.
+    pub fn knows(&self, uid: &str) -> bool {
+        self.entries.get(uid).is_some_and(|entry| entry.node.is_some())
+    }
+
     /// Returns how many nodes have no block because none is free or no pool selects them.
     pub fn starved(&self) -> usize {
         self.starved.len()

@@ -168,6 +168,12 @@ impl ServiceController {
         self.waiting.first().map(|(at, _)| *at)
     }
 
+    /// Says whether the Service with this UID is there. What a write brings back of one that is gone is older than that.
+    pub fn knows(&self, key: &ObjectKey, uid: &str) -> bool {
+        let state = self.services.get(key).and_then(|entry| entry.state.as_ref());
+        state.is_some_and(|state| *state.uid == *uid)
+    }
+
     /// Returns how many Services nothing can be given to.
     pub fn starved(&self) -> usize {
         self.starved.len()

@@ -22,6 +22,9 @@ pub(crate) struct NodeFileArguments {
     /// The file to write.
     #[arg(long, value_name = "FILE", default_value = "/run/portolan/node-blocks.json")]
     pub file: PathBuf,
+    /// Follow the node's NodeBlock, too, and write its further blocks: the IPAM controller gives them.
+    #[arg(long)]
+    pub further_blocks: bool,
     /// A network configuration list to install when the node has blocks: before, no runtime takes the network for
     /// ready.
     #[arg(long, value_name = "FILE")]

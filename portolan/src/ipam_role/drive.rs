@@ -1,6 +1,6 @@
 //! Drives a part while this process leads: lists and watches in, writes out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -85,7 +85,7 @@ pub(super) async fn drive<P: Part>(part: P, shared: &Shared) {
         is_synced: false,
         writes: JoinSet::new(),
         late: VecDeque::new(),
-        failures: 0,
+        failures: HashMap::new(),
     };
     let mut over = Box::pin(over(shared.term.clone(), shared.stop.clone()));
     let mut measure = tokio::time::interval(MEASURE);
@@ -116,8 +116,8 @@ struct Driver<'a, P: Part> {
     writes: JoinSet<(P::Work, Written)>,
     /// What is decided again later, in the order of the times.
     late: VecDeque<(Instant, P::Work)>,
-    /// Writes that failed in a row.
-    failures: u32,
+    /// Writes that failed in a row, by what they are about.
+    failures: HashMap<String, u32>,
 }
 
 impl<P: Part> Driver<'_, P> {
@@ -139,14 +139,16 @@ impl<P: Part> Driver<'_, P> {
         // None is a task that panicked, which is logged: what it was about waits for the next leader.
         let Some((work, written)) = ended else { return };
         self.part.learn(&work, &written);
+        let subject = self.part.subject(&work);
         let Written::NotDone { failure, .. } = written else {
-            self.failures = 0;
+            self.failures.remove(&subject);
             return self.part.done(&work);
         };
-        self.failures = self.failures.saturating_add(1);
-        let delay = self.delay(&failure);
-        if failure.is_final() || self.failures.is_power_of_two() {
-            tracing::warn!(error = %failure, failures = self.failures, "write failed");
+        let failures = self.failures.entry(subject).or_default();
+        *failures = failures.saturating_add(1);
+        let delay = delay(&failure, *failures);
+        if failure.is_final() || failures.is_power_of_two() {
+            tracing::warn!(error = %failure, failures = *failures, "write failed");
         }
         if delay.is_zero() {
             return self.part.done(&work);
@@ -154,17 +156,6 @@ impl<P: Part> Driver<'_, P> {
         let at = Instant::now() + delay;
         let place = self.late.partition_point(|(other, _)| *other <= at);
         self.late.insert(place, (at, work));
-    }
-
-    /// Returns how long after a failure it is decided again: of a conflict at once, since it has been looked at.
-    fn delay(&self, failure: &Failure) -> Duration {
-        let doubled = DELAY.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
-        let delay = doubled.min(MOST_DELAY);
-        match failure {
-            Failure::Refused { code: 409, .. } if self.failures < 5 => Duration::ZERO,
-            Failure::Refused { retry_after, .. } => delay.max((*retry_after).min(MOST_DELAY)),
-            Failure::NoAnswer(_) | Failure::NotLeading => delay,
-        }
     }
 
     fn next(&self) -> Option<Instant> {
@@ -273,6 +264,17 @@ impl Shared {
     }
 }
 
+/// Returns how long after so many failures in a row it is decided again: of a conflict at once, since it has been looked at.
+fn delay(failure: &Failure, failures: u32) -> Duration {
+    let doubled = DELAY.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let delay = doubled.min(MOST_DELAY);
+    match failure {
+        Failure::Refused { code: 409, .. } if failures < 5 => Duration::ZERO,
+        Failure::Refused { retry_after, .. } => delay.max((*retry_after).min(MOST_DELAY)),
+        Failure::NoAnswer(_) | Failure::NotLeading => delay,
+    }
+}
+
 fn unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -281,5 +283,32 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_longest_and_conflicts_have_none_at_first() {
+        let refused = |code, seconds| Failure::Refused {
+            code,
+            message: String::new(),
+            retry_after: Duration::from_secs(seconds),
+        };
+        for (failure, failures, millis) in [
+            (refused(500, 0), 1, 100),
+            (refused(500, 0), 3, 400),
+            (refused(500, 0), u32::MAX, 30_000),
+            (refused(429, 7), 1, 7_000),
+            (refused(429, 700), 1, 30_000),
+            (refused(409, 0), 4, 0),
+            (refused(409, 0), 5, 1_600),
+            (Failure::NoAnswer(String::new()), 2, 200),
+        ] {
+            let expected = Duration::from_millis(millis);
+            assert_eq!(delay(&failure, failures), expected, "{failure} {failures}");
+        }
     }
 }

@@ -92,11 +92,15 @@ impl Nodes {
         match action {
             Action::Assign { uid, .. } => {
                 let Ok(input) = objects::node(&object) else { return };
-                let is_another = matches!(&input, Input::Node(node) if node.uid != *uid);
-                if is_another {
-                    self.controller.apply(Input::NoNode(uid.clone()));
+                match &input {
+                    // Another of the name, which the watch brings.
+                    Input::Node(node) if node.uid != *uid => {
+                        self.controller.apply(Input::NoNode(uid.clone()));
+                    }
+                    // The watch was faster, and the node is gone.
+                    _ if !self.controller.knows(uid) => {}
+                    _ => self.node(input),
                 }
-                self.node(input);
             }
             Action::Put(_) | Action::Forget(_) => {
                 if let Ok(input) = objects::record(&object) {
@@ -195,6 +199,10 @@ impl Part for Nodes {
                 Write { target: NODE.named(&**uid), change: Change::PatchAnyway(json!({})) }
             }
         }
+    }
+
+    fn subject(&self, action: &Action) -> String {
+        action.uid().to_string()
     }
 
     fn learn(&mut self, action: &Action, written: &Written) {

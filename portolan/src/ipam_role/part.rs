@@ -40,6 +40,9 @@ pub(super) trait Part: Send {
     /// Returns the write.
     fn write(&self, work: &Self::Work) -> Write;
 
+    /// Returns what the write is about: no two writes of it are under way.
+    fn subject(&self, work: &Self::Work) -> String;
+
     /// Takes what came of a write.
     fn learn(&mut self, work: &Self::Work, written: &Written);
 

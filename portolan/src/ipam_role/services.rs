@@ -98,6 +98,12 @@ impl Services {
             Subject::Service(_) if matches!(action, ServiceAction::Claim { .. }) => ADDRESSES,
             Subject::Service(_) => SERVICES,
         };
+        if let ServiceAction::Assign { service, uid, .. } = action
+            && !self.controller.knows(service, uid)
+        {
+            // The watch was faster, and the Service is gone.
+            return;
+        }
         // One that cannot be used says so when the watch brings it.
         let _ = self.there(kind, &object);
     }
@@ -213,6 +219,14 @@ impl Part for Services {
                 target: SERVICE.in_namespace(&*service.namespace, &*service.name),
                 change: Change::PatchAnyway(json!({})),
             },
+        }
+    }
+
+    fn subject(&self, action: &ServiceAction) -> String {
+        match action.subject() {
+            Subject::Service(key) => format!("Service {key}"),
+            Subject::Address(ip) => format!("IPAddress {ip}"),
+            Subject::Range(name) => format!("ServiceCIDR {name}"),
         }
     }
 

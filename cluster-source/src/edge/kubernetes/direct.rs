@@ -87,9 +87,22 @@ impl ApiServer {
     /// Follows the objects of a kind as they are written, on the current tokio runtime, until the receiver is dropped.
     /// The list comes first; that the server cannot be reached is told and tried again for as long.
     pub fn follow(&self, kind: WrittenKind) -> mpsc::Receiver<Vec<WrittenChange>> {
+        self.follow_some(kind, None)
+    }
+
+    /// Follows one object of a kind as [`Self::follow`] does.
+    pub fn follow_one(&self, kind: WrittenKind, name: &str) -> mpsc::Receiver<Vec<WrittenChange>> {
+        self.follow_some(kind, Some(name.to_owned()))
+    }
+
+    fn follow_some(
+        &self,
+        kind: WrittenKind,
+        name: Option<String>,
+    ) -> mpsc::Receiver<Vec<WrittenChange>> {
         let (queue, changes) = mpsc::channel(MOST_BATCHES);
         let (api, timing) = (Arc::clone(&self.api), self.timing.clone());
-        tokio::spawn(Follower { kind, api, timing, queue }.run());
+        tokio::spawn(Follower { kind, name, api, timing, queue }.run());
         changes
     }
 }

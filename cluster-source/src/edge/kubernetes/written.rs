@@ -57,6 +57,8 @@ impl WrittenKind {
 /// Follows one kind.
 pub(super) struct Follower {
     pub(super) kind: WrittenKind,
+    /// The one that is followed; all without it.
+    pub(super) name: Option<String>,
     pub(super) api: Arc<Api>,
     pub(super) timing: Timing,
     pub(super) queue: mpsc::Sender<Vec<WrittenChange>>,
@@ -94,7 +96,7 @@ impl Follower {
     async fn exchange(&self, progress: &mut Progress) -> Result<Then, Closed> {
         let request = progress.reflector.request();
         let length = self.timing.watch_length.mul_f64(1.0 + rand::random::<f64>());
-        let url = request::url_at(self.kind.path(), &request, length);
+        let url = request::url_at(self.kind.path(), self.name.as_deref(), &request, length);
         let connection = self.api.connection().await;
         match send(&connection.client, &url, self.timing.response).await {
             Ok(response) => {

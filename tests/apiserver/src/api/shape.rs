@@ -1,6 +1,8 @@
 //! The shape every object has: kind, version, namespace, name (Kubernetes API conventions,
 //! "Metadata").
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use super::metadata;
@@ -85,8 +87,10 @@ pub fn name_of_new(resource: &Resource, object: &mut Value) -> Result<String, Re
         metadata["name"] = metadata::generated_name(prefix).into();
     }
     let name = metadata["name"].as_str().unwrap_or_default().to_owned();
-    // DNS subdomain, RFC 1123; the API is stricter for some kinds.
-    let is_valid = !name.is_empty() && name.len() <= 253 && name.split('.').all(is_dns_label);
+    // DNS subdomain, RFC 1123; the API is stricter for some kinds. An IPAddress is named by its address.
+    let is_subdomain = !name.is_empty() && name.len() <= 253 && name.split('.').all(is_dns_label);
+    let is_address = resource.plural == "ipaddresses" && name.parse::<IpAddr>().is_ok();
+    let is_valid = is_subdomain || is_address;
     if !is_valid {
         let why = format!("metadata.name: Invalid value: {name:?}: not a DNS-1123 subdomain");
         return Err(Refusal::invalid(&resource.kind, &name, &why));

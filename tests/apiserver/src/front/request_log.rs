@@ -80,6 +80,12 @@ impl RequestLog {
         let _ = totals.wait_for(|_| self.count(verb, resource) >= count).await;
     }
 
+    /// Waits for the next request of any kind.
+    pub async fn wait_for_next(&self) {
+        // The sender is a field of self, so waiting cannot fail.
+        let _ = self.total.subscribe().changed().await;
+    }
+
     /// Forgets all requests and counters.
     pub fn clear(&self) {
         *self.lock() = Entries::default();
