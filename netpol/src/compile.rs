@@ -68,7 +68,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn name(self) -> &'static str {
+    /// Returns `enforce` or `audit`, as in the annotation of a namespace.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
             Self::Audit => "audit",

@@ -9,6 +9,9 @@
 //! The kernel is not touched before everything is listed, and nothing is removed at the end.
 
 mod admin;
+mod denials;
+mod denied_log;
+mod drops;
 mod enforcer;
 mod life;
 mod live_flows;
@@ -21,7 +24,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result, anyhow};
 use netfilter::Netfilter;
-use netpol::{Options, PodToOwnNode};
+use netpol::{LogOptions, Options, PodToOwnNode};
 use nft::Name;
 
 use crate::cli::{NetpolArguments, OwnNode};
@@ -100,6 +103,9 @@ fn options(arguments: &NetpolArguments) -> Result<Options> {
         pod_to_own_node: own_node(arguments.pod_to_own_node),
         node_local_dns: texts.map(address).collect::<Result<_>>()?,
         revoked_mark: arguments.revoked_mark,
-        log: None,
+        log: (arguments.denied_log > 0).then_some(LogOptions {
+            group: arguments.denied_log_group,
+            per_second: arguments.denied_log,
+        }),
     })
 }

@@ -77,7 +77,12 @@ impl Node {
 
     /// Starts the role, and waits until it enforces.
     pub fn agent(&self) -> Agent {
-        let command = self.command(&["--admin", "127.0.0.1:0"]);
+        self.agent_with(&[])
+    }
+
+    /// Starts the role with more flags, and waits until it enforces.
+    pub fn agent_with(&self, arguments: &[&str]) -> Agent {
+        let command = self.command(&[&["--admin", "127.0.0.1:0"], arguments].concat());
         let mut server = Server::of(command, tempfile::tempdir().unwrap());
         server.endpoint("admin");
         let mut agent = Agent { server };
@@ -106,6 +111,11 @@ impl Agent {
     /// Returns the sum of a metric's samples.
     pub fn metric(&mut self, name: &str) -> f64 {
         metric(&mut self.server, name, "")
+    }
+
+    /// Returns a sample of a metric, by its labels as `/metrics` writes them.
+    pub fn sample(&mut self, name: &str, labels: &str) -> f64 {
+        metric(&mut self.server, &format!("{name}{{{labels}}}"), "")
     }
 
     /// Waits until a metric is as high as this.

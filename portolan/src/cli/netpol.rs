@@ -40,6 +40,12 @@ pub(crate) struct NetpolArguments {
     /// The bit of connection marks that cuts a connection. Nobody else may use it.
     #[arg(long, value_name = "BIT", value_parser = mark_bit, default_value = "0x2000000")]
     pub revoked_mark: u32,
+    /// How many denied packets are logged in a second, of pods with the same policies in each direction; 0 for none.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 10)]
+    pub denied_log: u32,
+    /// The netlink group (NFLOG) that rules log denied packets to. Nobody else may receive it.
+    #[arg(long, value_name = "GROUP", default_value_t = 9353)]
+    pub denied_log_group: u16,
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
     #[arg(long = "log-format", value_name = "FORM")]
     pub log_format: Option<LineForm>,

@@ -13,6 +13,7 @@ use hyper::StatusCode;
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use super::drops::Drops;
 use super::metrics::Metrics;
 use crate::cli::DEFAULT_ADMIN;
 use crate::dns_role::source_metrics::SourceMetrics;
@@ -21,12 +22,14 @@ use crate::dns_role::source_metrics::SourceMetrics;
 const SOURCE: &str = "netpol";
 
 /// What the endpoints tell of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Told {
     /// All metrics.
     pub registry: Registry,
     /// Those of the role.
     pub metrics: Arc<Metrics>,
+    /// Those of denied packets.
+    pub drops: Arc<Drops>,
     /// The cluster.
     pub source: Source,
     /// What keeps the role from being ready; none when the kernel has had what the cluster says.
@@ -81,10 +84,12 @@ fn readiness(told: &Told) -> Handler {
 }
 
 fn fresh_metrics(told: &Told, of_source: SourceMetrics) -> Handler {
-    let Told { registry, metrics: own, source, .. } = told.clone();
+    let Told { registry, metrics: own, drops, source, .. } = told.clone();
     let handler = metrics(registry);
     Arc::new(move |request| {
         own.refresh();
+        // Listing chains and rules takes the kernel milliseconds.
+        tokio::task::block_in_place(|| drops.refresh());
         of_source.refresh([(SOURCE.to_owned(), &source)].into_iter());
         handler(request)
     })

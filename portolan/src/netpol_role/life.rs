@@ -13,6 +13,8 @@ use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
 
 use super::admin::{self, Told};
+use super::denied_log::{self, DeniedLog};
+use super::drops::Drops;
 use super::enforcer::Enforcer;
 use super::metrics::Metrics;
 use super::view;
@@ -43,6 +45,7 @@ struct Agent {
     source: Source,
     enforcer: Enforcer,
     metrics: Arc<Metrics>,
+    drops: Arc<Drops>,
     unready: watch::Sender<Option<String>>,
     /// The revision of the snapshot that the kernel has.
     revision: Option<u64>,
@@ -55,7 +58,7 @@ struct Agent {
 pub(super) async fn live(
     arguments: &NetpolArguments,
     node: String,
-    options: Options,
+    mut options: Options,
 ) -> Result<()> {
     let mut signals = Signals::listen()?;
     let listener = admin::bind(&arguments.admin).await?;
@@ -63,9 +66,19 @@ pub(super) async fn live(
     let enforcer = Enforcer::open(options.revoked_mark, arguments.live_flows)?;
     let registry = Registry::new();
     let metrics = Arc::new(Metrics::register(&registry)?);
+    let drops = Arc::new(Drops::open(super::table()?, &registry)?);
+    if let Some(group) = denied_log::open(&mut options.log) {
+        let (source, profiles) = (source.clone(), drops.profiles());
+        DeniedLog { source, profiles, metrics: Arc::clone(&metrics) }.start(group)?;
+    }
     let (unready, told) = watch::channel(Some("not enforced yet".to_owned()));
-    let told =
-        Told { registry, metrics: Arc::clone(&metrics), source: source.clone(), unready: told };
+    let told = Told {
+        registry,
+        metrics: Arc::clone(&metrics),
+        drops: Arc::clone(&drops),
+        source: source.clone(),
+        unready: told,
+    };
     let (stop_http, http_stopped) = watch::channel(false);
     if let Some(listener) = listener {
         let handler = admin::handler(&told, admin::name_in(&arguments.admin))?;
@@ -74,7 +87,7 @@ pub(super) async fn live(
     let (wake, wakes) = sync_channel(WAKES);
     tokio::spawn(follow(source.clone(), wake.clone()));
     watch_kernel(enforcer.port(), wake.clone())?;
-    let agent = Agent { node, options, source, enforcer, metrics, unready, revision: None };
+    let agent = Agent { node, options, source, enforcer, metrics, drops, unready, revision: None };
     let thread = std::thread::Builder::new().name("kernel".to_owned());
     let (living, all_gone) = oneshot::channel::<Infallible>();
     let thread = thread.spawn(move || {
@@ -196,8 +209,10 @@ impl Agent {
         self.metrics.is_behind();
         let snapshot = self.source.snapshot();
         let compiled = netpol::compile(&snapshot, &self.node, &self.options);
+        self.drops.before(&compiled.profiles);
         match self.enforcer.enforce(&compiled.ruleset) {
             Ok(done) => {
+                self.drops.behind(&compiled.profiles);
                 self.metrics.latency.observe(since.elapsed().as_secs_f64());
                 self.metrics.elements.set(to_gauge(compiled.ruleset.elements()));
                 self.metrics.chains.set(to_gauge(compiled.ruleset.chains.len()));

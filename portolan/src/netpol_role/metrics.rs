@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Error, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry,
+    Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     exponential_buckets,
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Metrics {
     pub revoked: IntCounter,
     /// Repairs after somebody else changed the table.
     pub repairs: IntCounter,
+    /// Denied packets without a log line.
+    skipped: IntCounterVec,
     unsynced: Gauge,
     behind_since: Mutex<Option<Instant>>,
 }
@@ -58,8 +60,20 @@ impl Metrics {
             "How long the kernel has not had what the cluster says; 0 when it has.",
         ))?;
         registry.register(Box::new(unsynced.clone()))?;
+        let skipped = IntCounterVec::new(
+            Opts::new(
+                "portolan_netpol_denied_log_skipped_total",
+                "Denied packets that rules logged and that have no line.",
+            ),
+            &["reason"],
+        )?;
+        registry.register(Box::new(skipped.clone()))?;
+        for reason in ["repeated", "too_many", "lost"] {
+            skipped.with_label_values(&[reason]).inc_by(0);
+        }
         Ok(Self {
             latency,
+            skipped,
             transactions: counter(
                 "portolan_netpol_transactions_total",
                 "Transactions that the kernel took.",
@@ -84,6 +98,11 @@ impl Metrics {
             unsynced,
             behind_since: Mutex::new(Some(Instant::now())),
         })
+    }
+
+    /// Notes that denied packets have no log line, for a reason.
+    pub(super) fn skipped(&self, reason: &str, packets: u64) {
+        self.skipped.with_label_values(&[reason]).inc_by(packets);
     }
 
     /// Notes that the kernel does not have what the cluster says, from now on if it did.
