@@ -11,7 +11,8 @@
 //!                  └─ api: reflector ─► request ─► lines ─► decode ────┘
 //! ```
 //!
-//! Beside the model, [`fetch_pod`], [`list_written`] and [`written_at`] read objects once, as they are written.
+//! Beside the model, [`fetch_pod`], [`list_written`] and [`written_at`] read objects once, as they are written, and
+//! [`ApiServer`] follows them, and carries requests of who writes.
 //!
 //! What decides is plain functions and state machines (`decode`, `manifests`, `api`); what touches the
 //! network, files, time or tasks lives in `edge`. Both sources share one decoder, so that the same objects
@@ -30,8 +31,11 @@ mod programming;
 mod status;
 mod timing;
 
+pub use api::throttle::Bucket;
 pub use config::{Access, Origin, RequestLimits, SourceConfig, TlsFiles};
+pub use edge::kubernetes::direct::{ApiServer, Unanswered};
 pub use edge::kubernetes::fetch::{FetchError, fetch_pod, list_written};
+pub use edge::kubernetes::written::{WrittenChange, WrittenKind};
 pub use edge::manifests::written::written_at;
 pub use edge::source::Source;
 pub use encode::dump;

@@ -17,6 +17,30 @@ const LIVING_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// Returns path and query of a request. `length` is how long the server is asked to keep a watch open.
 pub(crate) fn url(kind: Kind, request: &Request, interest: &Interest, length: Duration) -> String {
+    let mut query = query_of(request, length);
+    if let Some(selector) = interest.selector(kind) {
+        query.append_pair("labelSelector", &selector.to_string());
+    }
+    if kind == Kind::Pod {
+        query.append_pair("fieldSelector", LIVING_PODS);
+    }
+    if let (Kind::Node, Some(name)) = (kind, &interest.node) {
+        query.append_pair("fieldSelector", &format!("metadata.name={name}"));
+    }
+    joined(path(kind), query)
+}
+
+/// Returns path and query of a request for all objects at a path.
+pub(crate) fn url_at(path: String, request: &Request, length: Duration) -> String {
+    joined(path, query_of(request, length))
+}
+
+fn joined(path: String, mut query: Serializer<'_, String>) -> String {
+    let query = query.finish();
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
+fn query_of(request: &Request, length: Duration) -> Serializer<'static, String> {
     let mut query = Serializer::new(String::new());
     match request {
         Request::Stream => {
@@ -41,17 +65,7 @@ pub(crate) fn url(kind: Kind, request: &Request, interest: &Interest, length: Du
         query.append_pair("allowWatchBookmarks", "true");
         query.append_pair("timeoutSeconds", &length.as_secs().max(1).to_string());
     }
-    if let Some(selector) = interest.selector(kind) {
-        query.append_pair("labelSelector", &selector.to_string());
-    }
-    if kind == Kind::Pod {
-        query.append_pair("fieldSelector", LIVING_PODS);
-    }
-    if let (Kind::Node, Some(name)) = (kind, &interest.node) {
-        query.append_pair("fieldSelector", &format!("metadata.name={name}"));
-    }
-    let (path, query) = (path(kind), query.finish());
-    if query.is_empty() { path } else { format!("{path}?{query}") }
+    query
 }
 
 #[cfg(test)]

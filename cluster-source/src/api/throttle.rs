@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A token bucket: `burst` requests at once, `qps` a second in the long run.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     per_request: Duration,
     burst: u32,
     /// When the bucket will be full again, were nothing asked any more.
@@ -13,13 +13,13 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// Returns a full bucket; both numbers are at least 1.
-    pub(crate) fn new(qps: u32, burst: u32, now: Instant) -> Self {
+    pub fn new(qps: u32, burst: u32, now: Instant) -> Self {
         let per_request = Duration::from_secs(1) / qps.max(1);
         Self { per_request, burst: burst.max(1), full_at: now }
     }
 
     /// Takes a token and returns how long its request has to wait.
-    pub(crate) fn take(&mut self, now: Instant) -> Duration {
+    pub fn take(&mut self, now: Instant) -> Duration {
         self.full_at = self.full_at.max(now) + self.per_request;
         // What is missing beyond the burst has not been earned yet.
         let missing = self.full_at.duration_since(now);

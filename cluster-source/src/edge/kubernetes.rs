@@ -1,11 +1,13 @@
 //! Follows a Kubernetes API server: one task a kind.
 
 mod client;
+pub(crate) mod direct;
 mod exchange;
 pub(crate) mod fetch;
 mod follow;
 mod gate;
 mod measure;
+pub(crate) mod written;
 
 use std::sync::Arc;
 

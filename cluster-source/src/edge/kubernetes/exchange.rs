@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::BodyExt;
 use kube::client::{Body, Client};
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ const MOST_BYTES_A_PAGE: usize = 256 << 20;
 /// How much is read of what a server says when it refuses.
 const MOST_BYTES_A_REFUSAL: usize = 64 << 10;
 
-/// The body of a response with status 200.
+/// The body of a response that is no refusal.
 pub(super) struct Response {
     body: Body,
     opened: Instant,
@@ -45,13 +45,23 @@ pub(super) enum Piece {
     Over(End),
 }
 
-/// Sends a request and waits for the head of the response.
+/// Asks for something and waits for the head of the response.
 pub(super) async fn send(client: &Client, url: &str, wait: Duration) -> Result<Response, Failure> {
-    let request = Request::get(url)
-        .header(header::ACCEPT, "application/json")
-        .header(header::USER_AGENT, concat!("portolan/", env!("CARGO_PKG_VERSION")))
-        .body(Body::empty())
-        .map_err(|error| Failure::NoAnswer(error.to_string()))?;
+    let request = Request::get(url).body(Vec::new());
+    send_request(client, request.map_err(|e| Failure::NoAnswer(e.to_string()))?, wait).await
+}
+
+/// Sends a request and waits for the head of the response.
+pub(super) async fn send_request(
+    client: &Client,
+    request: Request<Vec<u8>>,
+    wait: Duration,
+) -> Result<Response, Failure> {
+    let mut request = request.map(Body::from);
+    let headers = request.headers_mut();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let agent = HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
+    headers.insert(header::USER_AGENT, agent);
     let response = match timeout(wait, client.send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(Failure::NoAnswer(in_words(&error))),
@@ -59,7 +69,7 @@ pub(super) async fn send(client: &Client, url: &str, wait: Duration) -> Result<R
     };
     let (head, body) = response.into_parts();
     let mut response = Response { body, opened: Instant::now() };
-    if head.status == StatusCode::OK {
+    if head.status.is_success() {
         return Ok(response);
     }
     // What it says is only for the log; what has come of it will do.
