@@ -9,6 +9,7 @@
 //! The kernel is not touched before everything is listed, and nothing is removed at the end.
 
 mod admin;
+mod bridges;
 mod denials;
 mod denied_log;
 mod drops;

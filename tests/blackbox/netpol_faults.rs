@@ -1,5 +1,7 @@
 //! What happens to `portolan netpol` and its rules when something goes wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use portolan_tests::namespace::{inside, run};
 use portolan_tests::netpol_agent::{Node, deny, expect};
 use portolan_tests::stage::until;
@@ -68,5 +70,30 @@ fn a_table_that_is_gone_is_made_anew() {
         until("the table", table, |text| text.contains("portolan-netpol"));
         assert!(agent.metric("portolan_netpol_transaction_failures_total") == 0.0);
         node.shows("after a second enforcer", &expect(&["deny */* -> x/*"]));
+    });
+}
+
+/// What pods of a bridge send to one another meets no rule without the settings of `br_netfilter`: that is said, and
+/// when it is over, too.
+#[test]
+fn bridges_that_pass_the_rules_by_are_told() {
+    inside("bridges_that_pass_the_rules_by_are_told", || {
+        const PODS: &str = "portolan_netpol_bypassing_pods";
+        let mut node = Node::new(Layout::BridgedPast);
+        node.edit(&[deny("x/deny", None, &["Ingress"])]);
+        let mut agent = node.agent();
+        let line = agent.server.wait_for_line("pass the rules by");
+        assert!(line.starts_with("[WARNING] "), "{line}");
+        assert!(line.contains("bridge=\"cni0\" pods=9"), "{line}");
+        assert!(line.contains("setting=\"net.bridge.bridge-nf-call-iptables\""), "{line}");
+        agent.server.wait_for_line("setting=\"net.bridge.bridge-nf-call-ip6tables\"");
+        until(PODS, || agent.metric(PODS), |pods| *pods == 18.0);
+        node.shows("past the rules", &expect(&[]));
+        for family in ["iptables", "ip6tables"] {
+            std::fs::write(format!("/proc/sys/net/bridge/bridge-nf-call-{family}"), "1").unwrap();
+        }
+        node.shows("through the rules", &expect(&["deny */* -> x/*"]));
+        agent.server.wait_for_line("packets between pods of bridges meet the rules");
+        until(PODS, || agent.metric(PODS), |pods| *pods == 0.0);
     });
 }

@@ -13,10 +13,11 @@ use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
 
 use super::admin::{self, Told};
+use super::bridges;
 use super::denied_log::{self, DeniedLog};
 use super::drops::Drops;
 use super::enforcer::Enforcer;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, to_gauge};
 use super::view;
 use crate::cli::NetpolArguments;
 use crate::dns_role::life::Signals;
@@ -86,6 +87,7 @@ pub(super) async fn live(
     }
     let (wake, wakes) = sync_channel(WAKES);
     tokio::spawn(follow(source.clone(), wake.clone()));
+    tokio::spawn(bridges::watch(source.clone(), node.clone(), Arc::clone(&metrics)));
     watch_kernel(enforcer.port(), wake.clone())?;
     let agent = Agent { node, options, source, enforcer, metrics, drops, unready, revision: None };
     let thread = std::thread::Builder::new().name("kernel".to_owned());
@@ -266,8 +268,4 @@ impl Agent {
             }
         }
     }
-}
-
-fn to_gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -3,9 +3,10 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use netpol::Family;
 use prometheus::{
-    Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    exponential_buckets,
+    Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
 };
 
 /// Metrics of the role.
@@ -27,6 +28,8 @@ pub(super) struct Metrics {
     pub repairs: IntCounter,
     /// Denied packets without a log line.
     skipped: IntCounterVec,
+    /// Pods whose packets pass the rules by.
+    bypassing: IntGaugeVec,
     unsynced: Gauge,
     behind_since: Mutex<Option<Instant>>,
 }
@@ -71,8 +74,17 @@ impl Metrics {
         for reason in ["repeated", "too_many", "lost"] {
             skipped.with_label_values(&[reason]).inc_by(0);
         }
+        let bypassing = IntGaugeVec::new(
+            Opts::new(
+                "portolan_netpol_bypassing_pods",
+                "Pods of the node behind bridges whose packets pass the rules by.",
+            ),
+            &["family"],
+        )?;
+        registry.register(Box::new(bypassing.clone()))?;
         Ok(Self {
             latency,
+            bypassing,
             skipped,
             transactions: counter(
                 "portolan_netpol_transactions_total",
@@ -100,6 +112,15 @@ impl Metrics {
         })
     }
 
+    /// Notes how many pods of the node are behind bridges whose packets pass the rules by.
+    pub(super) fn set_bypassing(&self, family: Family, pods: usize) {
+        let family = match family {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        };
+        self.bypassing.with_label_values(&[family]).set(to_gauge(pods));
+    }
+
     /// Notes that denied packets have no log line, for a reason.
     pub(super) fn skipped(&self, reason: &str, packets: u64) {
         self.skipped.with_label_values(&[reason]).inc_by(packets);
@@ -124,4 +145,9 @@ impl Metrics {
         let since = self.behind_since.lock().ok().and_then(|since| *since);
         self.unsynced.set(since.map_or(Duration::ZERO, |since| since.elapsed()).as_secs_f64());
     }
+}
+
+/// Returns a number as gauges have it.
+pub(super) fn to_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
