@@ -16,7 +16,7 @@ use crate::logging::LineForm;
 
 pub(crate) use netpol::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
-    LiveFlows, NetpolArguments, OwnNode,
+    LiveFlows, NetpolArguments, OwnNode, TableOwner,
 };
 pub(crate) use nodes::{
     ExplainNodeArguments, IpamPlanArguments, NodeBlocksArguments, NodeFileArguments,

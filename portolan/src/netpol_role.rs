@@ -14,6 +14,7 @@ mod denials;
 mod denied_log;
 mod drops;
 mod enforcer;
+mod events;
 mod life;
 mod live_flows;
 mod metrics;
@@ -67,7 +68,7 @@ async fn once(arguments: &NetpolArguments, node: &str, options: &Options) -> Res
     if arguments.dry_run {
         return print::answer(&preview::of(&compiled.ruleset, options)?);
     }
-    let mut enforcer = Enforcer::open(options.revoked_mark, arguments.live_flows)?;
+    let mut enforcer = Enforcer::open(arguments)?;
     let done = enforcer.enforce(&compiled.ruleset)?;
     print::answer(&format!("{done}\n"))
 }

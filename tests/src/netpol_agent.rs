@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use test_apiserver::Flavour;
 use test_pods::case::Expectation;
 use test_pods::network::{Network, between_pods, lines};
 use test_pods::wiring::Layout;
 use test_pods::world::{Edit, NODE_NAME, World};
 
 use crate::server::{Server, binary};
-use crate::stage::{metric, until};
+use crate::stage::{Stage, metric, until};
 
 /// A node with pods, and the manifests of its cluster.
 #[derive(Debug)]
@@ -82,12 +83,21 @@ impl Node {
 
     /// Starts the role with more flags, and waits until it enforces.
     pub fn agent_with(&self, arguments: &[&str]) -> Agent {
-        let command = self.command(&[&["--admin", "127.0.0.1:0"], arguments].concat());
-        let mut server = Server::of(command, tempfile::tempdir().unwrap());
-        server.endpoint("admin");
-        let mut agent = Agent { server };
-        agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
-        agent
+        Agent::start(self.command(&[&["--admin", "127.0.0.1:0"], arguments].concat()))
+    }
+
+    /// Puts every object into a cluster, and starts the role, which follows it.
+    ///
+    /// # Panics
+    /// An object is refused.
+    pub fn agent_of(&self, stage: &Stage) -> Agent {
+        for object in self.world.objects() {
+            stage.server().put(object).unwrap();
+        }
+        let mut command = Command::new(binary());
+        command.args(["netpol", "--node", NODE_NAME, "--admin", "127.0.0.1:0", "--kubeconfig"]);
+        command.arg(stage.kubeconfig(Flavour::Token));
+        Agent::start(command)
     }
 
     /// Probes every pair of pods.
@@ -108,6 +118,14 @@ pub struct Agent {
 }
 
 impl Agent {
+    fn start(command: Command) -> Self {
+        let mut server = Server::of(command, tempfile::tempdir().unwrap());
+        server.endpoint("admin");
+        let mut agent = Self { server };
+        agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
+        agent
+    }
+
     /// Returns the sum of a metric's samples.
     pub fn metric(&mut self, name: &str) -> f64 {
         metric(&mut self.server, name, "")

@@ -40,6 +40,9 @@ pub(crate) struct NetpolArguments {
     /// The bit of connection marks that cuts a connection. Nobody else may use it.
     #[arg(long, value_name = "BIT", value_parser = mark_bit, default_value = "0x2000000")]
     pub revoked_mark: u32,
+    /// Whether others may change the table while the process runs; from Linux 6.9 on they may not by default.
+    #[arg(long, value_name = "WHAT", default_value = "own")]
+    pub table: TableOwner,
     /// How many denied packets are logged in a second, of pods with the same policies in each direction; 0 for none.
     #[arg(long, value_name = "PER_SECOND", default_value_t = 10)]
     pub denied_log: u32,
@@ -128,6 +131,15 @@ pub(crate) enum LiveFlows {
     Revoke,
     /// They go on.
     Keep,
+}
+
+/// Who may change the table while the process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum TableOwner {
+    /// The process alone.
+    Own,
+    /// Anyone with the capability; what others change is put right.
+    Shared,
 }
 
 /// Whether egress rules hold between a pod and its own node.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use cluster_source::Source;
+use cluster_writer::EventRecorder;
 use dns::edge::http::{
     Handler, HttpListener, HttpReply, Routes, health, metrics, only_own_hosts, ready,
 };
@@ -30,6 +31,8 @@ pub(super) struct Told {
     pub metrics: Arc<Metrics>,
     /// Those of denied packets.
     pub drops: Arc<Drops>,
+    /// What writes Events; none writes none.
+    pub events: Option<EventRecorder>,
     /// The cluster.
     pub source: Source,
     /// What keeps the role from being ready; none when the kernel has had what the cluster says.
@@ -84,10 +87,13 @@ fn readiness(told: &Told) -> Handler {
 }
 
 fn fresh_metrics(told: &Told, of_source: SourceMetrics) -> Handler {
-    let Told { registry, metrics: own, drops, source, .. } = told.clone();
+    let Told { registry, metrics: own, drops, events, source, .. } = told.clone();
     let handler = metrics(registry);
     Arc::new(move |request| {
-        own.refresh();
+        own.refresh(source.status());
+        if let Some(events) = &events {
+            own.set_events(events.counts());
+        }
         // Listing chains and rules takes the kernel milliseconds.
         tokio::task::block_in_place(|| drops.refresh());
         of_source.refresh([(SOURCE.to_owned(), &source)].into_iter());

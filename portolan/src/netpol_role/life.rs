@@ -17,6 +17,7 @@ use super::bridges;
 use super::denied_log::{self, DeniedLog};
 use super::drops::Drops;
 use super::enforcer::Enforcer;
+use super::events::{self, BadPolicies};
 use super::metrics::{Metrics, to_gauge};
 use super::view;
 use crate::cli::NetpolArguments;
@@ -24,6 +25,9 @@ use crate::dns_role::life::Signals;
 
 /// How long after a failure the kernel is asked again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the end waits for Events that are not written yet.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 
 /// How many wakes wait at most. A change of the cluster that finds the queue full is seen with the one before it.
 const WAKES: usize = 64;
@@ -63,10 +67,12 @@ pub(super) async fn live(
 ) -> Result<()> {
     let mut signals = Signals::listen()?;
     let listener = admin::bind(&arguments.admin).await?;
-    let source = view::open(&arguments.cluster, view::KINDS).await?;
-    let enforcer = Enforcer::open(options.revoked_mark, arguments.live_flows)?;
+    let (bad_policies, told) = BadPolicies::channel();
+    let source = view::open(&arguments.cluster, view::KINDS, Arc::new(bad_policies)).await?;
+    let enforcer = Enforcer::open(arguments)?;
     let registry = Registry::new();
     let metrics = Arc::new(Metrics::register(&registry)?);
+    let events = events::start(&arguments.cluster.origin, &node, &source, told).await?;
     let drops = Arc::new(Drops::open(super::table()?, &registry)?);
     if let Some(group) = denied_log::open(&mut options.log) {
         let (source, profiles) = (source.clone(), drops.profiles());
@@ -77,6 +83,7 @@ pub(super) async fn live(
         registry,
         metrics: Arc::clone(&metrics),
         drops: Arc::clone(&drops),
+        events: events.clone(),
         source: source.clone(),
         unready: told,
     };
@@ -113,6 +120,9 @@ pub(super) async fn live(
             tracing::warn!(signal, "second signal: ending at once");
             std::process::exit(2);
         }
+    }
+    if let Some(events) = events {
+        events.flush(LAST_EVENTS).await;
     }
     stop_http.send_replace(true);
     Ok(())

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use cluster_source::Status;
+use cluster_writer::EventCounts;
 use netpol::Family;
 use prometheus::{
     Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -28,6 +30,8 @@ pub(super) struct Metrics {
     pub repairs: IntCounter,
     /// Denied packets without a log line.
     skipped: IntCounterVec,
+    /// Events about policies.
+    events: IntCounterVec,
     /// Pods whose packets pass the rules by.
     bypassing: IntGaugeVec,
     unsynced: Gauge,
@@ -60,7 +64,7 @@ impl Metrics {
         registry.register(Box::new(latency.clone()))?;
         let unsynced = Gauge::with_opts(Opts::new(
             "portolan_netpol_unsynced_seconds",
-            "How long the kernel has not had what the cluster says; 0 when it has.",
+            "How long the kernel has not had what the cluster says, or the cluster has not been followed; 0 when all is well.",
         ))?;
         registry.register(Box::new(unsynced.clone()))?;
         let skipped = IntCounterVec::new(
@@ -74,6 +78,11 @@ impl Metrics {
         for reason in ["repeated", "too_many", "lost"] {
             skipped.with_label_values(&[reason]).inc_by(0);
         }
+        let events = IntCounterVec::new(
+            Opts::new("portolan_netpol_events_total", "Events about policies that cannot be used."),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(events.clone()))?;
         let bypassing = IntGaugeVec::new(
             Opts::new(
                 "portolan_netpol_bypassing_pods",
@@ -84,6 +93,7 @@ impl Metrics {
         registry.register(Box::new(bypassing.clone()))?;
         Ok(Self {
             latency,
+            events,
             bypassing,
             skipped,
             transactions: counter(
@@ -110,6 +120,15 @@ impl Metrics {
             unsynced,
             behind_since: Mutex::new(Some(Instant::now())),
         })
+    }
+
+    /// Notes how many Events there have been.
+    pub(super) fn set_events(&self, counts: EventCounts) {
+        let EventCounts { written, failed, dropped } = counts;
+        for (outcome, count) in [("written", written), ("failed", failed), ("dropped", dropped)] {
+            let counter = self.events.with_label_values(&[outcome]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     /// Notes how many pods of the node are behind bridges whose packets pass the rules by.
@@ -140,10 +159,13 @@ impl Metrics {
         }
     }
 
-    /// Brings the gauges up to date that tell time.
-    pub(super) fn refresh(&self) {
+    /// Brings the gauges up to date that tell time. What a cluster says that is not followed, nobody knows.
+    pub(super) fn refresh(&self, status: &Status) {
         let since = self.behind_since.lock().ok().and_then(|since| *since);
-        self.unsynced.set(since.map_or(Duration::ZERO, |since| since.elapsed()).as_secs_f64());
+        let kernel = since.map_or(Duration::ZERO, |since| since.elapsed());
+        let lost = status.kinds().iter().filter(|kind| !status.kind(*kind).is_live());
+        let cluster = lost.map(|kind| status.age_of(kind)).max().unwrap_or_default();
+        self.unsynced.set(kernel.max(cluster).as_secs_f64());
     }
 }
 

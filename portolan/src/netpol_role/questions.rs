@@ -55,7 +55,8 @@ pub(crate) fn policies(arguments: &ExplainPoliciesArguments) -> Result<()> {
     let findings = netpol::lint(&cluster);
     let mut text = String::new();
     findings.iter().for_each(|finding| _ = writeln!(text, "{finding}"));
-    let _ = writeln!(text, "{} remarks", findings.len());
+    let count = findings.len();
+    let _ = writeln!(text, "{count} remark{}", if count == 1 { "" } else { "s" });
     print::answer(&text)
 }
 
