@@ -4,6 +4,7 @@
 //! - [`Monitor`] tells of every change of nftables, and who made it.
 //! - [`Conntrack`] lists connections and marks them.
 //! - [`Log`] receives packets that rules log to a group.
+//! - [`Tracer`] tells what became of packets, rule by rule.
 //! - [`Links`] lists bridges, whose packets may pass the rules by.
 //!
 //! Calls block, but for those that say otherwise; each struct has a socket of its own. The capability
@@ -18,6 +19,7 @@ mod log;
 mod monitor;
 mod socket;
 mod table;
+mod tracer;
 
 pub use conntrack::{Conntrack, Endpoint, Flow, Tuple};
 pub use error::{Error, Refusal};
@@ -25,3 +27,4 @@ pub use links::{Bridge, Links};
 pub use log::{Log, LogEvent, LoggedPacket};
 pub use monitor::{Generation, Monitor, MonitorEvent};
 pub use table::{Applied, Netfilter, Way};
+pub use tracer::{Outcome, Step, Tracer};

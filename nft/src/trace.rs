@@ -113,7 +113,7 @@ fn run_rule<'a>(
                 return Ok(read_key(key, packet).and_then(|key| found.elements.get(&key)));
             }
             Statement::Verdict(verdict) => return Ok(Some(verdict)),
-            Statement::Counter | Statement::Limit(_) | Statement::Log(_) => true,
+            Statement::Counter | Statement::Limit(_) | Statement::Log(_) | Statement::Trace => true,
         };
         if !goes_on {
             return Ok(None);

@@ -16,6 +16,7 @@ mod drops;
 mod enforcer;
 mod events;
 mod life;
+mod live;
 mod live_flows;
 mod metrics;
 mod preview;

@@ -1,7 +1,5 @@
 //! What happens to `portolan netpol` and its rules when something goes wrong.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-
 use std::time::{Duration, Instant};
 
 use portolan_tests::namespace::{inside, run};

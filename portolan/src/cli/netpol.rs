@@ -86,6 +86,16 @@ pub(crate) struct ExplainFlowArguments {
     /// What is explained is what `portolan netpol` with this flag does.
     #[arg(long, value_name = "WHAT", default_value = "enforce")]
     pub pod_to_own_node: OwnNode,
+    /// Trace the next connection that begins like this through the kernel of this node, and say what it met. A table of
+    /// its own marks it, which is gone with the process.
+    #[arg(long, requires = "node")]
+    pub live: bool,
+    /// With --live: the name of this node, as pods have it in spec.nodeName.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// With --live: how long a connection is waited for, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub live_timeout: u64,
 }
 
 /// The flags of `portolan explain matrix`.
