@@ -85,8 +85,9 @@ bench-model: ## Measure what a change, a lookup and an allocation cost at 1,000,
 bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-local at up to 65,000 leases
 	$(CARGO) bench --locked -p portolan-cni-ipam --bench ipam
 
-bench-netpol: tools ## Measure from an event to the kernel at 5,000 pods and 1,000 NetworkPolicies
-	$(CARGO) bench --locked -p portolan-netfilter --bench scale
+bench-netpol: tools ## Measure NetworkPolicies: from an event to the kernel, and what they cost packets (docs/netpol.md)
+	PORTOLAN_BENCH_OUT="$(CURDIR)/bench/results" $(CARGO) bench --locked -p portolan-netfilter \
+		--bench scale --bench throughput
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \

@@ -33,8 +33,8 @@ pub(crate) struct Load<'a> {
 pub(crate) enum End {
     /// Not before.
     Time,
-    /// When every question has been asked once.
-    AllAsked,
+    /// When every question has been asked twice: a reply is kept for repetition when its question comes a second time.
+    AllAskedTwice,
 }
 
 /// What dnsperf counted.
@@ -72,8 +72,8 @@ pub(crate) fn command(load: Load<'_>) -> Command {
     command.args(["-s", "127.0.0.1", "-T", "1", "-c", CLIENTS, "-q", OUTSTANDING, "-t", TIMEOUT]);
     command.args(["-l", &format!("{:.3}", load.time.as_secs_f64())]);
     command.args(load.mode.arguments(load.port)).arg("-d").arg(load.questions);
-    if load.end == End::AllAsked {
-        command.args(["-n", "1"]);
+    if load.end == End::AllAskedTwice {
+        command.args(["-n", "2"]);
     }
     if let Some(rate) = load.rate {
         command.args(["-Q", &format!("{:.0}", rate.max(1.0))]);
@@ -164,10 +164,10 @@ mod tests {
             questions: Path::new("/q"),
             time: Duration::from_millis(1500),
             rate: Some(10.4),
-            end: End::AllAsked,
+            end: End::AllAskedTwice,
         };
         let line = format!("{:?}", command(load));
-        for part in [r#""-l" "1.500""#, r#""-Q" "10""#, r#""-m" "dot" "-p" "5443""#, r#""-n" "1""#]
+        for part in [r#""-l" "1.500""#, r#""-Q" "10""#, r#""-m" "dot" "-p" "5443""#, r#""-n" "2""#]
         {
             assert!(line.contains(part), "{line}");
         }

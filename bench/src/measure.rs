@@ -112,7 +112,7 @@ impl Task<'_> {
         let time = if by_chance { WARM.min(self.time) } else { LONGEST_WARM };
         self.with_file(&questions, |file| {
             let load = self.load(mode, file, time, None);
-            dnsperf::run(Load { end: End::AllAsked, ..load }).map(drop)
+            dnsperf::run(Load { end: End::AllAskedTwice, ..load }).map(drop)
         })
     }
 

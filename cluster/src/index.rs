@@ -1,5 +1,6 @@
 //! From a name or an address to the objects that have it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::KeyRef;
-use crate::table::{Slot, Table, place_of};
+use crate::difference::Changed;
+use crate::table::{Near, Slot, Table, place_of};
 
 /// What objects are found by.
 pub(crate) trait Relation {
@@ -57,9 +59,40 @@ impl<R: Relation> Index<R> {
         self.table.get(self.hash(key), |object| R::has(object, key))
     }
 
+    /// Begins a lookup; see [`Table::near`].
+    pub(crate) fn near(&self, key: R::Key<'_>) -> Near<'_, R::Object> {
+        self.table.near(self.hash(key))
+    }
+
     /// Iterates over what is under each key, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<R::Object>> {
         self.table.iter()
+    }
+
+    /// Returns what differs from an older index: each name whose object is another one, with the object that was there
+    /// and the one that is. Sorted by name.
+    pub(crate) fn since<'a>(&'a self, old: &'a Self) -> Vec<Changed<'a, R::Object>> {
+        let (now, before) = self.table.unshared(&old.table);
+        let mut changed: BTreeMap<KeyRef<'a>, Changed<'a, R::Object>> = BTreeMap::new();
+        for object in before {
+            changed.insert(object.key(), Changed { old: Some(object), new: None });
+        }
+        for object in now {
+            changed.entry(object.key()).or_insert(Changed { old: None, new: None }).new =
+                Some(object);
+        }
+        let is_another = |changed: &Changed<'_, R::Object>| match (changed.old, changed.new) {
+            (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+            _ => true,
+        };
+        changed.into_values().filter(is_another).collect()
+    }
+
+    /// Returns how many objects of both are looked at to find what differs.
+    #[cfg(test)]
+    pub(crate) fn unshared_count(&self, old: &Self) -> (usize, usize) {
+        let (now, before) = self.table.unshared(&old.table);
+        (now.len(), before.len())
     }
 
     /// Returns the number of objects, each counted as often as it has keys.

@@ -9,6 +9,8 @@
 //! the parsed form that it reads it in, so that nothing has to be checked twice.
 
 mod addresses;
+mod approach;
+mod difference;
 mod endpoint_slice;
 mod event;
 mod index;
@@ -29,6 +31,8 @@ mod store;
 mod table;
 
 pub use addresses::Addresses;
+pub use approach::ServiceKey;
+pub use difference::{Changed, Difference};
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;
 pub use key::{KeyRef, ObjectKey, Text};

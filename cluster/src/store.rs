@@ -97,11 +97,14 @@ impl Store {
                 note_service(changes, &new);
                 true
             }),
-            Object::Pod(new) => put(&mut cluster.pods, seen, &new).is_some_and(|old| {
-                old.iter().chain([&new]).for_each(|pod| note_pod(changes, pod));
-                cluster.pods_by_ip.replace(old.as_deref(), &new);
-                true
-            }),
+            Object::Pod(mut new) => {
+                share::namespace_of_pod(&mut new, cluster);
+                put(&mut cluster.pods, seen, &new).is_some_and(|old| {
+                    old.iter().chain([&new]).for_each(|pod| note_pod(changes, pod));
+                    cluster.pods_by_ip.replace(old.as_deref(), &new);
+                    true
+                })
+            }
             Object::Service(mut new) => {
                 share::names_of_service(&mut new, cluster);
                 put(&mut cluster.services, seen, &new).is_some_and(|old| {

@@ -61,17 +61,64 @@ impl<V> Clone for Node<V> {
     }
 }
 
+/// A lookup that has come as far as the leaf; see [`Table::near`].
+#[derive(Debug)]
+pub(crate) struct Near<'t, V> {
+    slots: &'t [Slot<V>],
+    hash: u32,
+    rest: u32,
+}
+
+impl<V> Clone for Near<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Near<'_, V> {}
+
+impl<V> Default for Near<'_, V> {
+    fn default() -> Self {
+        Self { slots: &[], hash: 0, rest: 0 }
+    }
+}
+
+impl<'t, V> Near<'t, V> {
+    /// Reads hashes in the cache lines where the key's slot is likely to be.
+    pub(crate) fn hashes(self) -> [u32; 3] {
+        let about = slot::about(self.slots.len(), self.rest);
+        // The slot is a few places off; a cache line holds four.
+        let places = [about.saturating_sub(4), about, about + 4];
+        places.map(|place| self.slots.get(place).map_or(0, Slot::hash))
+    }
+
+    /// Returns an object whose key has the same hash.
+    pub(crate) fn object(self) -> Option<&'t V> {
+        let slot = slot::find(self.slots, self.hash, self.rest, |_| true)?;
+        slot.objects().first().map(|object| &**object)
+    }
+}
+
 impl<V> Table<V> {
     /// Returns the objects under a key.
     pub(crate) fn get(&self, hash: u32, has_key: impl Fn(&V) -> bool) -> &[Arc<V>] {
+        let (slots, rest) = self.leaf(hash);
+        slot::find(slots, hash, rest, has_key).map_or(&[], Slot::objects)
+    }
+
+    /// Begins a lookup without reading any slot.
+    pub(crate) fn near(&self, hash: u32) -> Near<'_, V> {
+        let (slots, rest) = self.leaf(hash);
+        Near { slots, hash, rest }
+    }
+
+    /// Returns the leaf where a hash belongs, and the bits of the hash that differ in it, as the first ones.
+    fn leaf(&self, hash: u32) -> (&[Slot<V>], u32) {
         let (mut node, mut depth) = (&self.root, 0);
         loop {
             match node {
                 Node::Branch(nodes) => node = &nodes[place(hash, depth)],
-                Node::Leaf(slots) => {
-                    let near = rest(hash, depth);
-                    return slot::find(slots, hash, near, has_key).map_or(&[], Slot::objects);
-                }
+                Node::Leaf(slots) => return (slots, rest(hash, depth)),
             }
             depth += 1;
         }
@@ -79,16 +126,29 @@ impl<V> Table<V> {
 
     /// Iterates over the objects under every key, in no particular order; an object with several keys comes for each.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<V>> {
-        let mut waiting = vec![&self.root];
-        let leaves = std::iter::from_fn(move || {
-            loop {
-                match waiting.pop()? {
-                    Node::Branch(nodes) => waiting.extend(nodes.iter()),
-                    Node::Leaf(slots) => return Some(slots),
+        self.root.iter()
+    }
+
+    /// Returns the objects of the parts that two tables do not share, of this table and of the other. Of two tables one
+    /// of which was made from the other, these parts are as large as what was changed; some objects in them are of both.
+    pub(crate) fn unshared<'a>(&'a self, other: &'a Self) -> (Vec<&'a Arc<V>>, Vec<&'a Arc<V>>) {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        let mut waiting = vec![(&self.root, &other.root)];
+        while let Some((node, other)) = waiting.pop() {
+            match (node, other) {
+                (Node::Branch(nodes), Node::Branch(others)) => {
+                    if !Arc::ptr_eq(nodes, others) {
+                        waiting.extend(nodes.iter().zip(others.iter()));
+                    }
+                }
+                (Node::Leaf(slots), Node::Leaf(others)) if Arc::ptr_eq(slots, others) => {}
+                (node, other) => {
+                    own.extend(node.iter());
+                    others.extend(other.iter());
                 }
             }
-        });
-        leaves.flat_map(|slots| slots.iter()).flat_map(Slot::objects)
+        }
+        (own, others)
     }
 
     /// Changes the slots of the leaf where those with this hash belong; they stay sorted by their hashes.
@@ -98,6 +158,19 @@ impl<V> Table<V> {
 }
 
 impl<V> Node<V> {
+    fn iter(&self) -> impl Iterator<Item = &Arc<V>> {
+        let mut waiting = vec![self];
+        let leaves = std::iter::from_fn(move || {
+            loop {
+                match waiting.pop()? {
+                    Self::Branch(nodes) => waiting.extend(nodes.iter()),
+                    Self::Leaf(slots) => return Some(slots),
+                }
+            }
+        });
+        leaves.flat_map(|slots| slots.iter()).flat_map(Slot::objects)
+    }
+
     fn change(&mut self, hash: u32, depth: u32, change: impl FnOnce(&mut Vec<Slot<V>>)) {
         match self {
             Self::Branch(nodes) => {

@@ -81,6 +81,13 @@ impl Batch {
         Ok(self.received)
     }
 
+    /// Returns the octets of each datagram.
+    pub fn messages(&self) -> impl Iterator<Item = &[u8]> {
+        let headers = self.headers[..self.received].iter();
+        let messages = headers.zip(self.messages.chunks_exact(LONGEST));
+        messages.map(|(header, buffer)| &buffer[..header.length.min(LONGEST)])
+    }
+
     /// Returns a datagram of the batch and the place for its reply, which holds what was there before.
     ///
     /// None when there are fewer, and when it comes from no address that IP has.

@@ -10,17 +10,22 @@
 //!            the table of repeated replies, then the plugins
 //! ```
 //!
+//! Messages that came in together are read first, and the owners look at all of them before they answer the first
+//! ([`Plugin::look_ahead`](crate::plugin::Plugin::look_ahead)).
+//!
 //! The plugins before the owner have to let every name of its zone pass, in the same way; what each has to do for a
 //! reply is learnt from the first one like it that they see, as for replies that are repeated ([`crate::repeat`]). The
 //! replies are those of the plugins, octet for octet, which a property test holds.
 
 mod effects;
 mod question;
+mod read_ahead;
 mod writer;
 mod zones;
 
 pub use question::PlainQuestion;
 pub(crate) use question::octets_of;
+pub(crate) use read_ahead::ReadAhead;
 pub use writer::Writer;
 pub(crate) use zones::{Lacking, Zones};
 

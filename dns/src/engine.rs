@@ -5,6 +5,9 @@ mod metadata;
 mod router;
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -13,17 +16,19 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{DNSClass, LowerName};
 use prometheus::IntCounterVec;
 
+pub(crate) use context::Answer;
 pub use context::{Asked, Context, Step, Trace};
 pub use metadata::Metadata;
 pub use router::Router;
 
 use self::context::Place;
-use crate::direct::{Lacking, Zones};
+use crate::direct::{Lacking, ReadAhead, Zones};
 use crate::plugin::cookie::CookieConfig;
 use crate::plugin::{Filter, Handling, Outcome, Plugin};
+use crate::repeat::Duties;
 use crate::reply::ExtendedErrorCode;
 use crate::wire::Arrival;
-use crate::{Query, Reply};
+use crate::{Query, Repetition, Reply};
 
 /// How often the server may ask itself while it completes one answer: ExternalName to ExternalName
 /// and so on.
@@ -57,6 +62,7 @@ struct Inner {
     /// What is answered directly on each listener.
     direct: Vec<(ListenerId, Zones)>,
     reads_messages: bool,
+    tells_clients_apart: bool,
     has_views: bool,
     changes_queries: bool,
     reads_asked: bool,
@@ -100,6 +106,7 @@ impl Engine {
             changes_queries: plugins().any(|plugin| plugin.changes_queries()),
             reads_asked: plugins().any(|plugin| plugin.reads_asked()),
             cookie: blocks.iter().find_map(|block| block.cookie.clone()).unwrap_or_default(),
+            tells_clients_apart: plugins().any(|plugin| plugin.tells_clients_apart()),
             has_views: blocks.iter().any(|block| block.view.is_some()),
             cut: OnceLock::new(),
             blocks,
@@ -135,24 +142,57 @@ impl Engine {
         self.0.reads_messages
     }
 
+    /// Returns the class of a client: all clients of one get the same answers. 0 when no plugin tells clients apart.
+    pub(crate) fn client_class(&self, client: IpAddr) -> u64 {
+        if !self.0.tells_clients_apart {
+            return 0;
+        }
+        let plugins = self.0.blocks.iter().flat_map(|block| &block.plugins);
+        let mut hasher = DefaultHasher::new();
+        plugins.filter_map(|plugin| plugin.client_class(client)).for_each(|c| c.hash(&mut hasher));
+        hasher.finish()
+    }
+
     /// Says whether the same question may belong to different blocks, by something else than its name.
     pub(crate) fn has_views(&self) -> bool {
         self.0.has_views
     }
 
-    /// Answers a message on a listener directly, if that can be done; see [`Zones::answer`].
+    /// Reads messages that came in on a listener together, and lets the plugins look at those that can be answered
+    /// directly; see [`Zones::look_ahead`].
+    pub(crate) fn read_ahead<'m>(
+        &self,
+        listener: ListenerId,
+        messages: impl Iterator<Item = &'m [u8]>,
+        ahead: &mut [ReadAhead],
+    ) {
+        let Some(zones) = self.direct_zones(listener) else {
+            return ahead.iter_mut().for_each(ReadAhead::clear);
+        };
+        messages.zip(ahead.iter_mut()).for_each(|(message, ahead)| zones.read(message, ahead));
+        // One alone waits for the same memory, now or later.
+        if ahead.len() > 1 {
+            zones.look_ahead(&self.0.blocks, ahead);
+        }
+    }
+
+    /// Answers a message on a listener, which has been read, directly, if that can be done; see [`Zones::answer`].
     pub(crate) fn answer_directly(
         &self,
         listener: ListenerId,
         message: &[u8],
+        ahead: &ReadAhead,
         arrival: Arrival,
         start: Instant,
         reply: &mut Vec<u8>,
     ) -> Result<bool, Lacking> {
-        let zones = self.0.direct.iter().find(|(id, _)| *id == listener);
-        zones.map_or(Ok(false), |(_, zones)| {
-            zones.answer(&self.0.blocks, message, arrival, start, reply)
+        self.direct_zones(listener).map_or(Ok(false), |zones| {
+            zones.answer(&self.0.blocks, message, ahead, arrival, start, reply)
         })
+    }
+
+    fn direct_zones(&self, listener: ListenerId) -> Option<&Zones> {
+        self.0.direct.iter().find(|(id, _)| *id == listener).map(|(_, zones)| zones)
     }
 
     /// Says whether a plugin may change the query that [`Engine::answer`] gets.
@@ -267,6 +307,27 @@ impl<'a> Answered<'a> {
 }
 
 impl Block {
+    /// Returns what the plugins at some places have to do for a reply to a query that is given again; none when one has
+    /// to see the query.
+    pub(crate) fn duties(
+        &self,
+        places: RangeInclusive<usize>,
+        listener: ListenerId,
+        query: &Query,
+        reply: &Reply,
+    ) -> Option<Duties> {
+        let (mut is_ordered, mut counts) = (false, Vec::new());
+        for plugin in self.plugins.get(places)? {
+            match plugin.repetition(listener, query, reply) {
+                Repetition::Never => return None,
+                Repetition::Nothing => {}
+                Repetition::Order => is_ordered = true,
+                Repetition::Count(count) => counts.push(count),
+            }
+        }
+        Some(Duties { counts: counts.into(), is_ordered })
+    }
+
     /// Returns a block that takes every query, without metadata.
     pub fn new(position: impl Into<String>, plugins: Vec<Box<dyn Plugin>>) -> Self {
         Self { position: position.into(), plugins, view: None, metadata: Vec::new(), cookie: None }

@@ -64,6 +64,7 @@ pub mod view;
 pub mod whoami;
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -125,15 +126,30 @@ pub trait Plugin: Send + Sync + Debug {
     fn answer_directly(
         &self,
         _zone: usize,
-        _question: &PlainQuestion<'_>,
+        _question: &PlainQuestion,
         _writer: &mut Writer<'_>,
     ) -> Option<Said> {
         None
     }
 
+    /// Fetches together what the answers to these questions, each with the number of its zone, will read. They are asked
+    /// for next, and nothing depends on whether this does anything.
+    fn look_ahead(&self, _questions: &mut dyn Iterator<Item = (usize, &PlainQuestion)>) {}
+
     /// Says whether questions for every name of a zone pass the plugin, and whether [`Plugin::repetition`] says of
     /// their replies the same if their type, their rcode, and whether there are records, are the same.
     fn treats_alike(&self, _zone: &LowerName) -> bool {
+        false
+    }
+
+    /// Returns the class of a client, if the plugin answers the same question of different clients differently: those
+    /// of one class get the same answers. The number means nothing outside of the plugin.
+    fn client_class(&self, _client: IpAddr) -> Option<u64> {
+        None
+    }
+
+    /// Says whether [`Plugin::client_class`] may return a class.
+    fn tells_clients_apart(&self) -> bool {
         false
     }
 

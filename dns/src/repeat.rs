@@ -14,6 +14,7 @@
 //! without this, which a property test holds; only the time differs.
 
 mod layout;
+mod searched;
 mod table;
 
 use std::fmt::Debug;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use cluster::Grounds;
 
 pub(crate) use layout::Layout;
+pub(crate) use searched::Searched;
 pub(crate) use table::{Key, Lesson, Repeated, Table};
 
 /// How long the same question gets the same reply.
@@ -35,6 +37,8 @@ pub enum Lasting {
     Until(Instant),
     /// Until then; the TTL of every record is what is left, in whole seconds rounded up.
     CountingDown(Instant),
+    /// As long as all replies of a search last.
+    Searched(Box<Searched>),
 }
 
 /// Nanoseconds of a second.
@@ -54,7 +58,7 @@ pub enum Repetition {
 }
 
 /// What the plugins have to do when a reply is sent again, in all.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Duties {
     /// To be counted with each of these.
     pub(crate) counts: Counts,
@@ -88,19 +92,39 @@ impl Lasting {
         match self {
             Self::While(grounds) => grounds.hold(),
             Self::Until(end) | Self::CountingDown(end) => now < *end,
+            Self::Searched(searched) => searched.lastings().all(|lasting| lasting.holds(now)),
+        }
+    }
+
+    /// Returns the same without what is not needed any more once the duties are known.
+    pub(crate) fn for_keeping(self) -> Self {
+        match self {
+            Self::Searched(mut searched) => {
+                searched.duties = Vec::new();
+                Self::Searched(searched)
+            }
+            other => other,
         }
     }
 
     /// Returns the TTL that records have by now, if it is not the one that they had.
     fn ttl(&self, now: Instant) -> Option<u32> {
-        let Self::CountingDown(end) = self else { return None };
+        let end = match self {
+            Self::CountingDown(end) => end,
+            Self::Searched(searched) => return searched.found.ttl(now),
+            Self::While(_) | Self::Until(_) => return None,
+        };
         let left = end.saturating_duration_since(now);
         u32::try_from(left.as_nanos().div_ceil(NANOS)).ok()
     }
 
     /// Returns the serial that SOA records have by now, if it is not the one that they had.
     fn serial(&self) -> Option<u32> {
-        let Self::While(grounds) = self else { return None };
+        let grounds = match self {
+            Self::While(grounds) => grounds,
+            Self::Searched(searched) => return searched.found.serial(),
+            Self::Until(_) | Self::CountingDown(_) => return None,
+        };
         // Serials count modulo 2^32 (RFC 1982).
         u32::try_from(grounds.changed_at() & u64::from(u32::MAX)).ok()
     }

@@ -23,8 +23,17 @@ const TRIES: usize = 100;
 pub struct Netfilter {
     socket: NetfilterSocket,
     ownership: Ownership,
-    /// What the table was brought to last.
-    committed: Option<Ruleset>,
+    known: Known,
+}
+
+/// What is known of a table.
+enum Known {
+    /// Nothing: it has to be listed.
+    Nothing,
+    /// It holds this.
+    Ruleset(Ruleset),
+    /// The table of this name holds what [`Netfilter::follow`] was last told that it should.
+    Followed(Name),
 }
 
 /// What was done to bring a table to a ruleset.
@@ -66,7 +75,7 @@ impl Netfilter {
     /// No socket can be opened.
     pub fn open_as(ownership: Ownership) -> Result<Self, Error> {
         let socket = NetfilterSocket::open()?;
-        Ok(Self { socket, ownership, committed: None })
+        Ok(Self { socket, ownership, known: Known::Nothing })
     }
 
     /// Returns the number by which [`Generation::port`](crate::Generation) names this socket as who made a change.
@@ -143,35 +152,52 @@ impl Netfilter {
     /// The kernel refuses the ruleset itself, the table is owned by another process, or the capability is
     /// missing. The table is as it was.
     pub fn apply(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
-        let known = self.committed.take().filter(|known| known.table == desired.table);
-        let incremental = match known {
-            Some(known) => {
-                self.commit(Way::Incremental, &Transaction::between(Some(&known), desired))
+        let applied = match std::mem::replace(&mut self.known, Known::Nothing) {
+            Known::Ruleset(known) if known.table == desired.table => {
+                self.change(&Transaction::between(Some(&known), desired), desired)
             }
-            None => self.apply_observed(desired),
-        };
-        let applied = match incremental {
-            Err(error) if is_refusal(&error) => self.apply_anew(desired)?,
-            other => other?,
-        };
-        self.committed = Some(desired.clone());
+            _ => self.adopt(desired),
+        }?;
+        self.known = Known::Ruleset(desired.clone());
         Ok(applied)
     }
 
-    /// Lists the table that was applied last, and puts right what someone else changed. None was applied: nothing
-    /// is done.
+    /// Brings a table to a ruleset as [`Netfilter::apply`] does, by the changes that the caller knows, and keeps no copy
+    /// of it: `changes` are those from the ruleset that this was last told. Nothing is searched for, unless that one was
+    /// not taken, or there was none: then the table is adopted, and `changes` may be none.
+    ///
+    /// # Errors
+    /// As those of [`Netfilter::apply`]. The table is as it was, and the next time it is listed.
+    pub fn follow(
+        &mut self,
+        changes: Option<&Transaction>,
+        desired: &Ruleset,
+    ) -> Result<Applied, Error> {
+        let known = std::mem::replace(&mut self.known, Known::Nothing);
+        let applied = match (known, changes) {
+            (Known::Followed(table), Some(changes)) if table == desired.table => {
+                self.change(changes, desired)
+            }
+            _ => self.adopt(desired),
+        }?;
+        self.known = Known::Followed(desired.table.clone());
+        Ok(applied)
+    }
+
+    /// Lists the table and puts right what someone else changed: `desired` is what it was brought to last. None was:
+    /// nothing is done.
     ///
     /// # Errors
     /// As those of [`Netfilter::apply`].
-    pub fn repair(&mut self) -> Result<Option<Applied>, Error> {
-        let Some(desired) = self.committed.take() else { return Ok(None) };
-        let repaired = match self.apply_observed(&desired) {
-            Err(error) if is_refusal(&error) => self.apply_anew(&desired),
-            other => other,
-        };
-        // It stays what is wanted, also when it could not be brought about.
-        self.committed = Some(desired);
-        repaired.map(Some)
+    pub fn repair(&mut self, desired: &Ruleset) -> Result<Option<Applied>, Error> {
+        match std::mem::replace(&mut self.known, Known::Nothing) {
+            Known::Nothing => Ok(None),
+            known => {
+                let repaired = self.adopt(desired)?;
+                self.known = known;
+                Ok(Some(repaired))
+            }
+        }
     }
 
     /// Deletes a table, and says whether there was one.
@@ -179,7 +205,7 @@ impl Netfilter {
     /// # Errors
     /// The table is owned by another process, or the capability is missing.
     pub fn uninstall(&mut self, table: &Name) -> Result<bool, Error> {
-        self.committed = None;
+        self.known = Known::Nothing;
         match self.commit(Way::Replaced, &Transaction::deleting(table.clone())) {
             Ok(_) => Ok(true),
             Err(error) if error.errno() == Some(ENOENT) => Ok(false),
@@ -215,6 +241,22 @@ impl Netfilter {
             return Ok(Applied { changes, ..applied });
         }
         self.commit(Way::Observed, &transaction)
+    }
+
+    /// Changes a table that is known.
+    fn change(&mut self, changes: &Transaction, desired: &Ruleset) -> Result<Applied, Error> {
+        match self.commit(Way::Incremental, changes) {
+            Err(error) if is_refusal(&error) => self.apply_anew(desired),
+            other => other,
+        }
+    }
+
+    /// Brings a table of which nothing is known to a ruleset.
+    fn adopt(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
+        match self.apply_observed(desired) {
+            Err(error) if is_refusal(&error) => self.apply_anew(desired),
+            other => other,
+        }
     }
 
     /// Tries again after a refusal: against what the kernel lists, by replacing the table, and by doing so without

@@ -7,10 +7,15 @@
 //!
 //! Profiles and sets have names made of their content. A pod that comes with a known profile is one element more; a
 //! policy that changes makes another chain, to which the maps lead in the same transaction.
+//!
+//! [`compile()`] makes the whole ruleset of a snapshot. A [`Compiler`] keeps one and follows the snapshots, at the cost of
+//! what changes; a property test holds both equal after every edit.
 
 mod family;
+mod fill;
 mod holders;
 mod id;
+mod incremental;
 mod objects;
 mod ports;
 mod profile;
@@ -23,11 +28,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster::{Cluster, NetworkPolicy, ObjectKey, Pod};
-use nft::{Chain, Key, Name, Quoted, Ruleset, Verdict, VerdictMap};
+use nft::{Chain, Key, Name, Quoted, Ruleset, Set, Verdict, VerdictMap};
 
 pub use family::Family;
 use holders::Holders;
-use objects::Sets;
+pub use incremental::Compiler;
+use objects::WantedSets;
 use profile::Allowed;
 use rules::Frame;
 
@@ -68,6 +74,12 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Returns what holds for the pods of a namespace.
+    fn of(cluster: &Cluster, namespace: &str) -> Self {
+        let is_audited = cluster.namespace(namespace).is_some_and(|it| it.audit);
+        if is_audited { Self::Audit } else { Self::Enforce }
+    }
+
     /// Returns `enforce` or `audit`, as in the annotation of a namespace.
     pub fn name(self) -> &'static str {
         match self {
@@ -87,10 +99,10 @@ impl Mode {
 /// Makes the ruleset that enforces a cluster's policies for the pods of one node.
 pub fn compile(cluster: &Cluster, node: &str, options: &Options) -> Compiled {
     let holders = Holders::of(cluster);
-    let mut compiler = Compiler {
+    let mut compilation = Compilation {
         cluster,
         options,
-        sets: Sets::new(cluster, &holders, node),
+        wanted: WantedSets::new(),
         policies: policies_by_namespace(cluster),
         known: BTreeMap::new(),
         chains: BTreeMap::new(),
@@ -101,21 +113,22 @@ pub fn compile(cluster: &Cluster, node: &str, options: &Options) -> Compiled {
     for (address, pod) in holders.iter().filter(|(_, pod)| is_here(pod)) {
         let family = Family::of(address);
         for direction in Direction::ALL {
-            if let Some(chain) = compiler.profile_of(pod, direction, family) {
+            if let Some(chain) = compilation.profile_of(pod, direction, family) {
                 maps.entry((direction, family)).or_default().insert(address, chain);
             }
         }
     }
-    compiler.finish(&maps)
+    let sets = fill::fill(&compilation.wanted, cluster, &holders, node);
+    compilation.finish(sets, &maps)
 }
 
 /// Whose policies select a pod, in which direction and family: the pods for which it is equal share a profile.
 type ProfileKey<'a> = (&'a str, Vec<usize>, Direction, Family);
 
-struct Compiler<'a> {
+struct Compilation<'a> {
     cluster: &'a Cluster,
     options: &'a Options,
-    sets: Sets<'a>,
+    wanted: WantedSets,
     policies: BTreeMap<&'a str, Vec<&'a NetworkPolicy>>,
     known: BTreeMap<ProfileKey<'a>, Name>,
     chains: BTreeMap<Name, Arc<Chain>>,
@@ -131,7 +144,7 @@ fn policies_by_namespace(cluster: &Cluster) -> BTreeMap<&str, Vec<&NetworkPolicy
     namespaces
 }
 
-impl<'a> Compiler<'a> {
+impl<'a> Compilation<'a> {
     /// Returns the chain of a pod's profile; none when no policy isolates it.
     fn profile_of(&mut self, pod: &'a Pod, direction: Direction, family: Family) -> Option<Name> {
         let namespace = &*pod.key.namespace;
@@ -162,26 +175,22 @@ impl<'a> Compiler<'a> {
         direction: Direction,
         family: Family,
     ) -> Name {
-        let is_audited = self.cluster.namespace(namespace).is_some_and(|it| it.audit);
-        let mode = if is_audited { Mode::Audit } else { Mode::Enforce };
-        let allowed = Allowed::by(policies, direction, family);
-        let id = allowed.id(policies, direction, mode);
-        let chain_name = name(format!("{}{}_{id}", direction.name(), family.digit()));
-        let log = self.options.log;
-        let frame = Frame { direction, family, mode, log, name: &chain_name };
-        let mut chain = rules::chain(&allowed, &frame, &mut self.sets);
-        let keys: Vec<ObjectKey> = policies.iter().map(|policy| policy.key.clone()).collect();
-        let words: Vec<String> = keys.iter().map(ObjectKey::to_string).collect();
-        chain.comment = Some(Quoted::lossy(&words.join(", ")));
-        self.chains.insert(chain_name.clone(), Arc::new(chain));
-        self.profiles
-            .insert(chain_name.clone(), Profile { direction, family, mode, policies: keys });
-        chain_name
+        let mode = Mode::of(self.cluster, namespace);
+        let draft = Draft::of(policies, direction, family, mode);
+        let chain = draft.chain(policies, self.options, &mut self.wanted);
+        let name = draft.name.clone();
+        self.chains.insert(name.clone(), Arc::new(chain));
+        self.profiles.insert(name.clone(), draft.profile(policies));
+        name
     }
 
-    fn finish(self, maps: &BTreeMap<(Direction, Family), BTreeMap<IpAddr, Name>>) -> Compiled {
+    fn finish(
+        self,
+        sets: BTreeMap<Name, Arc<Set>>,
+        maps: &BTreeMap<(Direction, Family), BTreeMap<IpAddr, Name>>,
+    ) -> Compiled {
         let mut ruleset = Ruleset::new(name(TABLE.into()));
-        ruleset.sets = self.sets.finish();
+        ruleset.sets = sets;
         ruleset.chains = self.chains;
         skeleton::add_base_chains(&mut ruleset, self.options);
         let none = BTreeMap::new();
@@ -200,6 +209,47 @@ impl<'a> Compiler<'a> {
             }
         }
         Compiled { ruleset, profiles: self.profiles }
+    }
+}
+
+/// A profile whose chain is not written yet: its name says what it allows.
+struct Draft {
+    name: Name,
+    allowed: Allowed,
+    direction: Direction,
+    family: Family,
+    mode: Mode,
+}
+
+impl Draft {
+    /// Puts together what policies allow, which are sorted.
+    fn of(policies: &[&NetworkPolicy], direction: Direction, family: Family, mode: Mode) -> Self {
+        let allowed = Allowed::by(policies, direction, family);
+        let id = allowed.id(policies, direction, mode);
+        let name = name(format!("{}{}_{id}", direction.name(), family.digit()));
+        Self { name, allowed, direction, family, mode }
+    }
+
+    /// Writes the chain, and adds the sets that it looks things up in.
+    fn chain(
+        &self,
+        policies: &[&NetworkPolicy],
+        options: &Options,
+        sets: &mut WantedSets,
+    ) -> Chain {
+        let Self { name, direction, family, mode, .. } = self;
+        let (direction, family, mode) = (*direction, *family, *mode);
+        let frame = Frame { direction, family, mode, log: options.log, name };
+        let mut chain = rules::chain(&self.allowed, &frame, sets);
+        let words: Vec<String> = policies.iter().map(|policy| policy.key.to_string()).collect();
+        chain.comment = Some(Quoted::lossy(&words.join(", ")));
+        chain
+    }
+
+    fn profile(&self, policies: &[&NetworkPolicy]) -> Profile {
+        let (direction, family, mode) = (self.direction, self.family, self.mode);
+        let policies = policies.iter().map(|policy| policy.key.clone()).collect();
+        Profile { direction, family, mode, policies }
     }
 }
 

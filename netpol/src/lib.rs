@@ -15,7 +15,7 @@ mod options;
 mod testing;
 mod verdict;
 
-pub use compile::{Compiled, Family, Mode, Profile, TABLE, compile};
+pub use compile::{Compiled, Compiler, Family, Mode, Profile, TABLE, compile};
 pub use explain::{Explanation, NearMiss, explain};
 pub use flow::{Flow, Path, Traffic};
 pub use lint::{Finding, lint};

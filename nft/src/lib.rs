@@ -11,6 +11,7 @@
 pub mod attribute;
 mod chain;
 mod command;
+mod edits;
 mod expression;
 mod field;
 mod key;
@@ -33,6 +34,7 @@ mod value;
 
 pub use chain::{BaseChain, Chain, Hook, Policy};
 pub use command::Command;
+pub use edits::Edits;
 pub use field::Field;
 pub use key::{Key, KeyRange};
 pub use message::{Adds, Message, Ownership};

@@ -1,7 +1,7 @@
 //! The role `portolan netpol`: NetworkPolicies in the kernel of one node.
 //!
 //! ```text
-//! source ─ snapshot ─▶ netpol::compile ─▶ ruleset ─▶ kernel: one transaction ─▶ live flows: marked, or unmarked
+//! source ─ snapshot ─▶ netpol::Compiler ─▶ changes ─▶ kernel: one transaction ─▶ live flows: marked, or unmarked
 //!                                            ▲
 //!            nftables monitor ─ somebody else changed it ─┘
 //! ```
@@ -70,8 +70,13 @@ async fn once(arguments: &NetpolArguments, node: &str, options: &Options) -> Res
         return print::answer(&preview::of(&compiled.ruleset, options)?);
     }
     let mut enforcer = Enforcer::open(arguments)?;
-    let done = enforcer.enforce(&compiled.ruleset)?;
-    print::answer(&format!("{done}\n"))
+    let applied = enforcer.enforce(&compiled.ruleset, None)?;
+    let judged = enforcer.judge(&compiled.ruleset)?;
+    let done = match applied.changes {
+        0 => "the kernel was up to date".to_owned(),
+        changes => format!("{changes} changes, {} elements", applied.elements),
+    };
+    print::answer(&format!("{done}; {judged}\n"))
 }
 
 fn uninstall() -> Result<()> {

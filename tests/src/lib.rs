@@ -21,6 +21,8 @@ pub mod knot;
 pub mod limited;
 pub mod memory;
 pub mod netpol_agent;
+pub mod netpol_edits;
+pub mod netpol_oracle;
 pub mod pod;
 pub mod puppet;
 pub mod quic_client;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use test_apiserver::Flavour;
@@ -17,7 +18,7 @@ use crate::stage::{Stage, metric, until};
 #[derive(Debug)]
 pub struct Node {
     /// The pods.
-    pub network: Network,
+    pub network: Arc<Network>,
     /// The objects.
     pub world: World,
     directory: TempDir,
@@ -30,7 +31,7 @@ impl Node {
     /// It cannot be made.
     pub fn new(layout: Layout) -> Self {
         let node = Self {
-            network: Network::new(layout),
+            network: Arc::new(Network::new(layout)),
             world: World::new(),
             directory: tempfile::tempdir().unwrap(),
         };
@@ -86,6 +87,11 @@ impl Node {
         Agent::start(self.command(&[&["--admin", "127.0.0.1:0"], arguments].concat()))
     }
 
+    /// Starts the role, whatever keeps it from enforcing.
+    pub fn agent_that_waits(&self) -> Agent {
+        Agent::that_waits(self.command(&["--admin", "127.0.0.1:0"]))
+    }
+
     /// Puts every object into a cluster, and starts the role, which follows it.
     ///
     /// # Panics
@@ -118,10 +124,14 @@ pub struct Agent {
 }
 
 impl Agent {
-    fn start(command: Command) -> Self {
+    fn that_waits(command: Command) -> Self {
         let mut server = Server::of(command, tempfile::tempdir().unwrap());
         server.endpoint("admin");
-        let mut agent = Self { server };
+        Self { server }
+    }
+
+    fn start(command: Command) -> Self {
+        let mut agent = Self::that_waits(command);
         agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
         agent
     }

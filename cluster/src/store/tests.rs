@@ -302,3 +302,38 @@ fn a_list_takes_away_only_what_it_did_not_name() {
     assert_eq!(store.cluster().changed_at(), 4);
     assert!(store.cluster().synced().contains(Kind::Namespace));
 }
+
+/// What comes after its Namespace has the same string for its name.
+#[test]
+fn objects_share_the_name_of_their_namespace() {
+    let mut store = Store::new();
+    let name: Text = "shop".into();
+    let namespace = Namespace { name: Text::clone(&name), labels: Labels::default(), audit: false };
+    store.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))), 1);
+    let key = ObjectKey::new("shop", "web");
+    let service = Service {
+        key: key.clone(),
+        labels: Labels::default(),
+        service_type: ServiceType::ClusterIp,
+        address: ServiceAddress::Headless,
+        ports: [].into(),
+        external_ips: Box::default(),
+        load_balancer: Box::default(),
+    };
+    let slice = EndpointSlice {
+        key: ObjectKey::new("shop", "api-1"),
+        service_name: Some("api".into()),
+        import: None,
+        labels: Labels::default(),
+        endpoints: [].into(),
+        ports: [].into(),
+    };
+    store.apply(Event::Upsert(Object::Service(Arc::new(service))), 2);
+    store.apply(Event::Upsert(Object::EndpointSlice(Arc::new(slice))), 3);
+    let cluster = store.cluster();
+    let service = cluster.service("shop", "web").unwrap();
+    let [slice] = cluster.slices_of("shop", "api") else { panic!("one slice") };
+    for own in [&service.key.namespace, &slice.key.namespace] {
+        assert!(Arc::ptr_eq(own, &name), "{own}");
+    }
+}

@@ -61,14 +61,19 @@ pub(super) fn find<V>(
     rest: u32,
     has_key: impl Fn(&V) -> bool,
 ) -> Option<&Slot<V>> {
-    let near = (u64::from(rest) * slots.len() as u64) >> u32::BITS;
-    let (before, behind) = slots.split_at_checked(usize::try_from(near).ok()?)?;
+    let (before, behind) = slots.split_at_checked(about(slots.len(), rest))?;
     let is_less = |slot: &&Slot<V>| slot.hash() < hash;
     let down = before.iter().rev().take_while(|slot| !is_less(slot)).count();
     let up = if down == 0 { behind.iter().take_while(is_less).count() } else { 0 };
     let first = before.len() - down + up;
     let mut of_hash = slots[first..].iter().take_while(|slot| slot.hash() == hash);
     of_hash.find(|slot| slot.objects().first().is_some_and(|object| has_key(object)))
+}
+
+/// Returns about where in a leaf of so many slots a hash is.
+pub(super) fn about(slots: usize, rest: u32) -> usize {
+    let near = (u64::from(rest) * slots as u64) >> u32::BITS;
+    usize::try_from(near).unwrap_or(slots)
 }
 
 /// Returns where the slot of a key is, or where it belongs.

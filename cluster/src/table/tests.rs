@@ -42,6 +42,12 @@ fn check(table: &Table<(u16, u32)>, plain: &BTreeMap<u16, u32>) {
     };
     assert!(plain.iter().all(|(key, value)| found(*key) == Some((*key, *value))));
     assert_eq!(table.iter().count(), plain.len());
+    for key in 0..600 {
+        // Of the same hash, and there whenever the key is.
+        let near = table.near(hash(key)).object();
+        assert!(near.is_none_or(|(other, _)| hash(*other) == hash(key)));
+        assert!(near.is_some() || !plain.contains_key(&key));
+    }
 }
 
 proptest! {

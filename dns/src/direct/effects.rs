@@ -44,7 +44,7 @@ impl Default for Effects {
 
 impl Kind {
     /// Returns the kind of an answer; none of a type that is not answered directly.
-    pub(super) fn of(question: &PlainQuestion<'_>, arrival: Arrival, said: Said) -> Option<Self> {
+    pub(super) fn of(question: &PlainQuestion, arrival: Arrival, said: Said) -> Option<Self> {
         let dnssec_ok = question.edns().is_some_and(|edns| edns.dnssec_ok);
         Self::new(question.qtype(), dnssec_ok, arrival.protocol, arrival.client.is_ipv6(), said)
     }

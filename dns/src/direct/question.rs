@@ -22,8 +22,7 @@ const OPT: [u8; 3] = [0, 0, 41];
 
 /// A message with one question of class IN for records that clusters have, and at most an OPT record without options.
 #[derive(Clone, Debug)]
-pub struct PlainQuestion<'m> {
-    message: &'m [u8],
+pub struct PlainQuestion {
     qtype: RecordType,
     edns: Option<PlainEdns>,
     /// The qname in lower case, as in the message.
@@ -41,9 +40,23 @@ pub(super) struct PlainEdns {
     pub(super) dnssec_ok: bool,
 }
 
-impl<'m> PlainQuestion<'m> {
-    /// Reads a message; none when it is anything else.
-    pub(crate) fn read(message: &'m [u8]) -> Option<Self> {
+impl Default for PlainQuestion {
+    fn default() -> Self {
+        Self {
+            qtype: RecordType::ZERO,
+            edns: None,
+            lower: [0; MAX_NAME],
+            length: 0,
+            starts: [0; MAX_LABELS],
+            labels: 0,
+        }
+    }
+}
+
+impl PlainQuestion {
+    /// Reads a message in the place of the one before; none when it is anything else, and what is here then is of no
+    /// use.
+    pub(crate) fn read(&mut self, message: &[u8]) -> Option<()> {
         let header = message.first_chunk::<HEADER>()?;
         let [_, _, high, low, 0, 1, 0, 0, 0, 0, 0, additionals @ 0..=1] = *header else {
             return None;
@@ -51,29 +64,21 @@ impl<'m> PlainQuestion<'m> {
         if u16::from_be_bytes([high, low]) & !PLAIN_FLAGS != 0 {
             return None;
         }
-        let mut question = Self {
-            message,
-            qtype: RecordType::ZERO,
-            edns: None,
-            lower: [0; MAX_NAME],
-            length: 0,
-            starts: [0; MAX_LABELS],
-            labels: 0,
-        };
-        let rest = question.read_name(&message[HEADER..])?;
+        let rest = self.read_name(&message[HEADER..])?;
         let (fixed, rest) = rest.split_first_chunk::<4>()?;
         let [qtype @ .., a, b] = *fixed;
         if [a, b] != IN {
             return None;
         }
-        question.qtype = RecordType::from(u16::from_be_bytes(qtype));
-        question.edns = read_edns(rest, additionals)?;
-        Some(question)
+        self.qtype = RecordType::from(u16::from_be_bytes(qtype));
+        self.edns = read_edns(rest, additionals)?;
+        Some(())
     }
 
     /// Reads the qname, and returns what follows it.
-    fn read_name(&mut self, octets: &'m [u8]) -> Option<&'m [u8]> {
+    fn read_name<'m>(&mut self, octets: &'m [u8]) -> Option<&'m [u8]> {
         let mut at = 0;
+        self.labels = 0;
         loop {
             let length = usize::from(*octets.get(at)?);
             if length == 0 {
@@ -98,11 +103,6 @@ impl<'m> PlainQuestion<'m> {
     /// Returns the qtype.
     pub fn qtype(&self) -> RecordType {
         self.qtype
-    }
-
-    /// Returns the message.
-    pub(super) fn message(&self) -> &'m [u8] {
-        self.message
     }
 
     /// Returns the qname in lower case, as octets with lengths and the final root.
@@ -134,11 +134,6 @@ impl<'m> PlainQuestion<'m> {
         let length = usize::from(self.lower[start]);
         let label = self.lower.get(start + 1..start + 1 + length)?;
         std::str::from_utf8(label).ok().filter(|label| !label.contains('.'))
-    }
-
-    /// Says whether the qname is spelt in lower case.
-    pub fn is_lower(&self) -> bool {
-        self.message.get(HEADER..HEADER + self.length) == Some(self.name())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes direct answers.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::PlainQuestion;
 use crate::MIN_PAYLOAD;
@@ -29,7 +30,7 @@ const QNAME: u16 = 0xc000 | 12;
 #[derive(Debug)]
 pub struct Writer<'a> {
     reply: &'a mut Vec<u8>,
-    question: &'a PlainQuestion<'a>,
+    question: &'a PlainQuestion,
     /// Labels of the zone's apex.
     apex: usize,
     ttl: u32,
@@ -56,16 +57,23 @@ impl Pair {
 }
 
 impl<'a> Writer<'a> {
-    /// Returns a writer for a question about a zone whose apex has so many labels.
+    /// Returns a writer for a question, which was read from a message, about a zone whose apex has so many labels.
     pub(crate) fn new(
         reply: &'a mut Vec<u8>,
-        question: &'a PlainQuestion<'a>,
+        question: &'a PlainQuestion,
+        message: &[u8],
         apex: usize,
     ) -> Option<Self> {
         let end = HEADER + question.name().len() + 4;
         reply.clear();
-        reply.extend_from_slice(question.message().get(..end)?);
+        reply.extend_from_slice(message.get(..end)?);
         Some(Self { reply, question, apex, ttl: 0, counts: [0; 3], rcode: 0, pair: None })
+    }
+
+    /// Says whether the qname is spelt in lower case.
+    pub fn is_lower(&self) -> bool {
+        let name = self.question.name();
+        self.reply.get(HEADER..HEADER + name.len()) == Some(name)
     }
 
     /// Sets the TTL of what is written from here on, in seconds.
@@ -124,7 +132,7 @@ impl<'a> Writer<'a> {
             self.u16(word);
         }
         self.labels(target)?;
-        self.reply.extend_from_slice(apex);
+        self.reply.extend_from_within(apex);
         self.counts[0] += 1;
         Some(())
     }
@@ -180,7 +188,7 @@ impl<'a> Writer<'a> {
         if self.reply.len() > usize::from(MIN_PAYLOAD) {
             return None;
         }
-        let [_, _, high, low, ..] = *self.question.message() else { return None };
+        let [_, _, high, low, ..] = **self.reply else { return None };
         let flags = ANSWER | u16::from_be_bytes([high, low]) & ECHOED | self.rcode;
         let [answers, authorities, additionals] = self.counts;
         let words = [flags, 1, answers, authorities, additionals];
@@ -215,10 +223,9 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
-    /// Returns the apex as it is spelt in the question.
-    fn apex_octets(&self) -> Option<&'a [u8]> {
+    /// Returns where the apex is, as it is spelt in the question.
+    fn apex_octets(&self) -> Option<Range<usize>> {
         let start = self.question.position(self.apex)?;
-        let end = HEADER + self.question.name().len();
-        self.question.message().get(start..end)
+        Some(start..HEADER + self.question.name().len())
     }
 }

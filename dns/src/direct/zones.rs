@@ -7,9 +7,10 @@ use hickory_proto::rr::{LowerName, RecordType};
 
 use super::effects::{Effects, Kind, Known};
 use super::writer::Pair;
-use super::{PlainQuestion, Writer, octets_of};
+use super::{PlainQuestion, ReadAhead, Writer, octets_of};
 use crate::Query;
 use crate::engine::{Answered, Block, Router};
+use crate::plugin::Plugin;
 use crate::random::Seeds;
 use crate::repeat::{Again, Duties};
 use crate::wire::{Arrival, HEADER};
@@ -73,6 +74,27 @@ impl Zones {
         Self { zones, seeds: Seeds::new(0) }
     }
 
+    /// Reads a message.
+    pub(crate) fn read(&self, message: &[u8], ahead: &mut ReadAhead) {
+        if self.zones.is_empty() {
+            return ahead.clear();
+        }
+        ahead.read(message, |question| self.zones.iter().position(|zone| zone.has(question)));
+    }
+
+    /// Lets the plugins fetch together what the answers to these messages need.
+    pub(crate) fn look_ahead(&self, blocks: &[Block], ahead: &[ReadAhead]) {
+        let plain = || ahead.iter().filter_map(ReadAhead::plain);
+        for (at, zone) in self.zones.iter().enumerate() {
+            let is_first = !self.zones[..at].iter().any(|before| before.has_plugin_of(zone));
+            if let Some(plugin) = zone.plugin(blocks).filter(|_| is_first) {
+                let own = plain().map(|(question, zone)| (question, &self.zones[zone]));
+                let own = own.filter(|(_, own)| own.has_plugin_of(zone));
+                plugin.look_ahead(&mut own.map(|(question, own)| (own.number, question)));
+            }
+        }
+    }
+
     /// Answers a message, if that can be done directly: `reply` has the answer then, in the place of what was there.
     ///
     /// # Errors
@@ -81,18 +103,14 @@ impl Zones {
         &self,
         blocks: &[Block],
         message: &[u8],
+        ahead: &ReadAhead,
         arrival: Arrival,
         start: Instant,
         reply: &mut Vec<u8>,
     ) -> Result<bool, Lacking> {
-        if self.zones.is_empty() {
-            return Ok(false);
-        }
-        let Some(question) = PlainQuestion::read(message) else { return Ok(false) };
-        let Some(zone) = self.zones.iter().find(|zone| zone.has(&question)) else {
-            return Ok(false);
-        };
-        let Some((kind, pair)) = zone.write(blocks, &question, arrival, reply) else {
+        let Some((question, zone)) = ahead.plain() else { return Ok(false) };
+        let Some(zone) = self.zones.get(zone) else { return Ok(false) };
+        let Some((kind, pair)) = zone.write(blocks, message, question, arrival, reply) else {
             return Ok(false);
         };
         match zone.effects.of(kind) {
@@ -122,7 +140,15 @@ impl Zone {
         Self { apex: octets_of(apex), labels, number, block, plugin, effects: Arc::default() }
     }
 
-    fn has(&self, question: &PlainQuestion<'_>) -> bool {
+    fn plugin<'b>(&self, blocks: &'b [Block]) -> Option<&'b dyn Plugin> {
+        blocks.get(self.block)?.plugins.get(self.plugin).map(|plugin| &**plugin)
+    }
+
+    fn has_plugin_of(&self, other: &Self) -> bool {
+        (self.block, self.plugin) == (other.block, other.plugin)
+    }
+
+    fn has(&self, question: &PlainQuestion) -> bool {
         // An end of as many labels and octets starts where a label does.
         let start = question.position(self.labels).map(|at| at - HEADER);
         start.is_some_and(|start| question.name().get(start..) == Some(&self.apex))
@@ -132,12 +158,13 @@ impl Zone {
     fn write(
         &self,
         blocks: &[Block],
-        question: &PlainQuestion<'_>,
+        message: &[u8],
+        question: &PlainQuestion,
         arrival: Arrival,
         reply: &mut Vec<u8>,
     ) -> Option<(Kind, Option<Pair>)> {
-        let plugin = blocks.get(self.block)?.plugins.get(self.plugin)?;
-        let mut writer = Writer::new(reply, question, self.labels)?;
+        let plugin = self.plugin(blocks)?;
+        let mut writer = Writer::new(reply, question, message, self.labels)?;
         let said = plugin.answer_directly(self.number, question, &mut writer)?;
         let pair = writer.finish()?;
         Some((Kind::of(question, arrival, said)?, pair))

@@ -9,6 +9,7 @@ use hickory_proto::rr::{LowerName, Name, RecordType};
 use serde::Serialize;
 
 use super::{Block, Engine, ListenerId, MAX_LOOKUP_DEPTH, Metadata};
+use crate::repeat::Duties;
 use crate::{Query, Reply};
 
 /// The server as a plugin sees it while it handles one query.
@@ -33,6 +34,15 @@ pub struct Asked {
     question: Option<(LowerName, RecordType)>,
     /// How many plugins of the block let it, or what [`Context::rest`] sent on for it, pass.
     passed: AtomicUsize,
+}
+
+/// A reply to a question of a search.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    /// What the plugins that the question passed have to do when the reply is given again; none when one has to see the
+    /// question, or when nothing is learnt.
+    pub(crate) duties: Option<Duties>,
 }
 
 /// A plugin of a block, as indexes.
@@ -182,6 +192,29 @@ impl<'a> Context<'a> {
     /// the other.
     pub fn rest_deeper(&self, query: Query) -> BoxFuture<'a, Option<Reply>> {
         self.rest_at(query, self.level.saturating_add(1))
+    }
+
+    /// Does as [`Context::rest_deeper`] does, and says what the plugins that the query passed have to do when the reply
+    /// is given again; none when one of them has to see the query.
+    pub(crate) fn rest_of_search(&self, mut query: Query) -> BoxFuture<'a, Option<Answer>> {
+        let Some(block) = self.block() else { return Box::pin(std::future::ready(None)) };
+        let first = self.place.plugin + 1;
+        let outer = Self { level: self.level.saturating_add(1), ..self.before(first) };
+        Box::pin(async move {
+            let asked = Asked { question: outer.asked.question.clone(), ..Asked::default() };
+            let reply = block.run(&mut query, &Context { asked: &asked, ..outer }).await;
+            outer.note_passed(asked.passed());
+            let reply = reply?;
+            let places = first..=asked.passed();
+            let is_learning = outer.is_learning;
+            let duties = is_learning.then(|| block.duties(places, outer.listener, &query, &reply));
+            Some(Answer { reply, duties: duties.flatten() })
+        })
+    }
+
+    /// Returns the place of the plugin that asks in its block.
+    pub(crate) fn plugin(&self) -> usize {
+        self.place.plugin
     }
 
     fn rest_at(&self, mut query: Query, level: u8) -> BoxFuture<'a, Option<Reply>> {

@@ -1,5 +1,6 @@
 //! The pod that asks, by its address.
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use cluster::{Cluster, Pod};
@@ -21,8 +22,7 @@ pub(super) fn pod<'c>(
     if zone.options.pods != PodMode::Verified {
         return None;
     }
-    let pods = cluster.pods_by_ip(client.to_canonical()).iter().map(|pod| &**pod);
-    let pods: Vec<&Pod> = pods.filter(|pod| pod.holds_its_addresses()).collect();
+    let pods: Vec<&Pod> = pods_with(cluster, client).collect();
     let searches = |pod: &&&Pod| {
         let domain = zone.matching(name).and_then(|apex| domain_of(&pod.key.namespace, apex));
         domain.is_some_and(|domain| LowerName::new(&domain).zone_of(name))
@@ -48,6 +48,28 @@ pub fn search_path(
     let pod = pod(cluster, zone, name, client)?;
     let own = domain_of(&pod.key.namespace, apex)?;
     Some([own, records::below(apex, ["svc"].into_iter())?, Name::from(apex.clone())])
+}
+
+/// Returns a number for the namespaces of the pods with the client's address: all clients with the same number have the
+/// same search path for the same name. 0 without `pods verified`, which alone knows pods.
+pub fn search_class(
+    cluster: &Cluster,
+    zone: &Zone,
+    client: IpAddr,
+    hasher: &impl BuildHasher,
+) -> u64 {
+    if zone.options.pods != PodMode::Verified {
+        return 0;
+    }
+    let mut hasher = hasher.build_hasher();
+    pods_with(cluster, client).for_each(|pod| pod.key.namespace.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Iterates over the pods with an address, by namespace and name.
+fn pods_with(cluster: &Cluster, ip: IpAddr) -> impl Iterator<Item = &Pod> {
+    let pods = cluster.pods_by_ip(ip.to_canonical()).iter().map(|pod| &**pod);
+    pods.filter(|pod| pod.holds_its_addresses())
 }
 
 fn domain_of(namespace: &str, apex: &LowerName) -> Option<Name> {

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cluster::{Cluster, KindSet, Service, ServiceAddress, ServicePort};
+use cluster::{Cluster, KeyRef, KindSet, Service, ServiceAddress, ServiceKey, ServicePort};
 use hickory_proto::rr::{LowerName, RecordType};
 
 use super::name::{Naming, bare, count_labels};
@@ -65,13 +65,24 @@ impl DirectZone {
         &self.apex
     }
 
+    /// Returns what [`Self::answer`] will look a Service up by, if it will.
+    pub fn key<'q>(&self, question: &'q PlainQuestion) -> Option<ServiceKey<'q>> {
+        if self.names_in.is_some() {
+            return address_of(question).map(ServiceKey::ClusterIp);
+        }
+        let label = |number: usize| question.label(self.labels + number);
+        let is_of_service = question.labels_below(self.labels) <= 5 && label(0)? == "svc";
+        let key = KeyRef { namespace: label(1)?, name: label(2)? };
+        is_of_service.then_some(ServiceKey::Name(key))
+    }
+
     /// Writes the answer to a question about a name in the zone, and says what it says; none where it is not a usual
     /// one, and whatever is written is of no use.
     pub fn answer(
         &self,
         cluster: &Cluster,
         zone: &Zone,
-        question: &PlainQuestion<'_>,
+        question: &PlainQuestion,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         if !cluster.synced().contains_all(self.required) {
@@ -101,7 +112,7 @@ impl DirectZone {
         &self,
         cluster: &Cluster,
         zone: &Zone,
-        question: &PlainQuestion<'_>,
+        question: &PlainQuestion,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         let below = question.labels_below(self.labels);
@@ -137,7 +148,7 @@ impl DirectZone {
         &self,
         service: &Service,
         below: usize,
-        question: &PlainQuestion<'_>,
+        question: &PlainQuestion,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         let ServiceAddress::ClusterIps(ips) = &service.address else { return None };
@@ -164,11 +175,11 @@ impl DirectZone {
         service: &Service,
         ips: &[IpAddr],
         below: usize,
-        question: &PlainQuestion<'_>,
+        question: &PlainQuestion,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         // In another case the names of the answer would be compressed in another way.
-        if ips.is_empty() || service.ports.is_empty() || !question.is_lower() {
+        if ips.is_empty() || service.ports.is_empty() || !writer.is_lower() {
             return None;
         }
         let (mut port, mut protocol) = ("", "");
@@ -204,7 +215,7 @@ fn exists(cluster: &Cluster, zone: &Zone, namespace: &str) -> bool {
 /// Answers PTR for the cluster address of a Service.
 fn pointer(
     cluster: &Cluster,
-    question: &PlainQuestion<'_>,
+    question: &PlainQuestion,
     writer: &mut Writer<'_>,
     names_in: &[u8],
 ) -> Option<Said> {
@@ -214,7 +225,7 @@ fn pointer(
 }
 
 /// Returns the address that a reverse name stands for (RFC 1035 §3.5, RFC 3596 §2.5).
-fn address_of(question: &PlainQuestion<'_>) -> Option<IpAddr> {
+fn address_of(question: &PlainQuestion) -> Option<IpAddr> {
     if question.label(0)? != "arpa" {
         return None;
     }
@@ -232,13 +243,9 @@ fn address_of(question: &PlainQuestion<'_>) -> Option<IpAddr> {
         }
         ("ip6", 32) => {
             let mut value = 0;
-            for number in 0..32 {
-                let mut digits = question.label(2 + number)?.chars();
-                let digit = digits.next()?.to_digit(16)?;
-                if digits.next().is_some() {
-                    return None;
-                }
-                value = value << 4 | u128::from(digit);
+            for label in question.name().get(..64)?.chunks_exact(2).rev() {
+                let [1, digit] = *label else { return None };
+                value = value << 4 | u128::from(char::from(digit).to_digit(16)?);
             }
             Some(Ipv6Addr::from(value).into())
         }

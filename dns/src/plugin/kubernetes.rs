@@ -89,11 +89,16 @@ impl Plugin for Kubernetes {
     fn answer_directly(
         &self,
         zone: usize,
-        question: &PlainQuestion<'_>,
+        question: &PlainQuestion,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         let cluster = self.view.snapshot();
         self.direct.get(zone)?.answer(&cluster, &self.zone, question, writer)
+    }
+
+    fn look_ahead(&self, questions: &mut dyn Iterator<Item = (usize, &PlainQuestion)>) {
+        let keys = questions.filter_map(|(zone, question)| self.direct.get(zone)?.key(question));
+        self.view.snapshot().approach_services(keys);
     }
 
     fn holds(&self, query: &Query) -> Option<u32> {

@@ -18,7 +18,7 @@ const SHARDS: usize = 64;
 const SETS: usize = 64;
 
 /// Replies of a set. When all places are taken, one of them makes room.
-const WAYS: usize = 4;
+const WAYS: usize = 8;
 
 /// The most octets of a question and a reply that are kept.
 const MOST_OCTETS: usize = 1024;
@@ -51,6 +51,8 @@ pub(crate) struct Key {
     pub(crate) protocol: Protocol,
     /// Metrics tell the families apart.
     pub(crate) is_ipv6: bool,
+    /// The class of the client; see [`Engine::client_class`](crate::Engine::client_class).
+    pub(crate) class: u64,
 }
 
 /// What to keep of a reply.
@@ -72,10 +74,13 @@ pub(crate) enum Repeated {
     New,
 }
 
+/// A part of the table. Its memory comes with the first question.
 #[derive(Debug)]
 struct Shard {
-    places: Box<[Option<Box<Entry>>]>,
-    memory: Box<[u64]>,
+    places: Vec<Option<Box<Entry>>>,
+    /// Some bits of the hash of what is in each place, so that a search reads no entry but the one it looks for.
+    tags: Vec<u16>,
+    memory: Vec<u64>,
     remembered: usize,
     random: Random,
 }
@@ -112,13 +117,9 @@ impl Table {
         let mut shard = self.shard(hash);
         let shard = &mut *shard;
         let age = self.age.load(Ordering::Acquire);
-        for place in set_of(hash) {
-            let Some(entry) = shard.places.get_mut(place).and_then(Option::as_deref_mut) else {
-                continue;
-            };
-            if !entry.is_for(key, question) {
-                continue;
-            }
+        if let Some(place) = shard.find(hash, key, question)
+            && let Some(entry) = shard.places[place].as_deref_mut()
+        {
             if entry.age != age || !entry.lesson.lasting.holds(start) {
                 return Repeated::Again;
             }
@@ -173,18 +174,36 @@ fn set_of(hash: u64) -> Range<usize> {
     set * WAYS..(set + 1) * WAYS
 }
 
+/// Returns bits of a hash that neither the shard nor the set follows from.
+fn tag_of(hash: u64) -> u16 {
+    let [_, _, low, high, ..] = hash.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
 impl Default for Shard {
     fn default() -> Self {
-        let places = (0..SETS * WAYS).map(|_| None).collect();
-        Self { places, memory: vec![0; MEMORY / 64].into(), remembered: 0, random: Random::new(0) }
+        let (places, tags, memory) = (Vec::new(), Vec::new(), Vec::new());
+        Self { places, tags, memory, remembered: 0, random: Random::new(0) }
     }
 }
 
 impl Shard {
+    /// Returns the place of a reply.
+    fn find(&self, hash: u64, key: Key, question: &[u8]) -> Option<usize> {
+        let set = set_of(hash);
+        let tags = self.tags.get(set.clone())?;
+        let tagged = set.zip(tags).filter(|(_, tag)| **tag == tag_of(hash)).map(|(place, _)| place);
+        let has = |place: &usize| {
+            self.places[*place].as_deref().is_some_and(|entry| entry.is_for(key, question))
+        };
+        tagged.into_iter().find(has)
+    }
+
     /// Says whether a question was asked lately, and remembers it.
     fn is_known(&mut self, hash: u64) -> bool {
         let bit = usize::try_from(hash >> 40).unwrap_or(0) % MEMORY;
         let (word, mask) = (bit / 64, 1 << (bit % 64));
+        self.memory.resize(MEMORY / 64, 0);
         if self.memory[word] & mask != 0 {
             return true;
         }
@@ -199,18 +218,17 @@ impl Shard {
 
     /// Puts an entry in the place of one for the same question, of none, or of one at random.
     fn put(&mut self, hash: u64, entry: Entry) {
+        self.places.resize_with(SETS * WAYS, || None);
+        self.tags.resize(SETS * WAYS, 0);
         let mut set = set_of(hash);
-        let question = entry.question();
-        let same = |place: &usize| {
-            self.places[*place].as_deref().is_some_and(|old| old.is_for(entry.key, question))
-        };
-        let at =
-            set.clone().find(same).or_else(|| set.clone().find(|at| self.places[*at].is_none()));
+        let same = self.find(hash, entry.key, entry.question());
+        let at = same.or_else(|| set.clone().find(|at| self.places[*at].is_none()));
         let at = match at {
             Some(at) => at,
             None => set.nth(self.random.below(WAYS)).unwrap_or(0),
         };
         self.places[at] = Some(Box::new(entry));
+        self.tags[at] = tag_of(hash);
     }
 }
 

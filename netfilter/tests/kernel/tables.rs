@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nft::Ownership;
+use nft::{Ownership, Transaction};
 use portolan_netfilter::{Error, Monitor, MonitorEvent, Netfilter, Way};
 use serde_json::Value as Json;
 
@@ -201,11 +201,11 @@ fn a_change_by_others_is_told_with_their_program_and_repaired() {
     inside("tables::a_change_by_others_is_told_with_their_program_and_repaired", || {
         let mut monitor = Monitor::open().unwrap();
         let mut netfilter = Netfilter::open_as(Ownership::None).unwrap();
-        assert_eq!(netfilter.repair().unwrap(), None, "nothing was applied");
+        assert_eq!(netfilter.repair(&everything()).unwrap(), None, "nothing was applied");
         netfilter.apply(&everything()).unwrap();
         let ours = culprits(&mut monitor, &netfilter);
         assert!(matches!(&ours[..], [(_, true)]), "{ours:?}");
-        assert_eq!(netfilter.repair().unwrap().unwrap().changes, 0);
+        assert_eq!(netfilter.repair(&everything()).unwrap().unwrap().changes, 0);
         culprits(&mut monitor, &netfilter);
 
         for theft in [
@@ -216,7 +216,7 @@ fn a_change_by_others_is_told_with_their_program_and_repaired() {
         ] {
             nft(theft);
             assert_eq!(culprits(&mut monitor, &netfilter), [("nft".to_owned(), false)]);
-            let repaired = netfilter.repair().unwrap().unwrap();
+            let repaired = netfilter.repair(&everything()).unwrap().unwrap();
             assert_eq!(
                 repaired.changes == 0,
                 theft == "table inet foreign",
@@ -228,6 +228,37 @@ fn a_change_by_others_is_told_with_their_program_and_repaired() {
         nft("flush ruleset");
         assert_eq!(netfilter.apply(&something_else()).unwrap().way, Way::Observed);
         assert_eq!(read(&mut netfilter, "everything"), Some(something_else()));
+    });
+}
+
+/// Who follows keeps no copy: the changes are taken as they are, and once they were refused, or somebody else came between,
+/// the table is listed.
+#[test]
+fn a_table_is_followed_by_changes_and_listed_after_a_refusal() {
+    inside("tables::a_table_is_followed_by_changes_and_listed_after_a_refusal", || {
+        let (old, new) = (everything(), something_else());
+        let (there, back) =
+            (Transaction::between(Some(&old), &new), Transaction::between(Some(&new), &old));
+        let mut netfilter = Netfilter::open_as(Ownership::None).unwrap();
+        // It has not been told of anything yet, so that changes from it say nothing.
+        assert_eq!(netfilter.follow(Some(&back), &old).unwrap().way, Way::Observed);
+        for (changes, desired) in [(&there, &new), (&back, &old)] {
+            let applied = netfilter.follow(Some(changes), desired).unwrap();
+            assert_eq!((applied.way, applied.changes), (Way::Incremental, changes.changes.len()));
+            assert_eq!(read(&mut netfilter, "everything").as_ref(), Some(desired));
+        }
+        let mut owner = Netfilter::open().unwrap();
+        owner.apply(&old).unwrap();
+        netfilter.follow(Some(&there), &new).unwrap_err();
+        assert_eq!(read(&mut netfilter, "everything"), Some(everything()), "as it was");
+        netfilter.follow(Some(&back), &old).unwrap_err();
+        drop(owner);
+        // What was refused is not counted on.
+        assert_ne!(netfilter.follow(Some(&there), &new).unwrap().way, Way::Incremental);
+        assert_eq!(read(&mut netfilter, "everything"), Some(something_else()));
+        nft("flush ruleset");
+        assert_eq!(netfilter.follow(Some(&back), &old).unwrap().way, Way::Observed);
+        assert_eq!(read(&mut netfilter, "everything"), Some(everything()));
     });
 }
 

@@ -25,10 +25,7 @@ impl<'a> Holders<'a> {
     /// Gives each address to one of the pods that have it.
     pub(super) fn of(cluster: &'a Cluster) -> Self {
         let mut by_address: BTreeMap<IpAddr, &Arc<Pod>> = BTreeMap::new();
-        let living = cluster.pods().filter(|pod| {
-            !pod.host_network && !matches!(pod.phase, Phase::Succeeded | Phase::Failed)
-        });
-        for pod in living {
+        for pod in cluster.pods().filter(|pod| has_addresses(pod)) {
             for ip in &pod.ips {
                 by_address
                     .entry(*ip)
@@ -60,8 +57,13 @@ impl<'a> Holders<'a> {
     }
 }
 
+/// Says whether the addresses of a pod are its own: not those of its node, and not given up.
+pub(super) fn has_addresses(pod: &Pod) -> bool {
+    !pod.host_network && !matches!(pod.phase, Phase::Succeeded | Phase::Failed)
+}
+
 /// Says whether a pod has an address rather than another one: it stays, or both do and it started later.
-fn precedes(pod: &Pod, other: &Pod) -> bool {
+pub(super) fn precedes(pod: &Pod, other: &Pod) -> bool {
     match (pod.terminating, other.terminating) {
         (false, true) => true,
         (true, false) => false,

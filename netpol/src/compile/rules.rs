@@ -18,7 +18,7 @@ use nft::{
     Chain, Comparison, Field, Limit, Log, Name, Quoted, Rule, Statement, TimeUnit, Value, Verdict,
 };
 
-use super::objects::{Scope, Sets};
+use super::objects::{Scope, Wanted, WantedSets};
 use super::ports::{Ports, protocol_number};
 use super::profile::Allowed;
 use super::ranges::Ranges;
@@ -39,18 +39,18 @@ pub(super) struct Frame<'a> {
     pub(super) name: &'a Name,
 }
 
-/// Writes the chain of a profile.
-pub(super) fn chain(allowed: &Allowed, frame: &Frame<'_>, sets: &mut Sets<'_>) -> Chain {
+/// Writes the chain of a profile, and adds the sets that it looks things up in.
+pub(super) fn chain(allowed: &Allowed, frame: &Frame<'_>, sets: &mut WantedSets) -> Chain {
     let mut rules = vec![own_pairs(frame.family)];
     let peer = frame.family.peer(frame.direction);
     let lookup = |set| vec![Statement::Lookup { key: vec![peer], set }];
     allow(&mut rules, &allowed.anyone, &[], frame, sets);
     for (selection, ports) in &allowed.pods {
-        let from = lookup(sets.pods(selection, frame.family));
+        let from = lookup(want(sets, Wanted::Pods(selection.clone(), frame.family)));
         allow(&mut rules, ports, &from, frame, sets);
     }
     for (ports, ranges) in &allowed.blocks {
-        let from = lookup(sets.blocks(ranges, frame.family));
+        let from = lookup(want(sets, Wanted::Blocks(ranges.clone(), frame.family)));
         allow(&mut rules, ports, &from, frame, sets);
     }
     // Behind a rule that allows everything, nothing is reached.
@@ -67,7 +67,7 @@ fn allow(
     ports: &Ports,
     from: &[Statement],
     frame: &Frame<'_>,
-    sets: &mut Sets<'_>,
+    sets: &mut WantedSets,
 ) {
     let mut add = |mut statements: Vec<Statement>| {
         statements.extend_from_slice(from);
@@ -87,12 +87,13 @@ fn allow(
             Direction::Egress => Scope::Cluster,
         };
         let key = vec![frame.family.destination(), Field::Protocol, Field::DestinationPort];
-        add(vec![Statement::Lookup { key, set: sets.named(&set.names, scope, frame.family) }]);
+        let named = Wanted::Named(set.names.clone(), scope, frame.family);
+        add(vec![Statement::Lookup { key, set: want(sets, named) }]);
     }
 }
 
 /// Returns what compares the port; none when every port is meant.
-fn numbers(ranges: &Ranges, sets: &mut Sets<'_>) -> Option<Statement> {
+fn numbers(ranges: &Ranges, sets: &mut WantedSets) -> Option<Statement> {
     let port = |number: u128| Value::Port(u16::try_from(number).unwrap_or(u16::MAX));
     let field = Field::DestinationPort;
     let all: Vec<(u128, u128)> = ranges.iter().collect();
@@ -103,8 +104,18 @@ fn numbers(ranges: &Ranges, sets: &mut Sets<'_>) -> Option<Statement> {
             let comparison = Comparison::Between(port(first), port(last));
             Some(Statement::Compare { field, comparison })
         }
-        _ => Some(Statement::Lookup { key: vec![field], set: sets.ports(ranges) }),
+        _ => Some(Statement::Lookup {
+            key: vec![field],
+            set: want(sets, Wanted::Ports(ranges.clone())),
+        }),
     }
+}
+
+/// Adds a set, and returns its name.
+fn want(sets: &mut WantedSets, wanted: Wanted) -> Name {
+    let name = wanted.name();
+    sets.entry(name.clone()).or_insert(wanted);
+    name
 }
 
 fn log(options: LogOptions, name: &Name) -> Rule {

@@ -2,12 +2,13 @@
 //! absent and empty labels, addresses that two pods have, overlapping blocks, ports at the ends of the numbers.
 
 #![expect(clippy::unwrap_used, reason = "the alphabet is written here, and can be read")]
+#![allow(dead_code, reason = "each test has its part of it")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster::{
-    Cluster, ContainerPort, Event, IpBlock, Labels, Namespace, NetworkPolicy, Node, Object,
+    Cluster, ContainerPort, Event, IpBlock, Kind, Labels, Namespace, NetworkPolicy, Node, Object,
     ObjectKey, Operator, Peer, Phase, Pod, PolicyDirection, PolicyPort, PolicyRule, PortMatch,
     Protocol, Requirement, Selector, Store,
 };
@@ -16,6 +17,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 /// The nodes of every cluster.
 pub(crate) const NODES: [&str; 2] = ["n1", "n2"];
@@ -204,6 +207,30 @@ pub(crate) fn objects() -> impl Strategy<Value = Vec<Object>> {
             namespaces.into_iter().chain(pods).chain(policies).chain(nodes).collect()
         },
     )
+}
+
+/// A change of one object: it comes, changes or goes.
+pub(crate) fn edit() -> impl Strategy<Value = Event> {
+    let key = (select(&NAMESPACES[..]), select(&NAMES[..]));
+    let key = key.prop_map(|(namespace, name)| ObjectKey::new(namespace, name));
+    let kinds = vec![Kind::Pod, Kind::Pod, Kind::NetworkPolicy];
+    let namespace_gone = select(&NAMESPACES[..]).prop_map(ObjectKey::cluster_scoped);
+    prop_oneof![
+        5 => pod().prop_map(Event::Upsert),
+        3 => policy().prop_map(Event::Upsert),
+        2 => namespace().prop_map(Event::Upsert),
+        3 => (select(kinds), key).prop_map(|(kind, key)| Event::Delete(kind, key)),
+        1 => namespace_gone.prop_map(|key| Event::Delete(Kind::Namespace, key)),
+    ]
+}
+
+/// The first values that a strategy makes.
+pub(crate) fn samples<T: std::fmt::Debug>(
+    strategy: impl Strategy<Value = T>,
+    count: usize,
+) -> Vec<T> {
+    let mut runner = TestRunner::deterministic();
+    (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
 }
 
 /// The snapshot of some objects.

@@ -1,5 +1,6 @@
 //! From a checked configuration to an engine that can answer.
 
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -356,7 +357,12 @@ impl<'a> Workshop<'a> {
             block.kubernetes().context("autopath needs kubernetes in its server block")?;
         let (zone, source) = self.cluster(kubernetes, block).await?;
         let metrics = &self.shared.plugin_metrics;
-        Ok(Autopath::by_client(zones, Arc::new(PodSearch { zone, source }), label, metrics))
+        Ok(Autopath::by_client(
+            zones,
+            Arc::new(PodSearch { zone, source, hasher: RandomState::new() }),
+            label,
+            metrics,
+        ))
     }
 
     async fn kubernetes(

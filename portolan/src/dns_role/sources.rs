@@ -1,6 +1,7 @@
 //! Where the `kubernetes` blocks of a Corefile have their clusters from. Blocks with equal configuration
 //! share one source.
 
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +11,15 @@ use cluster::{Cluster, Stamps, Text};
 use cluster_source::{
     Access, Interest, Origin, RequestLimits, Source, SourceConfig, Timing, TlsFiles,
 };
-use dns::kubernetes::{Zone, search_path};
-use dns::plugin::autopath::SearchPaths;
+use dns::kubernetes::{Zone, search_class, search_path};
+use dns::plugin::autopath::{SearchPath, SearchPaths};
 use dns::plugin::kubernetes::{ClusterOrigin, ClusterView, KubernetesConfig};
 
 use super::kubernetes_metrics::KubernetesMetrics;
 
 /// How often the start looks whether what it waits for is not to come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-use hickory_proto::rr::{LowerName, Name};
+use hickory_proto::rr::LowerName;
 
 /// The started sources.
 #[derive(Debug, Default)]
@@ -37,13 +38,21 @@ pub(crate) struct PodSearch {
     pub zone: Zone,
     /// Where it has its cluster from.
     pub source: Source,
+    /// Gives classes of clients their numbers.
+    pub hasher: RandomState,
 }
 
 impl SearchPaths for PodSearch {
-    fn search_path(&self, client: IpAddr, name: &LowerName) -> Option<Vec<Name>> {
-        let apex = self.zone.matching(name)?;
-        let path = search_path(&self.source.snapshot(), &self.zone, apex, name, client);
-        path.map(Vec::from)
+    fn search_path(&self, client: IpAddr, name: &LowerName) -> SearchPath {
+        let cluster = self.source.snapshot();
+        let apex = self.zone.matching(name);
+        let list = apex.and_then(|apex| search_path(&cluster, &self.zone, apex, name, client));
+        let class = search_class(&cluster, &self.zone, client, &self.hasher);
+        SearchPath { list: list.map(Vec::from), class }
+    }
+
+    fn class(&self, client: IpAddr) -> u64 {
+        search_class(&self.source.snapshot(), &self.zone, client, &self.hasher)
     }
 }
 

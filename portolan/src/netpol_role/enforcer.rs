@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result};
-use netfilter::{Conntrack, Flow, Netfilter};
-use nft::{Ownership, Ruleset};
+use netfilter::{Applied, Conntrack, Flow, Netfilter};
+use nft::{Ownership, Ruleset, Transaction};
 use nix::ifaddrs::getifaddrs;
 
 use super::live_flows::{Judgement, judge};
@@ -18,17 +18,13 @@ pub(super) struct Enforcer {
     /// None leaves live connections alone.
     conntrack: Option<Conntrack>,
     revoked_mark: u32,
-    /// The ruleset that the kernel took last, and under which live connections were judged.
-    enforced: Option<Ruleset>,
+    /// Live connections were judged under the ruleset that the kernel took last.
+    is_judged: bool,
 }
 
-/// What was done.
+/// What was done to live connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Done {
-    /// Changes of the transaction; 0 when the kernel was up to date.
-    pub changes: usize,
-    /// Elements that were added and deleted.
-    pub elements: usize,
+pub(super) struct Judged {
     /// Live connections that were cut.
     pub revoked: usize,
     /// Live connections that were cut before and may go on.
@@ -51,23 +47,36 @@ impl Enforcer {
             LiveFlows::Revoke => Some(Conntrack::open().context("cannot follow connections")?),
             LiveFlows::Keep => None,
         };
-        Ok(Self { netfilter, conntrack, revoked_mark, enforced: None })
+        Ok(Self { netfilter, conntrack, revoked_mark, is_judged: false })
     }
 
-    /// Brings the kernel to a ruleset in one transaction, then judges live connections: whatever begins in between is
-    /// held to the new rules already.
+    /// Brings the kernel to a ruleset in one transaction: `changes` are those from the ruleset that this was last called
+    /// with, none the first time. Where the kernel did not take that one, what it holds is listed and compared.
     ///
     /// # Errors
-    /// The kernel refuses the transaction, and has the rules that it had; or connections cannot be listed or marked.
-    pub(super) fn enforce(&mut self, ruleset: &Ruleset) -> Result<Done> {
-        let applied = self.netfilter.apply(ruleset)?;
-        let mut done =
-            Done { changes: applied.changes, elements: applied.elements, ..Done::default() };
-        if self.enforced.as_ref() != Some(ruleset) {
-            self.judge_live_flows(ruleset, &mut done)?;
-            self.enforced = Some(ruleset.clone());
+    /// The kernel refuses the transaction, and has the rules that it had.
+    pub(super) fn enforce(
+        &mut self,
+        ruleset: &Ruleset,
+        changes: Option<&Transaction>,
+    ) -> Result<Applied> {
+        let applied = self.netfilter.follow(changes, ruleset)?;
+        self.is_judged &= applied.changes == 0;
+        Ok(applied)
+    }
+
+    /// Judges live connections, unless they were under the ruleset that is in force. It has to be in force: whatever
+    /// begins meanwhile is held to it already.
+    ///
+    /// # Errors
+    /// Connections cannot be listed or marked.
+    pub(super) fn judge(&mut self, ruleset: &Ruleset) -> Result<Judged> {
+        let mut judged = Judged::default();
+        if !self.is_judged {
+            self.judge_live_flows(ruleset, &mut judged)?;
+            self.is_judged = true;
         }
-        Ok(done)
+        Ok(judged)
     }
 
     /// Returns the number by which the kernel names this process as who made a change.
@@ -75,27 +84,25 @@ impl Enforcer {
         self.netfilter.port()
     }
 
-    /// Puts right what another program changed, and says whether there was something. Live connections are judged anew
-    /// by the next [`Self::enforce`]: some may have begun meanwhile.
+    /// Puts right what another program changed, and says whether there was something. Live connections are to be judged
+    /// anew then: some may have begun meanwhile.
     ///
     /// # Errors
     /// The table cannot be read, or the kernel refuses.
-    pub(super) fn repair(&mut self) -> Result<bool> {
-        let repaired = self.netfilter.repair()?.is_some_and(|applied| applied.changes > 0);
-        if repaired {
-            self.enforced = None;
-        }
+    pub(super) fn repair(&mut self, ruleset: &Ruleset) -> Result<bool> {
+        let repaired = self.netfilter.repair(ruleset)?.is_some_and(|applied| applied.changes > 0);
+        self.is_judged &= !repaired;
         Ok(repaired)
     }
 
-    fn judge_live_flows(&mut self, ruleset: &Ruleset, done: &mut Done) -> Result<()> {
+    fn judge_live_flows(&mut self, ruleset: &Ruleset, judged: &mut Judged) -> Result<()> {
         let Some(conntrack) = &mut self.conntrack else { return Ok(()) };
         let (own, mark) = (own_addresses()?, self.revoked_mark);
         for flow in conntrack.list().context("cannot list live connections")? {
             let (value, count) = match judge(ruleset, &own, mark, &flow) {
                 Judgement::Keep => continue,
-                Judgement::Revoke => (mark, &mut done.revoked),
-                Judgement::Restore => (0, &mut done.restored),
+                Judgement::Revoke => (mark, &mut judged.revoked),
+                Judgement::Restore => (0, &mut judged.restored),
             };
             // False for one that has ended meanwhile.
             if conntrack.set_mark(&flow, value, mark).context("cannot mark a connection")? {
@@ -129,14 +136,9 @@ fn own_addresses() -> Result<BTreeSet<IpAddr>> {
     Ok(addresses.collect())
 }
 
-impl fmt::Display for Done {
+impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { changes, elements, revoked, restored } = self;
-        if *changes == 0 {
-            f.write_str("the kernel was up to date")?;
-        } else {
-            write!(f, "{changes} changes, {elements} elements")?;
-        }
-        write!(f, "; {revoked} connections cut, {restored} allowed again")
+        let Self { revoked, restored } = self;
+        write!(f, "{revoked} connections cut, {restored} allowed again")
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use cluster_source::Source;
 use netfilter::{Monitor, MonitorEvent};
-use netpol::Options;
+use netpol::{Compiler, Options};
 use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
 
@@ -16,15 +16,17 @@ use super::admin::{self, Told};
 use super::bridges;
 use super::denied_log::{self, DeniedLog};
 use super::drops::Drops;
-use super::enforcer::Enforcer;
+use super::enforcer::{Enforcer, Judged};
 use super::events::{self, BadPolicies};
 use super::metrics::{Metrics, to_gauge};
 use super::view;
 use crate::cli::NetpolArguments;
 use crate::dns_role::life::Signals;
 
-/// How long after a failure the kernel is asked again.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long after a failure the kernel is asked again: the first time, and at most. A change of the cluster, which may
+/// have what the kernel takes, waits for the first.
+const RETRY: Duration = Duration::from_millis(250);
+const RETRY_CAP: Duration = Duration::from_secs(8);
 
 /// How long the end waits for Events that are not written yet.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
@@ -52,8 +54,21 @@ struct Agent {
     metrics: Arc<Metrics>,
     drops: Arc<Drops>,
     unready: watch::Sender<Option<String>>,
+    /// The ruleset of the newest snapshot that was looked at; none before the first.
+    compiler: Option<Compiler>,
     /// The revision of the snapshot that the kernel has.
     revision: Option<u64>,
+}
+
+/// What the kernel does not have yet.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Since when; none when it has everything.
+    since: Option<Instant>,
+    /// When it failed last, and how long from there it is left alone.
+    failed: Option<(Instant, Duration)>,
+    /// Something changed since it failed.
+    is_changed: bool,
 }
 
 /// Enforces what the cluster says until a signal.
@@ -96,7 +111,17 @@ pub(super) async fn live(
     tokio::spawn(follow(source.clone(), wake.clone()));
     tokio::spawn(bridges::watch(source.clone(), node.clone(), Arc::clone(&metrics)));
     watch_kernel(enforcer.port(), wake.clone())?;
-    let agent = Agent { node, options, source, enforcer, metrics, drops, unready, revision: None };
+    let agent = Agent {
+        node,
+        options,
+        source,
+        enforcer,
+        metrics,
+        drops,
+        unready,
+        compiler: None,
+        revision: None,
+    };
     let thread = std::thread::Builder::new().name("kernel".to_owned());
     let (living, all_gone) = oneshot::channel::<Infallible>();
     let thread = thread.spawn(move || {
@@ -175,12 +200,11 @@ impl Agent {
     /// Brings the kernel up to date whenever something wakes it, until it is told to stop. What comes while it works is
     /// one piece of work: the newest snapshot has it all.
     fn run(mut self, wakes: &Receiver<Wake>) {
-        let mut since: Option<Instant> = None;
+        let mut pending = Pending::default();
         loop {
             let mut woken = Vec::new();
-            let first = match since {
-                // The last attempt failed.
-                Some(_) => wakes.recv_timeout(RETRY),
+            let first = match pending.left(Instant::now()) {
+                Some(left) => wakes.recv_timeout(left),
                 None => wakes.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match first {
@@ -192,21 +216,25 @@ impl Agent {
             let mut culprit = None;
             for wake in woken {
                 match wake {
-                    Wake::Changed(at) => since = Some(since.map_or(at, |since| since.min(at))),
+                    Wake::Changed(at) => pending.add(at),
                     Wake::Foreign(program) => culprit = Some(program),
                     Wake::Stop => return,
                 }
             }
             if let Some(program) = culprit {
-                self.look_for_drift(&program, &mut since);
+                self.look_for_drift(&program, &mut pending);
             }
-            if since.is_none() && self.is_outdated() {
-                since = Some(Instant::now());
+            if pending.since.is_none() && self.is_outdated() {
+                pending.add(Instant::now());
             }
-            if let Some(at) = since
-                && self.bring_up_to_date(at)
+            if let Some(since) = pending.since
+                && pending.left(Instant::now()).is_none_or(|left| left.is_zero())
             {
-                since = None;
+                if self.bring_up_to_date(since) {
+                    pending = Pending::default();
+                } else {
+                    pending.fail(Instant::now());
+                }
             }
         }
     }
@@ -220,24 +248,38 @@ impl Agent {
     fn bring_up_to_date(&mut self, since: Instant) -> bool {
         self.metrics.is_behind();
         let snapshot = self.source.snapshot();
-        let compiled = netpol::compile(&snapshot, &self.node, &self.options);
+        let changes = self.compiler.as_mut().map(|compiler| compiler.update(&snapshot));
+        let compiler = (self.compiler)
+            .get_or_insert_with(|| Compiler::new(&snapshot, &self.node, &self.options));
+        let compiled = compiler.compiled();
         self.drops.before(&compiled.profiles);
-        match self.enforcer.enforce(&compiled.ruleset) {
-            Ok(done) => {
+        match self.enforcer.enforce(&compiled.ruleset, changes.as_ref()) {
+            Ok(applied) => {
                 self.drops.behind(&compiled.profiles);
                 self.metrics.latency.observe(since.elapsed().as_secs_f64());
                 self.metrics.elements.set(to_gauge(compiled.ruleset.elements()));
                 self.metrics.chains.set(to_gauge(compiled.ruleset.chains.len()));
-                self.metrics.revoked.inc_by(done.revoked as u64);
-                if done.changes > 0 {
+                if applied.changes > 0 {
                     self.metrics.transactions.inc();
-                    tracing::info!(
-                        changes = done.changes,
-                        elements = done.elements,
-                        revoked = done.revoked,
-                        restored = done.restored,
-                        "policies enforced"
-                    );
+                }
+                match self.enforcer.judge(&compiled.ruleset) {
+                    Ok(judged) => {
+                        self.metrics.revoked.inc_by(judged.revoked as u64);
+                        if applied.changes > 0 || judged != Judged::default() {
+                            tracing::info!(
+                                changes = applied.changes,
+                                elements = applied.elements,
+                                revoked = judged.revoked,
+                                restored = judged.restored,
+                                "policies enforced"
+                            );
+                        }
+                    }
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::error!(error, "live connections cannot be judged");
+                        return self.fail();
+                    }
                 }
                 self.revision = Some(snapshot.revision());
                 self.metrics.is_up_to_date();
@@ -245,26 +287,33 @@ impl Agent {
                 true
             }
             Err(error) => {
-                self.metrics.failures.inc();
                 let error = format!("{error:#}");
                 tracing::error!(
                     error,
                     "the kernel is not up to date; the rules that it has stay in force"
                 );
-                self.unready.send_replace(Some("the kernel refuses".to_owned()));
-                false
+                self.fail()
             }
         }
     }
 
+    /// Notes a failure, and returns false.
+    fn fail(&self) -> bool {
+        self.metrics.failures.inc();
+        self.unready.send_replace(Some("the kernel refuses".to_owned()));
+        false
+    }
+
     /// Puts right what another program changed.
-    fn look_for_drift(&mut self, program: &str, since: &mut Option<Instant>) {
-        match self.enforcer.repair() {
+    fn look_for_drift(&mut self, program: &str, pending: &mut Pending) {
+        // Before the first ruleset nothing is enforced that could be repaired.
+        let Some(compiler) = &self.compiler else { return };
+        match self.enforcer.repair(&compiler.compiled().ruleset) {
             Ok(false) => {}
             Ok(true) => {
                 tracing::warn!(program, "another program changed the table; it is repaired");
                 self.metrics.repairs.inc();
-                since.get_or_insert_with(Instant::now);
+                pending.add(Instant::now());
             }
             Err(error) => {
                 self.metrics.failures.inc();
@@ -274,8 +323,53 @@ impl Agent {
                     error,
                     "another program changed the table, which cannot be repaired"
                 );
-                since.get_or_insert_with(Instant::now);
+                pending.add(Instant::now());
             }
         }
+    }
+}
+
+impl Pending {
+    /// Notes that something changed.
+    fn add(&mut self, at: Instant) {
+        self.since = Some(self.since.map_or(at, |since| since.min(at)));
+        self.is_changed = true;
+    }
+
+    /// Notes that the kernel refused.
+    fn fail(&mut self, at: Instant) {
+        let delay = self.failed.map_or(RETRY, |(_, delay)| (delay * 2).min(RETRY_CAP));
+        self.failed = Some((at, delay));
+        self.is_changed = false;
+    }
+
+    /// Returns how long the kernel is left alone; none when it did not fail.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let (at, delay) = self.failed?;
+        let delay = if self.is_changed { RETRY } else { delay };
+        Some((at + delay).saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_refuses_is_asked_less_and_less_and_at_once_for_something_else() {
+        let (start, mut pending) = (Instant::now(), Pending::default());
+        pending.add(start);
+        assert_eq!(pending.left(start), None, "nothing failed");
+        let delays: Vec<u128> = (0..8)
+            .map(|_| {
+                pending.fail(start);
+                pending.left(start).unwrap().as_millis()
+            })
+            .collect();
+        assert_eq!(delays, [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+        assert_eq!(pending.left(start + RETRY_CAP), Some(Duration::ZERO));
+        pending.add(start + RETRY);
+        assert_eq!(pending.left(start + RETRY), Some(Duration::ZERO));
+        assert_eq!(pending.since, Some(start), "it has waited since the first change");
     }
 }

@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod network;
 pub mod place;
 pub mod probe;
+pub mod prober;
 pub mod sctp;
 pub mod server;
 pub mod shapes;

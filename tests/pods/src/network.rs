@@ -157,7 +157,7 @@ impl Network {
         }
     }
 
-    fn next_source(&self, number: usize) -> u16 {
+    pub(super) fn next_source(&self, number: usize) -> u16 {
         let next = |port: u16| Some(if port + 1 < SOURCES.end { port + 1 } else { SOURCES.start });
         let source = self.sources[number].fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         source.unwrap_or(SOURCES.start)

@@ -138,6 +138,22 @@ impl World {
         }
     }
 
+    /// Returns the names of the pods, `NAMESPACE/NAME`.
+    pub fn pods(&self) -> Vec<&str> {
+        self.pods.keys().map(String::as_str).collect()
+    }
+
+    /// Returns the names of the policies, `NAMESPACE/NAME`.
+    pub fn policies(&self) -> Vec<&str> {
+        self.policies.keys().map(String::as_str).collect()
+    }
+
+    /// Returns the places that no pod has.
+    pub fn free_places(&self) -> Vec<String> {
+        let is_free = |place: &usize| self.pods.values().all(|pod| pod.place != *place);
+        (0..OUTSIDE).filter(is_free).map(name).collect()
+    }
+
     /// Returns the objects as Kubernetes has them.
     pub fn objects(&self) -> Vec<Value> {
         let node = address(NODE);

@@ -156,8 +156,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 if !self.input.has_message() || self.output.octets() >= WRITE_AT {
                     self.write_now().await?;
                 }
-                // Others are served between the questions of one client.
-                tokio::task::yield_now().await;
+                if self.input.has_message() {
+                    // Others are served between the questions of one client.
+                    tokio::task::yield_now().await;
+                }
                 continue;
             }
             self.write_now().await?;

@@ -1,5 +1,7 @@
 //! From the octets of a question to those of its reply.
 
+mod together;
+
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,10 +19,10 @@ use crate::direct::Lacking;
 use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::plugin::cookie::CookieSecrets;
-use crate::repeat::{Duties, Key, Layout, Lesson, Repeated, Table};
+use crate::repeat::{Duties, Key, Layout, Lesson, Table};
 use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
 use crate::{
-    Engine, ExtendedError, ExtendedErrorCode, Protocol, Query, Repetition, Reply, minimal_any,
+    Engine, ExtendedError, ExtendedErrorCode, Lasting, Protocol, Query, Reply, minimal_any,
 };
 
 /// Learns of replies that no server block has seen.
@@ -97,43 +99,6 @@ impl Responder {
 
     pub(super) fn metrics(&self) -> &ServerMetrics {
         &self.metrics
-    }
-
-    /// Reads a message, unless it was answered before and the answer still holds: then `reply` has it, in the place of
-    /// what was there. A panic on the way is counted and becomes a SERVFAIL, so that one bad question harms no other.
-    pub(super) fn receive(
-        &self,
-        listener: ListenerId,
-        message: &[u8],
-        arrival: Arrival,
-        start: Instant,
-        reply: &mut Vec<u8>,
-    ) -> Received {
-        let received = AssertUnwindSafe(|| {
-            let engine = self.engine.load();
-            let mut lacking = None;
-            if may_keep(&engine) {
-                match engine.answer_directly(listener, message, arrival, start, reply) {
-                    Ok(true) => return Received::Written,
-                    Ok(false) => {}
-                    Err(lacks) => lacking = Some(lacks),
-                }
-            }
-            let key =
-                Key { listener, protocol: arrival.protocol, is_ipv6: arrival.client.is_ipv6() };
-            let age = self.kept.age();
-            let again = match self.kept.repeat(key, message, start, reply) {
-                Repeated::Reply => return Received::Written,
-                Repeated::Again => true,
-                Repeated::New => false,
-            };
-            let keep = again.then(|| Keep { key, message: message.to_vec(), age });
-            self.read(message, arrival, start, keep, lacking)
-        });
-        std::panic::catch_unwind(received).unwrap_or_else(|_| {
-            let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
-            Received::Reply(self.panicked(id, None, arrival.client))
-        })
     }
 
     /// Answers a question; none when nothing is to be sent. A panic is handled as in [`Self::receive`].
@@ -291,6 +256,7 @@ impl Responder {
             lacking.learn(asked, &answered, duties(listener, asked, &answered));
         }
         if let Some(Keep { key, message, age }) = keep
+            && is_for_class(&engine, key, asked, &answered)
             && let Some(lesson) = lesson(listener, asked, &answered, &encoded)
         {
             self.kept.learn(key, &message, &encoded.message, age, lesson);
@@ -347,23 +313,33 @@ fn lesson(
     let lasting = reply.lasting.as_deref().filter(|_| !encoded.truncated)?.clone();
     let Duties { counts, is_ordered } = duties(listener, asked, answered)?;
     let layout = Layout::of(&encoded.message, is_ordered)?;
+    let lasting = lasting.for_keeping();
     Some(Lesson { lasting, layout, counts })
 }
 
 /// Returns what the plugins have to do for a reply that is given again; none when one has to see the query.
 fn duties(listener: ListenerId, asked: &Query, answered: &Answered<'_>) -> Option<Duties> {
-    let reply = answered.reply.as_ref()?;
-    let (mut is_ordered, mut counts) = (false, Vec::new());
-    // Those that let the query pass, and the one that answered.
-    for plugin in answered.block?.plugins.get(..=answered.passed)? {
-        match plugin.repetition(listener, asked, reply) {
-            Repetition::Never => return None,
-            Repetition::Nothing => {}
-            Repetition::Order => is_ordered = true,
-            Repetition::Count(count) => counts.push(count),
-        }
-    }
-    Some(Duties { counts: counts.into(), is_ordered })
+    let (block, reply) = (answered.block?, answered.reply.as_ref()?);
+    let Some(Lasting::Searched(searched)) = reply.lasting.as_deref() else {
+        // Those that let the query pass, and the one that answered.
+        return block.duties(0..=answered.passed, listener, asked, reply);
+    };
+    // Those behind the one that searched have seen other questions.
+    let own = block.duties(0..=searched.plugin, listener, asked, reply)?;
+    let all = || std::iter::once(&own).chain(&searched.duties);
+    let counts = all().flat_map(|duties| duties.counts.iter().cloned()).collect();
+    Some(Duties { counts, is_ordered: all().any(|duties| duties.is_ordered) })
+}
+
+/// Says whether a reply is for every client of the class that the question's client was in when it came.
+fn is_for_class(engine: &Engine, key: Key, asked: &Query, answered: &Answered<'_>) -> bool {
+    let client = asked.client.ip().to_canonical();
+    let lasting = answered.reply.as_ref().and_then(|reply| reply.lasting.as_deref());
+    let Some(Lasting::Searched(searched)) = lasting else { return true };
+    // The client may have become another pod in between.
+    let plugin = answered.block.and_then(|block| block.plugins.get(searched.plugin));
+    plugin.is_some_and(|plugin| plugin.client_class(client) == searched.class)
+        && engine.client_class(client) == key.class
 }
 
 /// Returns the reply to a query that is not given to the engine, and what it counts as.

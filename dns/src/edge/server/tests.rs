@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 mod cached;
 mod repeated;
+mod searched;
 mod streams;
 
 use super::connection::Closing;

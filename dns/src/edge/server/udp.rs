@@ -31,6 +31,7 @@ use super::service::Service;
 use super::stop::Reading;
 use super::waiting::WaitingPlace;
 use crate::Protocol;
+use crate::direct::ReadAhead;
 use crate::wire::Arrival;
 
 /// How many batches are answered that came in before the stop signal.
@@ -112,6 +113,22 @@ impl Drop for Running {
     }
 }
 
+/// What a thread works on.
+struct Work {
+    batch: Batch,
+    /// The messages of the batch, read.
+    ahead: Vec<ReadAhead>,
+    /// The questions that are put off.
+    later: Vec<Later>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        let ahead = vec![ReadAhead::default(); BATCH];
+        Self { batch: Batch::default(), ahead, later: Vec::with_capacity(BATCH) }
+    }
+}
+
 /// A question whose answer was not ready.
 struct Later {
     number: usize,
@@ -131,34 +148,34 @@ impl Receiver {
     fn run(self: &Arc<Self>, reading: Reading) {
         // Plugins start tasks and timers.
         let _runtime = self.runtime.enter();
-        let mut batch = Batch::default();
-        let mut later = Vec::with_capacity(BATCH);
+        let mut work = Work::default();
         while let Some(seat) = self.seats.take() {
-            while later.is_empty() && !self.seats.are_closed() {
-                self.receive(Wait::ForOne, &mut batch, &mut later);
+            while work.later.is_empty() && !self.seats.are_closed() {
+                self.receive(Wait::ForOne, &mut work);
             }
             drop(seat);
-            self.answer_later(&mut batch, &mut later);
+            self.answer_later(&mut work);
         }
-        self.answer_queued(&mut batch, &mut later);
+        self.answer_queued(&mut work);
         drop(reading);
         // The kernel may have chosen this socket for a datagram just before, and queue it just now.
         thread::sleep(STRAGGLERS);
-        self.answer_queued(&mut batch, &mut later);
+        self.answer_queued(&mut work);
     }
 
     /// Answers the datagrams that are there.
-    fn answer_queued(self: &Arc<Self>, batch: &mut Batch, later: &mut Vec<Later>) {
+    fn answer_queued(self: &Arc<Self>, work: &mut Work) {
         for _ in 0..MOST_QUEUED {
-            if self.receive(Wait::No, batch, later) == 0 {
+            if self.receive(Wait::No, work) == 0 {
                 return;
             }
-            self.answer_later(batch, later);
+            self.answer_later(work);
         }
     }
 
     /// Receives a batch, sends the answers that are ready and puts off the rest. Returns how many came in.
-    fn receive(&self, wait: Wait, batch: &mut Batch, later: &mut Vec<Later>) -> usize {
+    fn receive(&self, wait: Wait, work: &mut Work) -> usize {
+        let Work { batch, ahead, later } = work;
         let received = match self.socket.receive(batch, wait) {
             Ok(received) => received,
             Err(error) => {
@@ -170,6 +187,9 @@ impl Receiver {
             }
         };
         let start = Instant::now();
+        let Service { responder, id, .. } = &*self.service;
+        let ahead = ahead.get_mut(..received).unwrap_or_default();
+        let together = responder.together(*id, batch.messages(), ahead);
         for number in 0..received {
             let Some((datagram, reply)) = batch.datagram(number) else { continue };
             let way = self.note(&datagram);
@@ -178,8 +198,7 @@ impl Receiver {
                 // Sent to wake the receiver, by itself.
                 continue;
             }
-            let responder = &self.service.responder;
-            match responder.receive(self.service.id, message, arrival(way), start, reply) {
+            match together.receive(number, message, arrival(way), start, reply) {
                 Received::Written => batch.queue(number),
                 Received::Reply(Some(message)) => {
                     *reply = message;
@@ -203,7 +222,7 @@ impl Receiver {
     }
 
     /// Answers the questions whose answers were not ready.
-    fn answer_later(self: &Arc<Self>, batch: &mut Batch, later: &mut Vec<Later>) {
+    fn answer_later(self: &Arc<Self>, Work { batch, later, .. }: &mut Work) {
         let mut start = Instant::now();
         for Later { number, way, question } in later.drain(..) {
             let Some((datagram, reply)) = batch.datagram(number) else { continue };

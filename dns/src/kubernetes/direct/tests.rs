@@ -205,14 +205,15 @@ prop_compose! {
 /// Answers as [`Zones`](crate::direct) does.
 fn directly(cluster: &Cluster, zone: &Zone, falls: bool, message: &[u8]) -> Option<Vec<u8>> {
     let zones = DirectZone::all(zone, |_| falls);
-    let question = PlainQuestion::read(message)?;
+    let mut question = PlainQuestion::default();
+    question.read(message)?;
     let is_in = |own: &&DirectZone| {
         let apex = octets_of(own.apex());
         question.name().ends_with(&apex) && question.labels_below(own.labels) < 40
     };
     let own = zones.iter().filter(is_in).max_by_key(|own| own.labels)?;
     let mut reply = vec![0; 7];
-    let mut writer = Writer::new(&mut reply, &question, own.labels)?;
+    let mut writer = Writer::new(&mut reply, &question, message, own.labels)?;
     own.answer(cluster, zone, &question, &mut writer)?;
     writer.finish()?;
     Some(reply)

@@ -249,8 +249,13 @@ async fn names_that_would_be_too_long_are_left_out() {
 struct Pods;
 
 impl SearchPaths for Pods {
-    fn search_path(&self, client: IpAddr, _: &LowerName) -> Option<Vec<Name>> {
-        (client == IpAddr::from([10, 240, 0, 1])).then(list)
+    fn search_path(&self, client: IpAddr, _: &LowerName) -> SearchPath {
+        let class = self.class(client);
+        SearchPath { list: (class == 1).then(list), class }
+    }
+
+    fn class(&self, client: IpAddr) -> u64 {
+        u64::from(client == IpAddr::from([10, 240, 0, 1]))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Count;
 use crate::plugin::testing::{query, record};
 use crate::{Query, Reply, wire};
 
-const KEY: Key = Key { listener: ListenerId(0), protocol: Protocol::Udp, is_ipv6: false };
+const KEY: Key = Key { listener: ListenerId(0), protocol: Protocol::Udp, is_ipv6: false, class: 0 };
 
 #[derive(Debug, Default)]
 struct Counted(AtomicUsize);
@@ -79,6 +79,7 @@ fn whatever_differs_is_another_question() {
         Key { listener: ListenerId(1), ..KEY },
         Key { protocol: Protocol::Tcp, ..KEY },
         Key { is_ipv6: true, ..KEY },
+        Key { class: 1, ..KEY },
     ];
     for key in others {
         assert_eq!(ask(&table, key, &question), None, "{key:?}");

@@ -19,6 +19,7 @@ use proptest::sample::select;
 
 use super::super::responder::Received;
 use super::*;
+use crate::direct::ReadAhead;
 use crate::kubernetes::{PodMode, Zone, ZoneOptions};
 use crate::plugin::Fallthrough;
 use crate::plugin::kubernetes::{ClusterView, Kubernetes};
@@ -48,9 +49,9 @@ const TYPES: [RecordType; 5] =
     [RecordType::A, RecordType::AAAA, RecordType::SRV, RecordType::PTR, RecordType::SOA];
 
 #[derive(Debug)]
-struct Live {
-    stamps: Arc<Stamps>,
-    snapshot: ArcSwap<Cluster>,
+pub(super) struct Live {
+    pub(super) stamps: Arc<Stamps>,
+    pub(super) snapshot: ArcSwap<Cluster>,
 }
 
 impl ClusterView for Live {
@@ -115,6 +116,25 @@ impl World {
         }
     }
 
+    /// Asks together, as by a batch of datagrams, what has been asked alone before, so that all is known that can be.
+    fn ask_together(&self, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut ahead = vec![ReadAhead::default(); messages.len()];
+        let octets = messages.iter().map(Vec::as_slice);
+        let together = self.responder.together(ListenerId(0), octets, &mut ahead);
+        let reply = |(number, message): (usize, &Vec<u8>)| {
+            let mut reply = Vec::new();
+            match together.receive(number, message, arrival(), Instant::now(), &mut reply) {
+                Received::Written => reply,
+                Received::Reply(reply) => reply.unwrap(),
+                Received::Question(question) => {
+                    let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);
+                    answer.now_or_never().unwrap().unwrap()
+                }
+            }
+        };
+        messages.iter().enumerate().map(reply).collect()
+    }
+
     /// Asks the plugins.
     fn ask_plugins(&self, message: &[u8]) -> Vec<u8> {
         let mut query = wire::parse(message, arrival()).unwrap();
@@ -149,16 +169,16 @@ fn engine_with(live: &Arc<Live>, between: Vec<Box<dyn Plugin>>) -> Engine {
     Engine::of_listeners(vec![Block::new("Corefile:1", plugins)], vec![(ListenerId(0), router)])
 }
 
-fn ip(last: u8) -> IpAddr {
+pub(super) fn ip(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
-fn key() -> impl Strategy<Value = ObjectKey> {
+pub(super) fn key() -> impl Strategy<Value = ObjectKey> {
     (select(&NAMESPACES[..]), select(&NAMES[..]))
         .prop_map(|(namespace, name)| ObjectKey::new(namespace, name))
 }
 
-fn service() -> impl Strategy<Value = Object> {
+pub(super) fn service() -> impl Strategy<Value = Object> {
     let address = prop_oneof![
         Just(ServiceAddress::Headless),
         vec(0..4u8, 1..3)
@@ -214,7 +234,7 @@ fn slice_of(key: ObjectKey, service: &str, ips: &[u8]) -> EndpointSlice {
     }
 }
 
-fn namespace() -> impl Strategy<Value = Object> {
+pub(super) fn namespace() -> impl Strategy<Value = Object> {
     select(&NAMESPACES[..]).prop_map(|name| {
         Object::Namespace(Arc::new(Namespace {
             name: name.into(),
@@ -251,7 +271,7 @@ fn questions() -> Vec<Vec<u8>> {
 }
 
 /// Returns what of a reply does not depend on the order of addresses.
-fn without_order(reply: &[u8]) -> (String, usize) {
+pub(super) fn without_order(reply: &[u8]) -> (String, usize) {
     let mut message = Message::from_vec(reply).unwrap();
     let by_text = |record: &Record| record.to_string();
     message.answers.sort_by_cached_key(by_text);
@@ -276,6 +296,12 @@ proptest! {
                     let (reply, again) = world.ask(question);
                     repeated += usize::from(again);
                     prop_assert_eq!(without_order(&reply), expected.clone(), "after {:?}", event);
+                }
+            }
+            for together in questions.chunks(32) {
+                for (question, reply) in together.iter().zip(world.ask_together(together)) {
+                    let expected = without_order(&world.ask_plugins(question));
+                    prop_assert_eq!(without_order(&reply), expected, "after {:?}", event);
                 }
             }
         }
@@ -342,10 +368,12 @@ fn the_short_ways_allocate_nothing() {
     ];
     let repeated = ("db.shop.svc.cluster.local.", RecordType::A);
     let mut reply = Vec::with_capacity(512);
+    let mut messages = Vec::new();
     for (name, qtype) in direct.into_iter().chain([repeated]) {
         let mut message = Message::new(7, MessageType::Query, OpCode::Query);
         message.add_query(Question::query(name.parse().unwrap(), qtype));
         let message = message.to_vec().unwrap();
+        messages.push(message.clone());
         // What the plugins have to do is learnt, and metrics are made.
         for _ in 0..3 {
             world.ask(&message);
@@ -359,4 +387,14 @@ fn the_short_ways_allocate_nothing() {
         assert!(matches!(received, Some(Received::Written)), "{name} {qtype}");
         assert_eq!(allocated.count_total, 0, "{name} {qtype}");
     }
+    let mut ahead = vec![ReadAhead::default(); messages.len()];
+    let allocated = allocation_counter::measure(|| {
+        let octets = messages.iter().map(Vec::as_slice);
+        let together = world.responder.together(ListenerId(0), octets, &mut ahead);
+        for (number, message) in messages.iter().enumerate() {
+            let received = together.receive(number, message, arrival(), Instant::now(), &mut reply);
+            assert!(matches!(received, Received::Written));
+        }
+    });
+    assert_eq!(allocated.count_total, 0, "together");
 }

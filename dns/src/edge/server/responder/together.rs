@@ -1,0 +1,112 @@
+//! Messages that came in together.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::Guard;
+
+use super::{Keep, Received, Responder, may_keep};
+use crate::Engine;
+use crate::direct::ReadAhead;
+use crate::engine::ListenerId;
+use crate::repeat::{Key, Repeated};
+use crate::wire::Arrival;
+
+/// Messages of a listener that came in together. They are answered with one engine, which is in use as long as this is.
+pub(in crate::edge::server) struct Together<'t> {
+    responder: &'t Responder,
+    engine: Guard<Arc<Engine>>,
+    listener: ListenerId,
+    ahead: &'t [ReadAhead],
+    may_keep: bool,
+}
+
+impl Responder {
+    /// Reads messages that came in together, one for each place in `ahead`, so that what their answers need is fetched
+    /// for all at once.
+    pub(in crate::edge::server) fn together<'t, 'm>(
+        &'t self,
+        listener: ListenerId,
+        messages: impl Iterator<Item = &'m [u8]>,
+        ahead: &'t mut [ReadAhead],
+    ) -> Together<'t> {
+        let engine = self.engine.load();
+        let may_keep = may_keep(&engine);
+        if may_keep {
+            let reading = AssertUnwindSafe(|| engine.read_ahead(listener, messages, ahead));
+            if std::panic::catch_unwind(reading).is_err() {
+                self.metrics.panics.inc();
+                tracing::error!("questions made the server panic; please report it");
+                ahead.iter_mut().for_each(ReadAhead::clear);
+            }
+        }
+        Together { responder: self, engine, listener, ahead, may_keep }
+    }
+
+    /// Reads a message that came in alone, as [`Together::receive`] does.
+    pub(in crate::edge::server) fn receive(
+        &self,
+        listener: ListenerId,
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+        reply: &mut Vec<u8>,
+    ) -> Received {
+        let mut ahead = ReadAhead::default();
+        let together =
+            self.together(listener, std::iter::once(message), std::slice::from_mut(&mut ahead));
+        together.receive(0, message, arrival, start, reply)
+    }
+}
+
+impl Together<'_> {
+    /// Reads a message, by its number, unless it can be answered directly or was answered before and the answer still
+    /// holds: then `reply` has it, in the place of what was there. A panic on the way is counted and becomes a SERVFAIL,
+    /// so that one bad question harms no other.
+    pub(in crate::edge::server) fn receive(
+        &self,
+        number: usize,
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+        reply: &mut Vec<u8>,
+    ) -> Received {
+        let received =
+            AssertUnwindSafe(|| self.answer_or_read(number, message, arrival, start, reply));
+        std::panic::catch_unwind(received).unwrap_or_else(|_| {
+            let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
+            Received::Reply(self.responder.panicked(id, None, arrival.client))
+        })
+    }
+
+    fn answer_or_read(
+        &self,
+        number: usize,
+        message: &[u8],
+        arrival: Arrival,
+        start: Instant,
+        reply: &mut Vec<u8>,
+    ) -> Received {
+        let Self { responder, engine, listener, ahead, may_keep } = self;
+        let mut lacking = None;
+        if let Some(ahead) = ahead.get(number).filter(|_| *may_keep) {
+            match engine.answer_directly(*listener, message, ahead, arrival, start, reply) {
+                Ok(true) => return Received::Written,
+                Ok(false) => {}
+                Err(lacks) => lacking = Some(lacks),
+            }
+        }
+        let Arrival { protocol, client, .. } = arrival;
+        let class = engine.client_class(client.ip().to_canonical());
+        let key = Key { listener: *listener, protocol, is_ipv6: client.is_ipv6(), class };
+        let age = responder.kept.age();
+        let again = match responder.kept.repeat(key, message, start, reply) {
+            Repeated::Reply => return Received::Written,
+            Repeated::Again => true,
+            Repeated::New => false,
+        };
+        let keep = again.then(|| Keep { key, message: message.to_vec(), age });
+        responder.read(message, arrival, start, keep, lacking)
+    }
+}

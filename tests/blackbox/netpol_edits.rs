@@ -1,0 +1,215 @@
+//! Random edits that a running `portolan netpol` follows, with probes before, between and after them: the kernel has the
+//! ruleset that is compiled of the cluster, real packets meet the verdict, and at no moment do they meet anything but the
+//! rules before an edit or those behind it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use cluster::Cluster;
+use netfilter::Netfilter;
+use netpol::Options;
+use portolan_tests::namespace::inside;
+use portolan_tests::netpol_agent::{Agent, Node, deny};
+use portolan_tests::netpol_edits::Edits;
+use portolan_tests::netpol_oracle::{assert_table, cluster, outcome};
+use portolan_tests::soak::{rounds, soak};
+use portolan_tests::stage::until;
+use test_pods::network::{OUTSIDE, between_pods, beyond_pods, lines};
+use test_pods::probe::{Outcome, Probe, Transport};
+use test_pods::prober::{Epochs, Sighting};
+use test_pods::wiring::Layout;
+use test_pods::world::{Edit, NODE_NAME};
+
+/// How many probes are made after each edit.
+const SAMPLE: usize = 60;
+
+/// The rules that are and were in force, and who probes them.
+struct Watch {
+    sightings: Receiver<Sighting>,
+    epochs: Epochs<Arc<Cluster>>,
+    answered: usize,
+    lost: usize,
+}
+
+impl Watch {
+    /// Looks at what the probes met up to here.
+    fn look(&mut self, what: &str) {
+        for sighting in self.sightings.try_iter() {
+            let probe = &sighting.probe;
+            let allows = |rules: &Arc<Cluster>| outcome(rules, probe) == Outcome::Connected;
+            assert!(self.epochs.explain(&sighting, allows), "up to {what}: {sighting:?}");
+            if sighting.is_answered {
+                self.answered += 1
+            } else {
+                self.lost += 1
+            };
+        }
+    }
+
+    /// Notes that an edit is written, before it is.
+    fn edit(&mut self, node: &mut Node, edits: &[Edit]) {
+        let begins = Instant::now();
+        node.edit(edits);
+        self.epochs.begin(cluster(node.manifests()), begins);
+    }
+}
+
+/// Probes from every pod all the time while a body edits.
+fn watched(node: &mut Node, body: impl FnOnce(&mut Node, &mut Watch)) {
+    let (tell, sightings) = channel();
+    let epochs = Epochs::new(cluster(node.manifests()), Instant::now());
+    let mut watch = Watch { sightings, epochs, answered: 0, lost: 0 };
+    let stop = AtomicBool::new(false);
+    // The network is of the probers too, which only read it.
+    let network = Arc::clone(&node.network);
+    std::thread::scope(|scope| {
+        let all = between_pods();
+        let is_watched = |probe: &&Probe| {
+            probe.transport != Transport::Sctp && probe.from != probe.to && probe.port == 80
+        };
+        for place in 0..OUTSIDE {
+            let of_place = |probe: &&Probe| probe.from == place;
+            let own: Vec<Probe> = all.iter().filter(is_watched).filter(of_place).copied().collect();
+            let (network, stop, tell) = (&network, &stop, tell.clone());
+            scope.spawn(move || network.keep_probing(&own, stop, &tell));
+        }
+        let stopped = Stop(&stop);
+        body(node, &mut watch);
+        drop(stopped);
+    });
+    watch.look("the end");
+    println!("{} probes answered and {} lost meanwhile", watch.answered, watch.lost);
+    assert!(watch.answered > 0 && watch.lost > 0, "both kinds were met");
+}
+
+/// Stops the probers when it is dropped, also by a panic.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Makes an edit and waits until it is enforced.
+fn enforce(agent: &mut Agent, node: &mut Node, watch: &mut Watch, edits: &[Edit]) {
+    let name = "portolan_netpol_enforcement_seconds_count";
+    let before = agent.metric(name);
+    watch.edit(node, edits);
+    agent.waits_for(name, before + 1.0);
+    watch.epochs.settle(Instant::now());
+}
+
+/// Probes some pairs, and compares what is in the kernel.
+fn show(node: &Node, edits: &mut Edits, netfilter: &mut Netfilter, all: &[Probe], what: &str) {
+    let cluster = cluster(node.manifests());
+    assert_table(netfilter, &cluster, what);
+    let probes: Vec<Probe> = (0..SAMPLE).map(|_| *edits.choose(all)).collect();
+    let wrong = node.network.check(&probes, |probe| outcome(&cluster, probe));
+    assert!(wrong.is_empty(), "{what}: {}", lines(&wrong));
+}
+
+/// `make test` makes some edits, `make soak` 10,000, or as many as fit into its time.
+#[test]
+fn after_every_edit_the_kernel_does_what_the_verdict_says() {
+    inside("after_every_edit_the_kernel_does_what_the_verdict_says", || {
+        let mut node = Node::new(Layout::Routed);
+        let mut agent = node.agent();
+        let mut netfilter = Netfilter::open().unwrap();
+        let all = [between_pods(), beyond_pods()].concat();
+        let mut edits = Edits::new(1);
+        let end = soak().map(|limit| Instant::now() + limit);
+        watched(&mut node, |node, watch| {
+            for number in 1..=rounds(120, 10_000) {
+                if number > 120 && end.is_some_and(|end| Instant::now() > end) {
+                    println!("{} edits", number - 1);
+                    break;
+                }
+                let what = format!("edit {number}");
+                let next = edits.next(&node.world);
+                enforce(&mut agent, node, watch, &next);
+                show(node, &mut edits, &mut netfilter, &all, &what);
+                watch.look(&what);
+                if number % 1_000 == 0 {
+                    println!(
+                        "{number} edits, {} probes answered, {} lost",
+                        watch.answered, watch.lost
+                    );
+                }
+            }
+        });
+        assert!(agent.metric("portolan_netpol_transaction_failures_total") == 0.0);
+        assert!(agent.metric("portolan_netpol_drift_repairs_total") == 0.0);
+    });
+}
+
+/// The agent is killed in the middle of an edit, wherever it is with it, and started again under the probes.
+#[test]
+fn a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit() {
+    inside("a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit", || {
+        let mut node = Node::new(Layout::Bridged);
+        let mut agent = node.agent();
+        let mut netfilter = Netfilter::open().unwrap();
+        let all = [between_pods(), beyond_pods()].concat();
+        let mut edits = Edits::new(2);
+        watched(&mut node, |node, watch| {
+            for number in 1..=rounds(12, 100) {
+                let what = format!("kill {number}");
+                let enforced = "portolan_netpol_enforcement_seconds_count";
+                let before = agent.metric(enforced);
+                for _ in 0..3 {
+                    let next = edits.next(&node.world);
+                    watch.edit(node, &next);
+                }
+                // At once, or when some of it is enforced: then the rest may be under way.
+                if number % 2 == 0 {
+                    agent.waits_for(enforced, before + 1.0);
+                }
+                agent.server.signal("KILL");
+                assert!(!agent.server.wait().success());
+                agent = node.agent();
+                watch.epochs.settle(Instant::now());
+                show(node, &mut edits, &mut netfilter, &all, &what);
+                watch.look(&what);
+            }
+        });
+    });
+}
+
+/// A table that belongs to somebody else is one that the kernel does not let the agent change: nothing of it changes, that
+/// is told and tried again, and when it can be changed it is brought to what the cluster has become.
+#[test]
+fn a_transaction_that_the_kernel_refuses_changes_nothing() {
+    inside("a_transaction_that_the_kernel_refuses_changes_nothing", || {
+        let mut node = Node::new(Layout::Routed);
+        node.edit(&[deny("x/deny", None, &["Ingress"])]);
+        let before = cluster(node.manifests());
+        let mut owner = Netfilter::open().unwrap();
+        owner.apply(&netpol::compile(&before, NODE_NAME, &Options::default()).ruleset).unwrap();
+        watched(&mut node, |node, watch| {
+            let mut agent = node.agent_that_waits();
+            let failures = "portolan_netpol_transaction_failures_total";
+            until("failures", || agent.metric(failures), |count| *count >= 2.0);
+            node.edit(&[deny("y/deny", None, &["Ingress"])]);
+            let count = agent.metric(failures);
+            until("more failures", || agent.metric(failures), |more| *more >= count + 2.0);
+            assert!(agent.metric("portolan_netpol_unsynced_seconds") > 0.0);
+            assert_table(&mut owner, &before, "while the kernel refuses");
+            // Up to here, every probe has met the rules from before.
+            watch.look("the end of the refusals");
+            watch.epochs.begin(cluster(node.manifests()), Instant::now());
+            drop(owner);
+            agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
+            watch.epochs.settle(Instant::now());
+            let after = cluster(node.manifests());
+            assert_table(&mut Netfilter::open().unwrap(), &after, "when the kernel takes it");
+            let wrong = node.network.check(&between_pods(), |probe| outcome(&after, probe));
+            assert!(wrong.is_empty(), "{}", lines(&wrong));
+            until("unsynced", || agent.metric("portolan_netpol_unsynced_seconds"), |it| *it == 0.0);
+        });
+    });
+}
