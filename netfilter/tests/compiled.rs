@@ -20,7 +20,6 @@ use proptest::test_runner::{Config, TestRunner};
 #[expect(dead_code, reason = "nothing is given to nft here")]
 mod namespace;
 #[path = "../../netpol/tests/random/mod.rs"]
-#[expect(dead_code, reason = "no packet is sent")]
 mod random;
 
 #[test]

@@ -93,7 +93,7 @@ fn a_change_is_what_its_commands_are_to_nft() {
             let ours = list("everything");
             netfilter.uninstall(&new.table).unwrap();
             nft(&old.to_string());
-            nft(&nft::Transaction::between(Some(&old), &new).to_string());
+            nft(&Transaction::between(Some(&old), &new).to_string());
             assert_eq!(ours, list("everything"));
             nft("delete table inet everything");
         }
