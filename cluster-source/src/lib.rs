@@ -42,7 +42,7 @@ pub use encode::dump;
 pub use error::SourceError;
 pub use interest::Interest;
 pub use manifests::written::{Written, WrittenObject};
-pub use observer::{Observer, ServiceKind};
+pub use observer::{Observer, ServiceKind, Unusable};
 pub use status::{KindStatus, Status};
 pub use timing::Timing;
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Is told what a source that follows an API server measures. Manifests measure nothing.
+use cluster::{Kind, ObjectKey};
+
+/// Is told what a source that follows an API server measures, and which of its objects are bad. Manifests tell nothing.
 ///
 /// The methods are called by the source's tasks between their work, from several threads, and have to return
 /// at once. `host` is that of the server's URL as client-go labels it: `10.96.0.1:443`, `[fd00::1]:6443`,
@@ -22,6 +24,22 @@ pub trait Observer: fmt::Debug + Send + Sync {
     /// A request is over after `took`, its wait included: with the whole response, with the head of a watch's,
     /// or without any.
     fn requested(&self, host: &str, took: Duration);
+
+    /// An object, or a part of it, cannot be used; told again with every version and list. Nobody has to listen.
+    fn unusable(&self, _: Unusable<'_>) {}
+}
+
+/// An object of the API server that cannot be used, or not as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unusable<'a> {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub key: &'a ObjectKey,
+    /// Its `metadata.uid`; empty when it has none that can be read.
+    pub uid: &'a str,
+    /// What is wrong, with its kind, name and field, and what becomes of it or what to write instead.
+    pub problem: &'a str,
 }
 
 /// Observes nothing.

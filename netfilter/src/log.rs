@@ -16,6 +16,7 @@ const CONFIG: u16 = 4 << 8 | 1;
 const CONFIG_COMMAND: u16 = 1;
 const CONFIG_MODE: u16 = 2;
 const CONFIG_THRESHOLD: u16 = 5;
+const CONFIG_FLAGS: u16 = 6;
 
 /// Takes a group (`NFULNL_CFG_CMD_BIND`).
 const BIND: u8 = 1;
@@ -23,12 +24,16 @@ const BIND: u8 = 1;
 /// Sends octets of packets (`NFULNL_COPY_PACKET`).
 const COPY_PACKET: u8 = 2;
 
+/// Numbers the packets of the group (`NFULNL_CFG_F_SEQ`).
+const NUMBERED: u16 = 1;
+
 /// Attributes of a packet (`enum nfulnl_attr_type`).
 const PACKET_HEADER: u16 = 1;
 const INPUT: u16 = 4;
 const OUTPUT: u16 = 5;
 const PAYLOAD: u16 = 9;
 const PREFIX: u16 = 10;
+const NUMBER: u16 = 12;
 
 /// The octets of the header of nfnetlink.
 const HEADER: usize = 4;
@@ -41,8 +46,10 @@ const BUFFER: usize = 1 << 20;
 /// A socket that receives the packets of one group.
 pub struct Log {
     socket: NetfilterSocket,
-    /// Packets of the last datagram that were not given yet, the first last.
-    waiting: Vec<LoggedPacket>,
+    /// Packets of the last datagram that were not given yet, with their numbers, the first last.
+    waiting: Vec<(u32, LoggedPacket)>,
+    /// The number of the next packet, if none is lost.
+    next: u32,
 }
 
 /// What a [`Log`] gives.
@@ -50,8 +57,8 @@ pub struct Log {
 pub enum LogEvent {
     /// A packet.
     Packet(LoggedPacket),
-    /// Packets were lost, for they came faster than they were taken.
-    Lost,
+    /// So many packets were lost before the next one, for they came faster than they were taken.
+    Lost(u32),
 }
 
 /// A packet that a rule logged.
@@ -73,7 +80,7 @@ impl Log {
     /// Takes a group, of which at most `snaplen` octets of each packet are received. A group has one receiver.
     ///
     /// # Errors
-    /// Another process has the group (EBUSY), the kernel cannot log, or the capability is missing.
+    /// Another process has the group (EPERM; EBUSY in a race), the kernel cannot log, or the capability is missing.
     pub fn open(group: u16, snaplen: u32) -> Result<Self, Error> {
         let mut socket = NetfilterSocket::open()?;
         socket.grow_receive_buffer(BUFFER);
@@ -91,9 +98,10 @@ impl Log {
             to.octets(CONFIG_MODE, &[a, b, c, d, COPY_PACKET, 0]);
             // Each packet is sent at once.
             to.u32(CONFIG_THRESHOLD, 1);
+            to.u16(CONFIG_FLAGS, NUMBERED);
         });
         socket.request(&what, CONFIG, 0, &mode, |_| {})?;
-        Ok(Self { socket, waiting: Vec::new() })
+        Ok(Self { socket, waiting: Vec::new(), next: 0 })
     }
 
     /// Waits for the next packet.
@@ -116,7 +124,14 @@ impl Log {
     /// The socket fails.
     pub fn try_next(&mut self) -> Result<Option<LogEvent>, Error> {
         loop {
-            if let Some(packet) = self.waiting.pop() {
+            if let Some((number, packet)) = self.waiting.pop() {
+                let lost = number.wrapping_sub(self.next);
+                if lost > 0 {
+                    self.next = number;
+                    self.waiting.push((number, packet));
+                    return Ok(Some(LogEvent::Lost(lost)));
+                }
+                self.next = number.wrapping_add(1);
                 return Ok(Some(LogEvent::Packet(packet)));
             }
             match self.socket.receive() {
@@ -126,9 +141,8 @@ impl Log {
                     self.waiting.extend(packets.filter_map(|frame| read(frame.body)));
                     self.waiting.reverse();
                 }
-                Err(error) if error.raw_os_error() == Some(ENOBUFS) => {
-                    return Ok(Some(LogEvent::Lost));
-                }
+                // The number of the next packet says how many were lost.
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => {}
                 Err(error) => return Err(failed(error)),
             }
         }
@@ -145,15 +159,16 @@ fn failed(source: io::Error) -> Error {
     Error::Socket { what: "cannot receive logged packets", source }
 }
 
-fn read(body: &[u8]) -> Option<LoggedPacket> {
+fn read(body: &[u8]) -> Option<(u32, LoggedPacket)> {
     let octets = body.get(HEADER..)?;
     let number = |kind| find(octets, kind).and_then(Attribute::u32);
-    Some(LoggedPacket {
+    let packet = LoggedPacket {
         prefix: find(octets, PREFIX).and_then(Attribute::text).unwrap_or_default().to_owned(),
         octets: find(octets, PAYLOAD)?.octets.to_vec(),
         // Behind the protocol of the link, 2 octets.
         hook: *find(octets, PACKET_HEADER)?.octets.get(2)?,
         input: number(INPUT),
         output: number(OUTPUT),
-    })
+    };
+    Some((number(NUMBER)?, packet))
 }

@@ -24,12 +24,16 @@ pub(crate) struct NetfilterSocket {
 }
 
 impl NetfilterSocket {
-    /// Opens a socket.
+    /// Opens a socket of nfnetlink.
     pub(crate) fn open() -> Result<Self, Error> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)
-            .map_err(Error::socket("cannot open an nfnetlink socket"))?;
-        let address =
-            socket.bind_auto().map_err(Error::socket("cannot bind an nfnetlink socket"))?;
+        Self::open_on(NETLINK_NETFILTER)
+    }
+
+    /// Opens a socket of a protocol of netlink.
+    pub(crate) fn open_on(protocol: isize) -> Result<Self, Error> {
+        let mut socket =
+            Socket::new(protocol).map_err(Error::socket("cannot open a netlink socket"))?;
+        let address = socket.bind_auto().map_err(Error::socket("cannot bind a netlink socket"))?;
         // Without them errors have no text and carry the whole request: older kernels do without.
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
@@ -94,8 +98,13 @@ impl NetfilterSocket {
 
     /// Waits until there is something to receive.
     pub(crate) fn wait(&self) -> Result<(), Error> {
+        self.wait_for(PollTimeout::NONE)
+    }
+
+    /// Waits until there is something to receive, or for so long.
+    pub(crate) fn wait_for(&self, most: PollTimeout) -> Result<(), Error> {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, PollTimeout::NONE) {
+        match poll(&mut polled, most) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(Error::socket("cannot wait for nfnetlink")(error.into())),
         }

@@ -80,7 +80,8 @@ impl Mode {
         if is_audited { Self::Audit } else { Self::Enforce }
     }
 
-    fn name(self) -> &'static str {
+    /// Returns `enforce` or `audit`, as in the annotation of a namespace.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
             Self::Audit => "audit",

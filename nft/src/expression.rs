@@ -11,6 +11,10 @@ pub(crate) enum Expression {
     Meta { key: u32, word: u32 },
     /// Loads octets of a packet.
     Payload { base: u32, offset: u32, len: u32, word: u32 },
+    /// Loads octets of its own into the first word.
+    Load { octets: Vec<u8> },
+    /// Sets what is known of a packet to the first word.
+    SetMeta { key: u32 },
     /// Loads what is known of its connection.
     Ct { key: u32, word: u32 },
     /// Goes on if the first word and those behind it compare.
@@ -68,13 +72,13 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Meta { .. } => "meta",
+            Self::Meta { .. } | Self::SetMeta { .. } => "meta",
             Self::Payload { .. } => "payload",
             Self::Ct { .. } => "ct",
             Self::Cmp { .. } => "cmp",
             Self::Mask { .. } => "bitwise",
             Self::Lookup { .. } | Self::LookupVerdict { .. } => "lookup",
-            Self::Immediate { .. } => "immediate",
+            Self::Immediate { .. } | Self::Load { .. } => "immediate",
             Self::Counter { .. } => "counter",
             Self::NoTrack => "notrack",
             Self::Limit { .. } => "limit",
@@ -87,6 +91,14 @@ impl Expression {
             Self::Meta { key, word } => {
                 to.u32(at::META_KEY, *key);
                 to.u32(at::META_DREG, register(*word));
+            }
+            Self::SetMeta { key } => {
+                to.u32(at::META_KEY, *key);
+                to.u32(at::META_SREG, register(0));
+            }
+            Self::Load { octets } => {
+                to.u32(at::IMMEDIATE_DREG, register(0));
+                to.nested(at::IMMEDIATE_DATA, |to| to.octets(data::VALUE, octets));
             }
             Self::Payload { base, offset, len, word } => {
                 to.u32(at::PAYLOAD_DREG, register(*word));
@@ -155,6 +167,10 @@ impl Expression {
         let number = |kind| find(data, kind)?.u32();
         let is_first = |kind| (number(kind)? == register(0)).then_some(());
         Some(match name {
+            "meta" if find(data, at::META_SREG).is_some() => {
+                is_first(at::META_SREG)?;
+                Self::SetMeta { key: number(at::META_KEY)? }
+            }
             "meta" => {
                 Self::Meta { key: number(at::META_KEY)?, word: word(number(at::META_DREG)?)? }
             }
@@ -181,6 +197,9 @@ impl Expression {
                 Self::Mask { octets: value(data, at::BITWISE_MASK)? }
             }
             "lookup" => Self::read_lookup(data)?,
+            "immediate" if number(at::IMMEDIATE_DREG) == Some(register(0)) => {
+                Self::Load { octets: value(data, at::IMMEDIATE_DATA)? }
+            }
             "immediate" => {
                 (number(at::IMMEDIATE_DREG)? == REG_VERDICT).then_some(())?;
                 Self::Immediate { verdict: read_verdict(find(data, at::IMMEDIATE_DATA)?)? }

@@ -1,7 +1,7 @@
 //! Expressions back to statements.
 
 use crate::expression::{CmpOp, Expression};
-use crate::lower::{is_version, load_field, lower, words};
+use crate::lower::{is_version, load_field, lower, trace, words};
 use crate::{Comparison, Field, Limit, Log, Quoted, Statement, TimeUnit, Value};
 
 /// Translates the expressions of a rule back; none when no statements give exactly these expressions, counts aside.
@@ -33,6 +33,11 @@ fn lift_one(expressions: &[Expression]) -> Option<(Statement, &[Expression])> {
     let statement = match first {
         Expression::Counter { .. } => Statement::Counter,
         Expression::NoTrack => Statement::NoTrack,
+        Expression::Load { .. } => {
+            let behind = expressions.strip_prefix(&trace())?;
+            return Some((Statement::Trace, behind));
+        }
+        Expression::SetMeta { .. } => return None,
         Expression::Immediate { verdict } => Statement::Verdict(verdict.clone()),
         Expression::Limit { rate, unit, burst } => {
             let units = [TimeUnit::Second, TimeUnit::Minute, TimeUnit::Hour];

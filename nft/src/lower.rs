@@ -45,12 +45,18 @@ pub(crate) fn lower(statements: &[Statement]) -> Vec<Expression> {
                 snaplen: log.snaplen,
                 prefix: log.prefix.as_str().to_owned(),
             }),
+            Statement::Trace => lowered.extend(trace()),
             Statement::Verdict(verdict) => {
                 lowered.push(Expression::Immediate { verdict: verdict.clone() });
             }
         }
     }
     lowered
+}
+
+/// Returns what sets the mark of packets that are traced.
+pub(crate) fn trace() -> [Expression; 2] {
+    [Expression::Load { octets: vec![1] }, Expression::SetMeta { key: at::META_NFTRACE }]
 }
 
 /// Loads fields into registers in a row, behind what they need to be known.

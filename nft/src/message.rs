@@ -48,6 +48,8 @@ pub enum Ownership {
     /// Only the socket that added the table may change it, and the table stays when the socket is closed:
     /// `owner` (Linux 5.12) and `persist` (Linux 6.9).
     OwnedAndPersistent,
+    /// Only the socket that added the table may change it, and the table is gone with it: `owner` (Linux 5.12).
+    Owned,
 }
 
 impl Ownership {
@@ -55,6 +57,7 @@ impl Ownership {
         match self {
             Self::None => 0,
             Self::OwnedAndPersistent => 2 | 4,
+            Self::Owned => 2,
         }
     }
 }

@@ -102,6 +102,16 @@ impl Packet {
         Self::new(source.ip(), destination.ip(), protocol, header)
     }
 
+    /// Reads a packet from its octets, from the IP header on, of which the end may be missing; none when what is there
+    /// is no IP header. Extension headers of IPv6 are walked, as `meta l4proto` does (`ipv6_find_hdr`).
+    pub fn read(octets: &[u8]) -> Option<Self> {
+        match octets.first()? >> 4 {
+            4 => read_v4(octets),
+            6 => read_v6(octets),
+            _ => None,
+        }
+    }
+
     /// Returns a field; none where the packet has no such thing.
     pub fn field(&self, field: Field) -> Option<Value> {
         let octets =
@@ -122,6 +132,47 @@ impl Packet {
     }
 }
 
+/// Reads a packet of IPv4 (RFC 791 section 3.1).
+fn read_v4(octets: &[u8]) -> Option<Packet> {
+    let header = octets.first_chunk::<20>()?;
+    let address = |at: usize| IpAddr::from([0, 1, 2, 3].map(|octet| header[at + octet]));
+    let behind = octets.get(usize::from(header[0] & 0x0f) * 4..).unwrap_or_default();
+    Some(Packet::new(address(12), address(16), header[9], behind))
+}
+
+/// Reads a packet of IPv6 (RFC 8200 section 3).
+fn read_v6(octets: &[u8]) -> Option<Packet> {
+    let header = octets.first_chunk::<40>()?;
+    let address = |at: usize| {
+        let octets: [u8; 16] = std::array::from_fn(|octet| header[at + octet]);
+        IpAddr::from(octets)
+    };
+    let (mut next, mut behind) = (header[6], &octets[40..]);
+    // Each step takes 8 octets or more.
+    while let Some(length) = extension_length(next, behind) {
+        next = behind[0];
+        behind = behind.get(length..).unwrap_or_default();
+    }
+    Some(Packet::new(address(8), address(24), next, behind))
+}
+
+/// Returns the octets of an extension header of IPv6, at least 8; none where another protocol begins, or the octets
+/// end (RFC 8200 section 4, RFC 4302 section 2.2).
+fn extension_length(protocol: u8, octets: &[u8]) -> Option<usize> {
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    const DESTINATION: u8 = 60;
+    let length = usize::from(*octets.get(1)?);
+    match protocol {
+        HOP_BY_HOP | ROUTING | DESTINATION => Some(8 * (length + 1)),
+        FRAGMENT => Some(8),
+        AUTHENTICATION => Some((4 * (length + 2)).max(8)),
+        _ => None,
+    }
+}
+
 /// Returns an address if it is of the version of IP that the field is of.
 fn address(field: Field, address: IpAddr) -> Option<Value> {
     let value = Value::from(address);
@@ -131,6 +182,37 @@ fn address(field: Field, address: IpAddr) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_read_from_their_octets() {
+        let mut v4 = vec![0x46, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        v4.extend([1, 1, 1, 0]);
+        v4.extend([0x04, 0xd2, 0, 80]);
+        let packet = Packet::read(&v4).unwrap();
+        assert_eq!(packet.field(Field::SourcePort), Some(Value::Port(1234)), "behind an option");
+        assert_eq!(packet.field(Field::DestinationPort), Some(Value::Port(80)));
+        assert_eq!(packet.destination, IpAddr::from([10, 0, 0, 2]));
+
+        let source: std::net::Ipv6Addr = "2001:db8::1".parse().unwrap();
+        let mut v6 = vec![0x60, 0, 0, 0, 0, 24, 0, 64];
+        v6.extend(source.octets());
+        v6.extend(source.octets());
+        v6.extend([60, 0, 1, 4, 0, 0, 0, 0]);
+        v6.extend([17, 0, 1, 4, 0, 0, 0, 0]);
+        v6.extend([0x04, 0xd2, 0, 53]);
+        let packet = Packet::read(&v6).unwrap();
+        assert_eq!((packet.source, packet.protocol), (source.into(), protocol::UDP));
+        assert_eq!(packet.field(Field::DestinationPort), Some(Value::Port(53)));
+
+        for whole in [v4, v6] {
+            // Cut anywhere, it is a packet with less of a header, or none.
+            for cut in 0..whole.len() {
+                let packet = Packet::read(&whole[..cut]);
+                assert!(packet.is_none_or(|packet| packet.header.len() < 12), "{cut}");
+            }
+        }
+        assert_eq!(Packet::read(&[0x50; 64]), None);
+    }
 
     #[test]
     fn fields_are_read_as_the_kernel_reads_them() {

@@ -52,6 +52,8 @@ pub enum Statement {
     Limit(Limit),
     /// Sends the packet to a netlink group (NFLOG), and goes on.
     Log(Log),
+    /// Has the kernel tell what every rule behind it does to the packet: `meta nftrace set 1`.
+    Trace,
     /// Decides.
     Verdict(Verdict),
 }

@@ -162,7 +162,7 @@ fn profile() -> Vec<Rule> {
         then([lookup(&[Field::Ip4Destination, ports[0], ports[1]], "np_4")], Verdict::Return),
         then([lookup(&[Field::Ip6Destination, ports[0], ports[1]], "np_6")], Verdict::Return),
         then([lookup(&both, "self_6")], Verdict::Return),
-        then([compare(Field::Ip6Source, not_self)], Verdict::Return),
+        then([compare(Field::Ip6Source, not_self), Statement::Trace], Verdict::Return),
         Rule::new([
             Statement::LookupNot {
                 key: vec![Field::InputInterface, Field::Ip4Source],

@@ -137,6 +137,7 @@ impl Display for Statement {
             Self::Log(Log { group, snaplen, prefix }) => {
                 write!(f, "log prefix \"{}\" group {group} snaplen {snaplen}", prefix.as_str())
             }
+            Self::Trace => f.write_str("meta nftrace set 1"),
             Self::Verdict(verdict) => verdict.fmt(f),
         }
     }

@@ -113,7 +113,7 @@ fn run_rule<'a>(
                 return Ok(read_key(key, packet).and_then(|key| found.elements.get(&key)));
             }
             Statement::Verdict(verdict) => return Ok(Some(verdict)),
-            Statement::Counter | Statement::NoTrack => true,
+            Statement::Counter | Statement::NoTrack | Statement::Trace => true,
             Statement::Limit(_) | Statement::Log(_) => true,
         };
         if !goes_on {

@@ -218,7 +218,7 @@ impl<'a> Difference<'a> {
                 verdict.chain().is_some_and(|chain| self.replaced_chains.contains(chain))
             }
             Statement::Compare { .. } | Statement::Counter | Statement::NoTrack => false,
-            Statement::Limit(_) | Statement::Log(_) => false,
+            Statement::Limit(_) | Statement::Log(_) | Statement::Trace => false,
         })
     }
 

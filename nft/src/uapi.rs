@@ -104,8 +104,10 @@ pub(crate) mod expression {
 
     pub(crate) const META_DREG: u16 = 1;
     pub(crate) const META_KEY: u16 = 2;
+    pub(crate) const META_SREG: u16 = 3;
     pub(crate) const META_IIFNAME: u32 = 6;
     pub(crate) const META_OIFNAME: u32 = 7;
+    pub(crate) const META_NFTRACE: u32 = 12;
     pub(crate) const META_NFPROTO: u32 = 15;
     pub(crate) const META_L4PROTO: u32 = 16;
 

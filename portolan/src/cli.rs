@@ -17,7 +17,7 @@ use crate::logging::LineForm;
 
 pub(crate) use netpol::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
-    LiveFlows, NetpolArguments, OwnNode,
+    LiveFlows, NetpolArguments, OwnNode, TableOwner,
 };
 pub(crate) use nodes::{
     ExplainNodeArguments, IpamControllerArguments, IpamPlanArguments, NodeBlocksArguments,

@@ -9,8 +9,14 @@
 //! The kernel is not touched before everything is listed, and nothing is removed at the end.
 
 pub(crate) mod admin;
+mod bridges;
+mod denials;
+mod denied_log;
+mod drops;
 mod enforcer;
+mod events;
 mod life;
+mod live;
 mod live_flows;
 mod metrics;
 mod preview;
@@ -21,7 +27,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result, anyhow};
 use netfilter::Netfilter;
-use netpol::{Options, PodToOwnNode};
+use netpol::{LogOptions, Options, PodToOwnNode};
 use nft::Name;
 
 use crate::cli::{NetpolArguments, OwnNode};
@@ -63,7 +69,7 @@ async fn once(arguments: &NetpolArguments, node: &str, options: &Options) -> Res
     if arguments.dry_run {
         return print::answer(&preview::of(&compiled.ruleset, options)?);
     }
-    let mut enforcer = Enforcer::open(options.revoked_mark, arguments.live_flows)?;
+    let mut enforcer = Enforcer::open(arguments)?;
     let applied = enforcer.enforce(&compiled.ruleset, None)?;
     let judged = enforcer.judge(&compiled.ruleset)?;
     let done = match applied.changes {
@@ -105,6 +111,9 @@ fn options(arguments: &NetpolArguments) -> Result<Options> {
         pod_to_own_node: own_node(arguments.pod_to_own_node),
         node_local_dns: texts.map(address).collect::<Result<_>>()?,
         revoked_mark: arguments.revoked_mark,
-        log: None,
+        log: (arguments.denied_log > 0).then_some(LogOptions {
+            group: arguments.denied_log_group,
+            per_second: arguments.denied_log,
+        }),
     })
 }

@@ -95,6 +95,7 @@ fn policies_that_are_hardly_meant_are_told() {
     let remarks = said("policies", AS_IT_IS);
     assert!(remarks.contains("NetworkPolicy shop/db: spec.ingress[0].from[0]"), "{remarks}");
     assert!(remarks.contains("selects no pod of namespace shop"), "{remarks}");
+    assert!(remarks.ends_with("\n1 remark\n"), "{remarks}");
     assert!(!said("policies", FRONTEND).contains("selects no pod"));
 }
 

@@ -5,13 +5,14 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use test_apiserver::Flavour;
 use test_pods::case::Expectation;
 use test_pods::network::{Network, between_pods, lines};
 use test_pods::wiring::Layout;
 use test_pods::world::{Edit, NODE_NAME, World};
 
 use crate::server::{Server, binary};
-use crate::stage::{metric, until};
+use crate::stage::{Stage, metric, until};
 
 /// A node with pods, and the manifests of its cluster.
 #[derive(Debug)]
@@ -78,17 +79,31 @@ impl Node {
 
     /// Starts the role, and waits until it enforces.
     pub fn agent(&self) -> Agent {
-        let mut agent = self.agent_that_waits();
-        agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
-        agent
+        self.agent_with(&[])
+    }
+
+    /// Starts the role with more flags, and waits until it enforces.
+    pub fn agent_with(&self, arguments: &[&str]) -> Agent {
+        Agent::start(self.command(&[&["--admin", "127.0.0.1:0"], arguments].concat()))
     }
 
     /// Starts the role, whatever keeps it from enforcing.
     pub fn agent_that_waits(&self) -> Agent {
-        let command = self.command(&["--admin", "127.0.0.1:0"]);
-        let mut server = Server::of(command, tempfile::tempdir().unwrap());
-        server.endpoint("admin");
-        Agent { server }
+        Agent::that_waits(self.command(&["--admin", "127.0.0.1:0"]))
+    }
+
+    /// Puts every object into a cluster, and starts the role, which follows it.
+    ///
+    /// # Panics
+    /// An object is refused.
+    pub fn agent_of(&self, stage: &Stage) -> Agent {
+        for object in self.world.objects() {
+            stage.server().put(object).unwrap();
+        }
+        let mut command = Command::new(binary());
+        command.args(["netpol", "--node", NODE_NAME, "--admin", "127.0.0.1:0", "--kubeconfig"]);
+        command.arg(stage.kubeconfig(Flavour::Token));
+        Agent::start(command)
     }
 
     /// Probes every pair of pods.
@@ -109,9 +124,26 @@ pub struct Agent {
 }
 
 impl Agent {
+    fn that_waits(command: Command) -> Self {
+        let mut server = Server::of(command, tempfile::tempdir().unwrap());
+        server.endpoint("admin");
+        Self { server }
+    }
+
+    fn start(command: Command) -> Self {
+        let mut agent = Self::that_waits(command);
+        agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
+        agent
+    }
+
     /// Returns the sum of a metric's samples.
     pub fn metric(&mut self, name: &str) -> f64 {
         metric(&mut self.server, name, "")
+    }
+
+    /// Returns a sample of a metric, by its labels as `/metrics` writes them.
+    pub fn sample(&mut self, name: &str, labels: &str) -> f64 {
+        metric(&mut self.server, &format!("{name}{{{labels}}}"), "")
     }
 
     /// Waits until a metric is as high as this.

@@ -138,6 +138,21 @@ impl Stage {
         self.wait(self.cluster.put(object)).unwrap()
     }
 
+    /// Reads a path of the API, as any client may.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub fn get(&self, path: &str) -> Value {
+        let file = self.kubeconfig(Flavour::Token);
+        let answer = async {
+            let access = cluster_source::Access::Kubeconfig { file, context: None };
+            let api = cluster_source::ApiServer::open(access, cluster_source::Timing::default());
+            let request = hyper::Request::get(path).body(Vec::new()).unwrap();
+            api.await.unwrap().exchange(request, PATIENCE).await.unwrap()
+        };
+        serde_json::from_str(&self.wait(answer)).unwrap()
+    }
+
     /// Deletes an object of the namespace.
     ///
     /// # Panics

@@ -20,6 +20,8 @@ pub(crate) struct Translated {
     pub(crate) event: Option<Event>,
     /// Why the object, or parts of it, cannot be used.
     pub(crate) bad: Vec<BadObject>,
+    /// The `metadata.uid` of a bad object, as far as it can be read.
+    pub(crate) uid: String,
 }
 
 impl<'a> Translator<'a> {
@@ -40,15 +42,25 @@ impl<'a> Translator<'a> {
             }
             Err(bad) => (bad.key.clone().map(|key| Event::Keep(self.kind, key)), vec![bad]),
         };
-        Translated { event, bad }
+        let uid = if bad.is_empty() { String::new() } else { uid_of(json) };
+        Translated { event, bad, uid }
     }
 
     /// Translates an object that is gone.
     pub(crate) fn delete(&self, json: &str) -> Translated {
         let header: Option<Header<'_>> = serde_json::from_str(json).ok();
         let key = header.as_ref().and_then(|header| header.key(self.kind));
-        Translated { event: key.map(|key| Event::Delete(self.kind, key)), bad: Vec::new() }
+        Translated {
+            event: key.map(|key| Event::Delete(self.kind, key)),
+            bad: Vec::new(),
+            uid: String::new(),
+        }
     }
+}
+
+fn uid_of(json: &str) -> String {
+    let header: Option<Header<'_>> = serde_json::from_str(json).ok();
+    header.map_or_else(String::new, |header| header.uid().to_owned())
 }
 
 /// Returns an object's version; empty when it does not say.

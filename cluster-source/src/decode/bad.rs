@@ -37,6 +37,11 @@ impl Fault {
         Self { problem: format!("{}; the {part} matches nothing", self.problem), ..self }
     }
 
+    /// Returns the fault of a policy that closes its pods, for its rules cannot be read.
+    pub(super) fn allowing_nothing(self) -> Self {
+        Self { problem: format!("{}; the policy allows nothing", self.problem), ..self }
+    }
+
     /// Returns the fault as seen from the object that holds it: the field's path gets longer.
     pub(super) fn under(self, parent: &str) -> Self {
         Self { field: format!("{parent}{}", self.field), problem: self.problem }

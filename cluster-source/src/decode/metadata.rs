@@ -51,6 +51,8 @@ struct NameOnly<'a> {
     namespace: Option<Word<'a>>,
     #[serde(borrow, rename = "resourceVersion")]
     resource_version: Option<Word<'a>>,
+    #[serde(borrow)]
+    uid: Option<Word<'a>>,
 }
 
 impl Metadata<'_> {
@@ -125,6 +127,11 @@ impl Header<'_> {
     /// Returns `metadata.resourceVersion`; empty when absent.
     pub(crate) fn resource_version(&self) -> &str {
         self.metadata.as_ref().map_or("", |metadata| text(&metadata.resource_version))
+    }
+
+    /// Returns `metadata.uid`; empty when absent.
+    pub(crate) fn uid(&self) -> &str {
+        self.metadata.as_ref().map_or("", |metadata| text(&metadata.uid))
     }
 
     /// Returns the object's key if it has a name.

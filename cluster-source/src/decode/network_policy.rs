@@ -1,7 +1,8 @@
 //! NetworkPolicies.
 //!
-//! A peer or port that cannot be read matches nothing, and the policy isolates its pods all the same: a bad policy
-//! closes its own pods and opens nobody's.
+//! A peer or port that cannot be read matches nothing, and the policy isolates its pods all the same. Of a policy whose
+//! rules are of no form at all, its pods are read, and nothing is allowed. A bad policy closes its own pods and opens
+//! nobody's; only when it cannot be said which pods are its own, it is no policy.
 
 use cluster::{
     IpBlock, NetworkPolicy, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch, Protocol,
@@ -9,6 +10,7 @@ use cluster::{
 };
 use ipnet::IpNet;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::metadata::Metadata;
 use super::selector::WireSelector;
@@ -74,7 +76,69 @@ struct Port<'a> {
     end_port: Option<i64>,
 }
 
+/// What is read of a policy whose rules cannot be.
+#[derive(Deserialize)]
+struct Closed<'a> {
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: ClosedSpec<'a>,
+}
+
+#[derive(Deserialize)]
+struct ClosedSpec<'a> {
+    #[serde(borrow, rename = "podSelector")]
+    pod_selector: Option<WireSelector<'a>>,
+    egress: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct TypesOnly<'a> {
+    #[serde(borrow)]
+    spec: Types<'a>,
+}
+
+#[derive(Deserialize)]
+struct Types<'a> {
+    #[serde(borrow, rename = "policyTypes")]
+    policy_types: Option<Vec<Word<'a>>>,
+}
+
 pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, Fault> {
+    let fault = match decode_whole(json, context) {
+        Ok(policy) => return Ok(policy),
+        Err(fault) => fault,
+    };
+    context.dropped.clear();
+    let Some(policy) = closed(json, context) else { return Err(fault) };
+    context.dropped.push(fault.allowing_nothing());
+    Ok(policy)
+}
+
+/// Reads a policy whose rules cannot be read as one without rules; none when it cannot be said which pods are its own.
+fn closed(json: &str, context: &mut Context<'_>) -> Option<NetworkPolicy> {
+    let Closed { metadata, spec } = wire::parse(json).ok()?;
+    let pod_selector = match &spec.pod_selector {
+        Some(selector) => selector.decode(context).ok()?,
+        None => Selector::default(),
+    };
+    let types = wire::parse(json).and_then(|TypesOnly { spec }| {
+        named_types(spec.policy_types.as_deref().unwrap_or_default())
+    });
+    let (has_ingress, has_egress) = match types {
+        Ok(Some(types)) => types,
+        Ok(None) => (true, spec.egress.is_some()),
+        Err(_) => (true, true),
+    };
+    Some(NetworkPolicy {
+        key: context.key(&metadata).ok()?,
+        pod_selector,
+        ingress: has_ingress.then(PolicyDirection::default),
+        egress: has_egress.then(PolicyDirection::default),
+    })
+}
+
+fn decode_whole(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, Fault> {
     let wire: Wire<'_> = wire::parse(json)?;
     let spec = wire.spec.unwrap_or_default();
     let pod_selector = match &spec.pod_selector {
@@ -95,9 +159,14 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<NetworkPol
 /// Without `policyTypes` a policy is about ingress, and about egress if it has egress rules, as the API
 /// server fills in.
 fn policy_types(spec: &Spec<'_>) -> Result<(bool, bool), Fault> {
-    let types = spec.policy_types.as_deref().unwrap_or_default();
+    let types = named_types(spec.policy_types.as_deref().unwrap_or_default())?;
+    Ok(types.unwrap_or((true, spec.egress.as_ref().is_some_and(|rules| !rules.is_empty()))))
+}
+
+/// Returns the directions that `policyTypes` names, ingress and egress; none when it names nothing.
+fn named_types(types: &[Word<'_>]) -> Result<Option<(bool, bool)>, Fault> {
     if types.is_empty() {
-        return Ok((true, spec.egress.as_ref().is_some_and(|rules| !rules.is_empty())));
+        return Ok(None);
     }
     if let Some((at, other)) =
         types.iter().enumerate().find(|(_, name)| !matches!(&***name, "Ingress" | "Egress"))
@@ -106,7 +175,7 @@ fn policy_types(spec: &Spec<'_>) -> Result<(bool, bool), Fault> {
         return Err(Fault::new(format!("spec.policyTypes[{at}]"), problem));
     }
     let has = |name: &str| types.iter().any(|word| **word == *name);
-    Ok((has("Ingress"), has("Egress")))
+    Ok(Some((has("Ingress"), has("Egress"))))
 }
 
 fn direction(

@@ -318,11 +318,6 @@ fn what_is_wrong_is_said_with_object_field_and_remedy() {
         ),
         (
             NetworkPolicy,
-            r#""spec":{"policyTypes":["Both"]}"#,
-            "spec.policyTypes[0]: \"Both\" is no policy type",
-        ),
-        (
-            NetworkPolicy,
             r#""spec":{"podSelector":{"matchExpressions":[{"key":"a","operator":"In"}]}}"#,
             "spec.podSelector.matchExpressions[0].values: is empty",
         ),
@@ -397,6 +392,41 @@ fn a_peer_or_port_that_cannot_be_read_matches_nothing_and_the_others_stay() {
         let start = format!("NetworkPolicy n/x: spec.egress[1].ports[1]{problem}");
         assert!(said[0].starts_with(&start), "{said:?} {start}");
         assert!(said[0].ends_with("; the port matches nothing"), "{said:?}");
+    }
+}
+
+/// Its own pods are closed as long as it says which they are, and in the directions that it says.
+#[test]
+fn a_policy_whose_rules_cannot_be_read_allows_nothing() {
+    let decoded = |spec: &str| {
+        let json = format!(r#"{{"metadata":{{"name":"x","namespace":"n"}},"spec":{spec}}}"#);
+        Decoder::default().decode(Kind::NetworkPolicy, &json, Keep::Labels)
+    };
+    let own = r#""podSelector":{"matchLabels":{"app":"db"}}"#;
+    let cases = [
+        (r#""policyTypes":["Both"]"#, (true, true), "spec.policyTypes[0]: \"Both\" is no"),
+        (r#""policyTypes":1"#, (true, true), "spec.policyTypes: "),
+        (r#""ingress":1"#, (true, false), "spec.ingress: "),
+        (r#""ingress":[{"from":[{"ipBlock":1}]}],"egress":[]"#, (true, true), "spec.ingress[0]"),
+        (r#""policyTypes":["Egress"],"egress":[{"ports":"x"}]"#, (false, true), "spec.egress[0]"),
+    ];
+    for (rules, directions, problem) in cases {
+        let decoded = decoded(&format!("{{{own},{rules}}}")).unwrap();
+        let Object::NetworkPolicy(policy) = decoded.object else { unreachable!() };
+        assert_eq!(policy.pod_selector.to_string(), "app in (db)", "{rules}");
+        assert_eq!((policy.ingress.is_some(), policy.egress.is_some()), directions, "{rules}");
+        let both = [&policy.ingress, &policy.egress].into_iter().flatten();
+        assert!(both.into_iter().all(|direction| direction.rules.is_empty()), "{rules}");
+        let said: Vec<_> = decoded.dropped.iter().map(ToString::to_string).collect();
+        let [said] = &said[..] else { unreachable!() };
+        assert!(said.starts_with(&format!("NetworkPolicy n/x: {problem}")), "{said}");
+        assert!(said.ends_with("; the policy allows nothing"), "{said}");
+    }
+    // Whose pods these would be nobody can say.
+    for spec in
+        [r#"{"podSelector":1,"ingress":1}"#, r#"{"podSelector":{"matchLabels":{"a":true}}}"#, "7"]
+    {
+        assert!(decoded(spec).is_err(), "{spec}");
     }
 }
 

@@ -14,6 +14,7 @@ use nft::{
 };
 
 mod edits;
+mod links;
 mod namespace;
 #[path = "../../../nft/src/sample.rs"]
 mod sample;

@@ -82,3 +82,35 @@ fn a_logged_packet_arrives_with_its_prefix_and_is_counted() {
         assert_eq!((counts["output"][0].packets, counts["output"][0].octets), (1, 40));
     });
 }
+
+/// A group whose receiver is slower than the packets says how many it did not get.
+#[test]
+fn packets_that_are_not_taken_are_counted_as_lost() {
+    inside("traffic::packets_that_are_not_taken_are_counted_as_lost", || {
+        nft(
+            "table inet t { chain c { type filter hook output priority 0; meta l4proto udp log group 78; }; }",
+        );
+        let mut log = Log::open(78, 64).unwrap();
+        let (client, server) = send(b"x");
+        // More than the socket has room for: each takes some hundred octets of it.
+        let sent = 20_000;
+        for _ in 1..sent {
+            client.send_to(b"x", local(&server)).unwrap();
+        }
+        let (mut received, mut lost) = (0, 0);
+        let count = |event, received: &mut u32, lost: &mut u32| match event {
+            LogEvent::Packet(_) => *received += 1,
+            LogEvent::Lost(number) => *lost += number,
+        };
+        while let Some(event) = log.try_next().unwrap() {
+            count(event, &mut received, &mut lost);
+        }
+        assert!(received < sent, "all had room");
+        // What was lost is known with the next packet.
+        client.send_to(b"x", local(&server)).unwrap();
+        while let Some(event) = log.try_next().unwrap() {
+            count(event, &mut received, &mut lost);
+        }
+        assert_eq!(received + lost, sent + 1, "{received} received, {lost} lost");
+    });
+}

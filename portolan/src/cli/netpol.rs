@@ -40,6 +40,15 @@ pub(crate) struct NetpolArguments {
     /// The bit of connection marks that cuts a connection. Nobody else may use it.
     #[arg(long, value_name = "BIT", value_parser = mark_bit, default_value = "0x2000000")]
     pub revoked_mark: u32,
+    /// Whether others may change the table while the process runs; from Linux 6.9 on they may not by default.
+    #[arg(long, value_name = "WHAT", default_value = "own")]
+    pub table: TableOwner,
+    /// How many denied packets are logged in a second, of pods with the same policies in each direction; 0 for none.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 10)]
+    pub denied_log: u32,
+    /// The netlink group (NFLOG) that rules log denied packets to. Nobody else may receive it.
+    #[arg(long, value_name = "GROUP", default_value_t = 9353)]
+    pub denied_log_group: u16,
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
     #[arg(long = "log-format", value_name = "FORM")]
     pub log_format: Option<LineForm>,
@@ -77,6 +86,16 @@ pub(crate) struct ExplainFlowArguments {
     /// What is explained is what `portolan netpol` with this flag does.
     #[arg(long, value_name = "WHAT", default_value = "enforce")]
     pub pod_to_own_node: OwnNode,
+    /// Trace the next connection that begins like this through the kernel of this node, and say what it met. A table of
+    /// its own marks it, which is gone with the process.
+    #[arg(long, requires = "node")]
+    pub live: bool,
+    /// With --live: the name of this node, as pods have it in spec.nodeName.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// With --live: how long a connection is waited for, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub live_timeout: u64,
 }
 
 /// The flags of `portolan explain matrix`.
@@ -122,6 +141,15 @@ pub(crate) enum LiveFlows {
     Revoke,
     /// They go on.
     Keep,
+}
+
+/// Who may change the table while the process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum TableOwner {
+    /// The process alone.
+    Own,
+    /// Anyone with the capability; what others change is put right.
+    Shared,
 }
 
 /// Whether egress rules hold between a pod and its own node.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use cluster_source::Source;
+use cluster_writer::EventRecorder;
 use dns::edge::http::{
     Handler, HttpListener, HttpReply, Routes, health, metrics, only_own_hosts, ready,
 };
@@ -13,6 +14,7 @@ use hyper::StatusCode;
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use super::drops::Drops;
 use super::metrics::Metrics;
 use crate::cli::DEFAULT_ADMIN;
 use crate::dns_role::source_metrics::SourceMetrics;
@@ -21,12 +23,16 @@ use crate::dns_role::source_metrics::SourceMetrics;
 const SOURCE: &str = "netpol";
 
 /// What the endpoints tell of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Told {
     /// All metrics.
     pub registry: Registry,
     /// Those of the role.
     pub metrics: Arc<Metrics>,
+    /// Those of denied packets.
+    pub drops: Arc<Drops>,
+    /// What writes Events; none writes none.
+    pub events: Option<EventRecorder>,
     /// The cluster.
     pub source: Source,
     /// What keeps the role from being ready; none when the kernel has had what the cluster says.
@@ -81,10 +87,15 @@ fn readiness(told: &Told) -> Handler {
 }
 
 fn fresh_metrics(told: &Told, of_source: SourceMetrics) -> Handler {
-    let Told { registry, metrics: own, source, .. } = told.clone();
+    let Told { registry, metrics: own, drops, events, source, .. } = told.clone();
     let handler = metrics(registry);
     Arc::new(move |request| {
-        own.refresh();
+        own.refresh(source.status());
+        if let Some(events) = &events {
+            own.set_events(events.counts());
+        }
+        // Listing chains and rules takes the kernel milliseconds.
+        tokio::task::block_in_place(|| drops.refresh());
         of_source.refresh([(SOURCE.to_owned(), &source)].into_iter());
         handler(request)
     })

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result};
 use netfilter::{Applied, Conntrack, Flow, Netfilter};
-use nft::{Ruleset, Transaction};
+use nft::{Ownership, Ruleset, Transaction};
 use nix::ifaddrs::getifaddrs;
 
 use super::live_flows::{Judgement, judge};
-use crate::cli::LiveFlows;
+use crate::cli::{LiveFlows, NetpolArguments, TableOwner};
 
 /// What enforces.
 pub(super) struct Enforcer {
@@ -36,9 +36,14 @@ impl Enforcer {
     ///
     /// # Errors
     /// The kernel refuses: without the capability `CAP_NET_ADMIN` it does.
-    pub(super) fn open(revoked_mark: u32, live_flows: LiveFlows) -> Result<Self> {
-        let netfilter = Netfilter::open().context("cannot talk to the kernel")?;
-        let conntrack = match live_flows {
+    pub(super) fn open(arguments: &NetpolArguments) -> Result<Self> {
+        let ownership = match arguments.table {
+            TableOwner::Own => Ownership::OwnedAndPersistent,
+            TableOwner::Shared => Ownership::None,
+        };
+        let netfilter = Netfilter::open_as(ownership).context("cannot talk to the kernel")?;
+        let revoked_mark = arguments.revoked_mark;
+        let conntrack = match arguments.live_flows {
             LiveFlows::Revoke => Some(Conntrack::open().context("cannot follow connections")?),
             LiveFlows::Keep => None,
         };

@@ -13,8 +13,12 @@ use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
 
 use super::admin::{self, Told};
+use super::bridges;
+use super::denied_log::{self, DeniedLog};
+use super::drops::Drops;
 use super::enforcer::{Enforcer, Judged};
-use super::metrics::Metrics;
+use super::events::{self, BadPolicies};
+use super::metrics::{Metrics, to_gauge};
 use super::view;
 use crate::cli::NetpolArguments;
 use crate::dns_role::life::Signals;
@@ -23,6 +27,9 @@ use crate::dns_role::life::Signals;
 /// have what the kernel takes, waits for the first.
 const RETRY: Duration = Duration::from_millis(250);
 const RETRY_CAP: Duration = Duration::from_secs(8);
+
+/// How long the end waits for Events that are not written yet.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 
 /// How many wakes wait at most. A change of the cluster that finds the queue full is seen with the one before it.
 const WAKES: usize = 64;
@@ -45,6 +52,7 @@ struct Agent {
     source: Source,
     enforcer: Enforcer,
     metrics: Arc<Metrics>,
+    drops: Arc<Drops>,
     unready: watch::Sender<Option<String>>,
     /// The ruleset of the newest snapshot that was looked at; none before the first.
     compiler: Option<Compiler>,
@@ -70,17 +78,30 @@ struct Pending {
 pub(super) async fn live(
     arguments: &NetpolArguments,
     node: String,
-    options: Options,
+    mut options: Options,
 ) -> Result<()> {
     let mut signals = Signals::listen()?;
     let listener = admin::bind(&arguments.admin).await?;
-    let source = view::open(&arguments.cluster, view::KINDS).await?;
-    let enforcer = Enforcer::open(options.revoked_mark, arguments.live_flows)?;
+    let (bad_policies, told) = BadPolicies::channel();
+    let source = view::open(&arguments.cluster, view::KINDS, Arc::new(bad_policies)).await?;
+    let enforcer = Enforcer::open(arguments)?;
     let registry = Registry::new();
     let metrics = Arc::new(Metrics::register(&registry)?);
+    let events = events::start(&arguments.cluster.origin, &node, &source, told).await?;
+    let drops = Arc::new(Drops::open(super::table()?, &registry)?);
+    if let Some(group) = denied_log::open(&mut options.log) {
+        let (source, profiles) = (source.clone(), drops.profiles());
+        DeniedLog { source, profiles, metrics: Arc::clone(&metrics) }.start(group)?;
+    }
     let (unready, told) = watch::channel(Some("not enforced yet".to_owned()));
-    let told =
-        Told { registry, metrics: Arc::clone(&metrics), source: source.clone(), unready: told };
+    let told = Told {
+        registry,
+        metrics: Arc::clone(&metrics),
+        drops: Arc::clone(&drops),
+        events: events.clone(),
+        source: source.clone(),
+        unready: told,
+    };
     let (stop_http, http_stopped) = watch::channel(false);
     if let Some(listener) = listener {
         let handler = admin::handler(&told, admin::name_in(&arguments.admin))?;
@@ -88,9 +109,19 @@ pub(super) async fn live(
     }
     let (wake, wakes) = sync_channel(WAKES);
     tokio::spawn(follow(source.clone(), wake.clone()));
+    tokio::spawn(bridges::watch(source.clone(), node.clone(), Arc::clone(&metrics)));
     watch_kernel(enforcer.port(), wake.clone())?;
-    let agent =
-        Agent { node, options, source, enforcer, metrics, unready, compiler: None, revision: None };
+    let agent = Agent {
+        node,
+        options,
+        source,
+        enforcer,
+        metrics,
+        drops,
+        unready,
+        compiler: None,
+        revision: None,
+    };
     let thread = std::thread::Builder::new().name("kernel".to_owned());
     let (living, all_gone) = oneshot::channel::<Infallible>();
     let thread = thread.spawn(move || {
@@ -114,6 +145,9 @@ pub(super) async fn live(
             tracing::warn!(signal, "second signal: ending at once");
             std::process::exit(2);
         }
+    }
+    if let Some(events) = events {
+        events.flush(LAST_EVENTS).await;
     }
     stop_http.send_replace(true);
     Ok(())
@@ -218,8 +252,10 @@ impl Agent {
         let compiler = (self.compiler)
             .get_or_insert_with(|| Compiler::new(&snapshot, &self.node, &self.options));
         let compiled = compiler.compiled();
+        self.drops.before(&compiled.profiles);
         match self.enforcer.enforce(&compiled.ruleset, changes.as_ref()) {
             Ok(applied) => {
+                self.drops.behind(&compiled.profiles);
                 self.metrics.latency.observe(since.elapsed().as_secs_f64());
                 self.metrics.elements.set(to_gauge(compiled.ruleset.elements()));
                 self.metrics.chains.set(to_gauge(compiled.ruleset.chains.len()));
@@ -313,10 +349,6 @@ impl Pending {
         let delay = if self.is_changed { RETRY } else { delay };
         Some((at + delay).saturating_duration_since(now))
     }
-}
-
-fn to_gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

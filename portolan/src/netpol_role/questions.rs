@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
 use netpol::{Flow, Matrix, Options};
 
-use super::{own_node, view};
+use super::{live, own_node, view};
 use crate::cli::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
 };
@@ -32,7 +33,15 @@ pub(crate) fn flow(arguments: &ExplainFlowArguments) -> Result<()> {
     let flow = Flow::between(&cluster, source, destination, arguments.port);
     let pod_to_own_node = own_node(arguments.pod_to_own_node);
     let options = Options { pod_to_own_node, ..Options::default() };
-    print::answer(&in_line(&netpol::explain(&cluster, &options, &flow).to_string()))
+    let explanation = netpol::explain(&cluster, &options, &flow);
+    print::answer(&in_line(&explanation.to_string()))?;
+    match &arguments.node {
+        Some(node) if arguments.live => {
+            let patience = Duration::from_secs(arguments.live_timeout);
+            print::answer(&live::trace(&cluster, node, &explanation, patience)?)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Prints who may talk to whom.
@@ -55,7 +64,8 @@ pub(crate) fn policies(arguments: &ExplainPoliciesArguments) -> Result<()> {
     let findings = netpol::lint(&cluster);
     let mut text = String::new();
     findings.iter().for_each(|finding| _ = writeln!(text, "{finding}"));
-    let _ = writeln!(text, "{} remarks", findings.len());
+    let count = findings.len();
+    let _ = writeln!(text, "{count} remark{}", if count == 1 { "" } else { "s" });
     print::answer(&text)
 }
 

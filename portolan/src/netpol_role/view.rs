@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
-use cluster_source::{Interest, RequestLimits, Source, SourceConfig, Timing};
+use cluster_source::{Interest, Observer, RequestLimits, Source, SourceConfig, Timing};
 
 use crate::cli::ClusterArguments;
 
@@ -18,14 +18,18 @@ pub(super) const KINDS: KindSet =
 ///
 /// # Errors
 /// It cannot work: the manifests cannot be read, or the access to the API server is incomplete.
-pub(super) async fn open(arguments: &ClusterArguments, kinds: KindSet) -> Result<Source> {
+pub(super) async fn open(
+    arguments: &ClusterArguments,
+    kinds: KindSet,
+    observer: Arc<dyn Observer>,
+) -> Result<Source> {
     let config = SourceConfig {
         origin: arguments.origin.origin(),
         interest: Interest::everything(kinds),
         timing: Timing::default(),
         limits: RequestLimits::default(),
     };
-    Source::start(config).await.context("cannot follow the cluster")
+    Source::start_observed(config, observer).await.context("cannot follow the cluster")
 }
 
 /// Says whether everything that the kernel is told has been listed at least once.
@@ -38,7 +42,7 @@ pub(super) fn is_synced(source: &Source) -> bool {
 /// # Errors
 /// It cannot be read, or not in time; the error names what is missing.
 pub(super) async fn listed(arguments: &ClusterArguments, kinds: KindSet) -> Result<Arc<Cluster>> {
-    let source = open(arguments, kinds).await?;
+    let source = open(arguments, kinds, Arc::new(())).await?;
     synced(&source, kinds, Duration::from_secs(arguments.sync_timeout)).await?;
     Ok(source.snapshot())
 }

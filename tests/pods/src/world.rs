@@ -20,6 +20,8 @@ pub type Labels = BTreeMap<String, String>;
 #[derive(Clone, PartialEq, Debug)]
 pub struct World {
     namespaces: BTreeMap<String, Labels>,
+    /// What namespaces have in the annotation `portolan.dev/netpol-mode`.
+    modes: BTreeMap<String, String>,
     /// By `NAMESPACE/NAME`.
     pods: BTreeMap<String, Pod>,
     /// By `NAMESPACE/NAME`; the `spec`.
@@ -60,6 +62,13 @@ pub enum Edit {
         /// All other labels.
         labels: Labels,
     },
+    /// Annotates a namespace with `portolan.dev/netpol-mode`.
+    Mode {
+        /// The name.
+        namespace: String,
+        /// The value.
+        mode: String,
+    },
     /// Deletes a namespace with its pods and policies.
     DeleteNamespace(String),
     /// Creates a pod.
@@ -82,7 +91,12 @@ impl World {
         let namespaces = NAMESPACES.map(|name| (name.to_owned(), label("ns", name)));
         let pods = (0..OUTSIDE)
             .map(|place| (name(place), Pod { labels: label("pod", PODS[place % 3]), place }));
-        Self { namespaces: namespaces.into(), pods: pods.collect(), policies: BTreeMap::new() }
+        Self {
+            namespaces: namespaces.into(),
+            modes: BTreeMap::new(),
+            pods: pods.collect(),
+            policies: BTreeMap::new(),
+        }
     }
 
     /// Changes the objects.
@@ -102,6 +116,10 @@ impl World {
             }
             Edit::Namespace { name, labels } => {
                 self.namespaces.insert(name.clone(), labels.clone());
+            }
+            Edit::Mode { namespace, mode } => {
+                assert!(self.namespaces.contains_key(namespace), "there is no {namespace}");
+                self.modes.insert(namespace.clone(), mode.clone());
             }
             Edit::DeleteNamespace(name) => {
                 assert!(self.namespaces.remove(name).is_some(), "there is no namespace {name}");
@@ -149,9 +167,13 @@ impl World {
         objects.extend(self.namespaces.iter().map(|(name, labels)| {
             let mut labels = labels.clone();
             labels.insert("kubernetes.io/metadata.name".to_owned(), name.clone());
+            let annotations = self
+                .modes
+                .get(name)
+                .map_or_else(|| json!({}), |mode| json!({"portolan.dev/netpol-mode": mode}));
             json!({
                 "apiVersion": "v1", "kind": "Namespace",
-                "metadata": {"name": name, "labels": labels},
+                "metadata": {"name": name, "labels": labels, "annotations": annotations},
             })
         }));
         objects.extend(self.pods.iter().map(|(key, pod)| pod_object(key, pod)));

@@ -61,6 +61,11 @@ impl Api {
         self.gate.pass().await
     }
 
+    /// Returns who is told of what is seen.
+    pub(super) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
     /// Starts to measure a request to a host.
     pub(super) fn measure(&self, host: Arc<str>) -> Measure {
         Measure::start(&self.observer, host)

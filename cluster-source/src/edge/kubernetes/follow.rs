@@ -21,7 +21,7 @@ use crate::api::words::{explain, in_words};
 use crate::api::{page, request};
 use crate::edge::publisher::Batch;
 use crate::programming::Change;
-use crate::{Interest, Status, Timing};
+use crate::{Interest, Status, Timing, Unusable};
 
 /// How many bad objects are remembered, to be logged once.
 const MOST_REMEMBERED: usize = 1000;
@@ -221,7 +221,12 @@ impl Follower {
         progress: &mut Progress<'_>,
     ) {
         for bad in &translated.bad {
-            self.note_bad(&bad.to_string(), progress);
+            let problem = bad.to_string();
+            self.note_bad(&problem, progress);
+            if let Some(key) = &bad.key {
+                let (kind, uid, problem) = (self.kind, &*translated.uid, &*problem);
+                self.api.observer().unusable(Unusable { kind, key, uid, problem });
+            }
         }
         progress.batch.extend(translated.event.map(|event| Change { event, triggered }));
     }
