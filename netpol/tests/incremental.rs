@@ -39,7 +39,7 @@ fn assert_equal(snapshots: &[Arc<Cluster>], options: &Options) -> Result<(), Tes
             prop_assert_eq!(compiler.compiled(), &whole);
             prop_assert_eq!(transaction, Transaction::between(Some(&before), &whole.ruleset));
         }
-        let last = snapshots.last().unwrap();
+        let last = &snapshots[snapshots.len() - 1];
         let anew = Compiler::new(last, node, options);
         prop_assert_eq!(anew.compiled(), compiler.compiled());
     }
