@@ -11,11 +11,10 @@ use std::time::Instant;
 
 use cluster::Cluster;
 use netfilter::Netfilter;
-use netpol::Options;
 use portolan_tests::namespace::inside;
 use portolan_tests::netpol_agent::{Agent, Node, deny};
 use portolan_tests::netpol_edits::Edits;
-use portolan_tests::netpol_oracle::{assert_table, cluster, outcome};
+use portolan_tests::netpol_oracle::{assert_table, cluster, options, outcome};
 use portolan_tests::soak::{rounds, soak};
 use portolan_tests::stage::until;
 use test_pods::network::{OUTSIDE, between_pods, beyond_pods, lines};
@@ -189,7 +188,7 @@ fn a_transaction_that_the_kernel_refuses_changes_nothing() {
         node.edit(&[deny("x/deny", None, &["Ingress"])]);
         let before = cluster(node.manifests());
         let mut owner = Netfilter::open().unwrap();
-        owner.apply(&netpol::compile(&before, NODE_NAME, &Options::default()).ruleset).unwrap();
+        owner.apply(&netpol::compile(&before, NODE_NAME, &options()).ruleset).unwrap();
         watched(&mut node, |node, watch| {
             let mut agent = node.agent_that_waits();
             let failures = "portolan_netpol_transaction_failures_total";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cluster::{Cluster, Kind, KindSet};
 use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
 use netfilter::Netfilter;
-use netpol::{Flow, Options, Path, Traffic};
+use netpol::{Flow, LogOptions, Options, Path, Traffic};
 use test_pods::network::{NODE, ip};
 use test_pods::probe::{Outcome, Probe, Transport};
 use test_pods::world::NODE_NAME;
@@ -25,6 +25,12 @@ pub fn cluster(manifests: PathBuf) -> Arc<Cluster> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { Source::start(config).await.unwrap().snapshot() })
+}
+
+/// Returns what the role compiles with when it has no flags.
+pub fn options() -> Options {
+    let log = Some(LogOptions { group: 9353, per_second: 10 });
+    Options { log, ..Options::default() }
 }
 
 /// Returns what the verdict says of a probe.
@@ -54,7 +60,7 @@ pub fn outcome(cluster: &Cluster, probe: &Probe) -> Outcome {
 /// # Panics
 /// It is another one.
 pub fn assert_table(netfilter: &mut Netfilter, cluster: &Cluster, what: &str) {
-    let ruleset = netpol::compile(cluster, NODE_NAME, &Options::default()).ruleset;
+    let ruleset = netpol::compile(cluster, NODE_NAME, &options()).ruleset;
     let there = netfilter.read(&ruleset.table).unwrap().map(|there| there.into_ruleset());
     let Some(there) = there else { panic!("{what}: there is no table") };
     let plan = nft::Transaction::between(Some(&there), &ruleset);
