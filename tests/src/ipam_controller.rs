@@ -207,12 +207,12 @@ impl NodeCluster {
         self.until(&format!("{reason} of {name}"), look, Option::is_some).unwrap()
     }
 
-    /// Returns what the process under test has asked for that `deploy/ipam-controller-rbac.yaml` does not allow.
+    /// Returns what the process under test has asked for that `deploy/ipam-controller/access.yaml` does not allow.
     ///
     /// # Panics
     /// The rules have another form, or nothing was asked for.
     pub fn asked_beyond_its_rules(&self) -> Vec<String> {
-        let text = include_str!("../../deploy/ipam-controller-rbac.yaml");
+        let text = include_str!("../../deploy/ipam-controller/access.yaml");
         let rules: BTreeSet<String> = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("- {apiGroups: [")?.strip_suffix("]}"))

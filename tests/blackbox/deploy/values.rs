@@ -23,13 +23,13 @@ fn every_value_acts_where_it_is_used() {
     assert!(copied.unwrap().success());
     let file = deploy.join("values/values.yaml");
     let original = fs::read_to_string(&file).unwrap();
-    let all = deploy.join("overlays/all");
+    let overlays = ["all", "ipam-controller"].map(|name| deploy.join("overlays").join(name));
     for (key, value) in values() {
         let changed = "CHANGED.VALUE";
         let line = |value: &str| format!("  {key}: {value}\n");
         assert!(original.contains(&line(&value)), "{key}");
         fs::write(&file, original.replace(&line(&value), &line(changed))).unwrap();
-        let objects = objects(&all);
+        let objects: Vec<_> = overlays.iter().flat_map(|folder| objects(folder)).collect();
         let uses = objects.iter().filter(|object| {
             object["metadata"]["name"] != "portolan-values" && object.to_string().contains(changed)
         });
