@@ -1,8 +1,9 @@
 //! The same objects give the same snapshot from the API and from manifests, in every form of manifest.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use cluster::{Cluster, Event, Kind, KindSet, Selector, Store};
+use cluster::{Cluster, Event, Kind, KindSet, NetworkPolicy, Object, Selector, Store};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -211,8 +212,21 @@ proptest! {
     }
 }
 
+/// Returns the objects of a cluster without how they were written.
+fn meant(cluster: &Cluster) -> Vec<Object> {
+    let objects = cluster.objects().into_iter();
+    let meant = objects.map(|object| match object {
+        Object::NetworkPolicy(policy) => {
+            let policy = NetworkPolicy { oddities: Box::default(), ..(*policy).clone() };
+            Object::NetworkPolicy(Arc::new(policy))
+        }
+        other => other,
+    });
+    meant.collect()
+}
+
 proptest! {
-    /// What `/debug/cluster` shows of a cluster is a fixture of it.
+    /// What `/debug/cluster` shows of a cluster is a fixture of it, though it may be written otherwise.
     #[test]
     fn a_dump_reads_back_as_it_was(
         objects in prop::collection::vec(any_object(), 0..12),
@@ -222,7 +236,7 @@ proptest! {
         let list = json!({"kind": "List", "apiVersion": "v1", "items": objects}).to_string();
         let cluster = from_manifests(&list, Format::Json, &interest);
         let again = from_manifests(&crate::dump(&cluster).to_string(), Format::Json, &interest);
-        prop_assert_eq!(again.objects(), cluster.objects());
+        prop_assert_eq!(meant(&again), meant(&cluster));
     }
 }
 
@@ -232,5 +246,5 @@ fn a_dump_keeps_every_field() {
     let cluster = from_manifests(include_str!("parity/everything.yaml"), Format::Yaml, &interest);
     assert_eq!(cluster.len(), 16);
     let again = from_manifests(&crate::dump(&cluster).to_string(), Format::Json, &interest);
-    assert_eq!(again.objects(), cluster.objects());
+    assert_eq!(meant(&again), meant(&cluster));
 }

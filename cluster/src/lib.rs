@@ -40,7 +40,7 @@ pub use kind::{Kind, KindSet};
 pub use labels::Labels;
 pub use namespace::Namespace;
 pub use network_policy::{
-    IpBlock, NetworkPolicy, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch,
+    IpBlock, NetworkPolicy, Oddity, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch,
 };
 pub use node::Node;
 pub use object::Object;

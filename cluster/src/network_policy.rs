@@ -15,6 +15,28 @@ pub struct NetworkPolicy {
     pub ingress: Option<PolicyDirection>,
     /// Egress rules; none when the policy does not have the policy type `Egress`.
     pub egress: Option<PolicyDirection>,
+    /// Where it is written in a way that says something else than it means, for those who look for mistakes.
+    pub oddities: Box<[Oddity]>,
+}
+
+/// Something in how a policy is written that its meaning does not show.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Oddity {
+    /// `policyTypes` leaves a direction out that has rules, which mean nothing then: `ingress` or `egress`.
+    UnusedRules(&'static str),
+    /// Without `policyTypes` and ingress rules, a policy with egress rules isolates ingress, too.
+    ImpliedIngress,
+    /// Without `policyTypes`, an empty list of egress rules isolates ingress alone.
+    EmptyEgress,
+    /// A network in a spelling that newer API servers refuse in new objects (KEP-4858).
+    Spelling {
+        /// Where: `spec.egress[0].to[1].ipBlock.cidr`.
+        field: Text,
+        /// As it is written.
+        written: Text,
+        /// What it means.
+        network: IpNet,
+    },
 }
 
 /// The rules of one direction. Without any, the direction is isolated and allows nothing.

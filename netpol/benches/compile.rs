@@ -48,6 +48,7 @@ fn policy(number: u16) -> Object {
         pod_selector: select(format!("app=app-{}", number % 10)),
         ingress: Some(PolicyDirection { rules }),
         egress: None,
+        oddities: Box::default(),
     }))
 }
 

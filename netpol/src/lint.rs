@@ -4,6 +4,7 @@
 //! and changes nothing.
 
 mod directions;
+mod oddities;
 mod peers;
 mod ports;
 
@@ -67,6 +68,7 @@ fn of_policy(cluster: &Cluster, policy: &NetworkPolicy) -> Vec<Finding> {
         }
     }
     directions::check(&subject, &mut findings);
+    oddities::check(&subject, &mut findings);
     findings
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cluster::{
     Cluster, ContainerPort, Endpoint, EndpointSlice, Event, IpBlock, Labels, Namespace,
-    NetworkPolicy, Node, Object, ObjectKey, Peer, Phase, Pod, PolicyDirection, PolicyPort,
+    NetworkPolicy, Node, Object, ObjectKey, Oddity, Peer, Phase, Pod, PolicyDirection, PolicyPort,
     PolicyRule, PortMatch, Protocol, Selector, Service, ServiceAddress, ServicePort, ServiceType,
     Store, TargetPort,
 };
@@ -183,6 +183,18 @@ impl World {
             pod_selector: Selector::parse(selector).unwrap(),
             ingress: direction(ingress),
             egress: direction(egress),
+            oddities: Box::default(),
+        })))
+    }
+
+    /// Adds a policy that forbids ingress, with something odd in how it is written.
+    pub(crate) fn odd(self, key: &str, oddity: Oddity) -> Self {
+        self.with(Object::NetworkPolicy(Arc::new(NetworkPolicy {
+            key: key_of(key),
+            pod_selector: Selector::default(),
+            ingress: Some(PolicyDirection::default()),
+            egress: None,
+            oddities: Box::new([oddity]),
         })))
     }
 

@@ -24,6 +24,17 @@ pub(super) fn parse(text: &str) -> Option<IpNet> {
     Some(network.ok()?.trunc())
 }
 
+/// Says whether an API server takes a network in this spelling in a new object: no leading zeros, no bits behind the
+/// prefix, IPv4 as such.
+///
+/// Source: Kubernetes feature gate `StrictIPCIDRValidation` (KEP-4858).
+pub(super) fn is_strict(text: &str) -> bool {
+    let Some((address, prefix)) = text.split_once('/') else { return false };
+    let (Ok(ip), Some(network)) = (address.parse::<IpAddr>(), parse(text)) else { return false };
+    // The standard library takes no octet with a leading zero.
+    ip == network.network() && prefix == network.prefix_len().to_string()
+}
+
 fn ip(text: &str) -> Option<IpAddr> {
     match text.rsplit_once(':') {
         None => ipv4(text).map(IpAddr::V4),
@@ -69,6 +80,23 @@ mod tests {
         ];
         for (text, network) in cases {
             assert_eq!(parse(text).map(|it| it.to_string()).as_deref(), Some(network), "{text}");
+        }
+    }
+
+    #[test]
+    fn newer_servers_take_one_spelling() {
+        for text in ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "2001:0DB8:0::/32", "::/0"] {
+            assert!(is_strict(text), "{text}");
+        }
+        for text in [
+            "010.0.0.0/8",
+            "10.0.0.5/8",
+            "10.0.0.0/08",
+            "2001:db8::1/32",
+            "::ffff:10.0.0.0/104",
+            "x",
+        ] {
+            assert!(!is_strict(text), "{text}");
         }
     }
 

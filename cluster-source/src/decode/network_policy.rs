@@ -5,8 +5,8 @@
 //! nobody's; only when it cannot be said which pods are its own, it is no policy.
 
 use cluster::{
-    IpBlock, NetworkPolicy, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch, Protocol,
-    Selector,
+    IpBlock, NetworkPolicy, Oddity, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch,
+    Protocol, Selector,
 };
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -135,6 +135,7 @@ fn closed(json: &str, context: &mut Context<'_>) -> Option<NetworkPolicy> {
         pod_selector,
         ingress: has_ingress.then(PolicyDirection::default),
         egress: has_egress.then(PolicyDirection::default),
+        oddities: Box::default(),
     })
 }
 
@@ -153,6 +154,7 @@ fn decode_whole(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, 
         pod_selector,
         ingress: has_ingress.then(|| direction(&spec.ingress, "ingress", context)),
         egress: has_egress.then(|| direction(&spec.egress, "egress", context)),
+        oddities: oddities(&spec),
     })
 }
 
@@ -161,6 +163,45 @@ fn decode_whole(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, 
 fn policy_types(spec: &Spec<'_>) -> Result<(bool, bool), Fault> {
     let types = named_types(spec.policy_types.as_deref().unwrap_or_default())?;
     Ok(types.unwrap_or((true, spec.egress.as_ref().is_some_and(|rules| !rules.is_empty()))))
+}
+
+/// Finds what is written in a way that says something else than it means.
+fn oddities(spec: &Spec<'_>) -> Box<[Oddity]> {
+    let mut found = Vec::new();
+    let has = |rules: &Option<Vec<Rule<'_>>>| rules.as_ref().is_some_and(|rules| !rules.is_empty());
+    match named_types(spec.policy_types.as_deref().unwrap_or_default()) {
+        Ok(Some((ingress, egress))) => {
+            let unused = [(ingress, &spec.ingress, "ingress"), (egress, &spec.egress, "egress")];
+            let unused = unused.into_iter().filter(|(is_meant, rules, _)| !is_meant && has(rules));
+            found.extend(unused.map(|(.., name)| Oddity::UnusedRules(name)));
+        }
+        Ok(None) if has(&spec.egress) && !has(&spec.ingress) => found.push(Oddity::ImpliedIngress),
+        Ok(None) if spec.egress.is_some() && !has(&spec.egress) => found.push(Oddity::EmptyEgress),
+        Ok(None) | Err(_) => {}
+    }
+    for (rules, name) in [(&spec.ingress, "ingress"), (&spec.egress, "egress")] {
+        for (at, rule) in each(rules) {
+            let (peers, side) =
+                if name == "ingress" { (&rule.from, "from") } else { (&rule.to, "to") };
+            for (number, peer) in each(peers) {
+                let place = format!("spec.{name}[{at}].{side}[{number}].ipBlock");
+                found.extend(peer.ip_block.iter().flat_map(|block| spellings(block, &place)));
+            }
+        }
+    }
+    found.into()
+}
+
+/// Finds networks in spellings that newer API servers refuse in new objects.
+fn spellings(block: &WireIpBlock<'_>, place: &str) -> Vec<Oddity> {
+    let cidr = block.cidr.iter().map(|text| (format!("{place}.cidr"), text));
+    let except = each(&block.except).map(|(at, text)| (format!("{place}.except[{at}]"), text));
+    let odd = cidr.chain(except).filter_map(|(field, text)| {
+        let network = cidr::parse(text)?;
+        let written = (**text).into();
+        (!cidr::is_strict(text)).then(|| Oddity::Spelling { field: field.into(), written, network })
+    });
+    odd.collect()
 }
 
 /// Returns the directions that `policyTypes` names, ingress and egress; none when it names nothing.

@@ -1,7 +1,7 @@
 //! What each field means when it is there, absent, or wrong.
 
 use cluster::{
-    ContainerPort, EndpointSlice, IpBlock, Labels, NetworkPolicy, Node, Peer, Phase, Pod,
+    ContainerPort, EndpointSlice, IpBlock, Labels, NetworkPolicy, Node, Oddity, Peer, Phase, Pod,
     PolicyPort, PortMatch, Protocol, Selector, Service, ServiceAddress, ServicePort, ServiceType,
     TargetPort,
 };
@@ -202,6 +202,51 @@ fn namespaces_carry_their_name_as_a_label() {
     let Ok(Object::Namespace(namespace)) = decode(Kind::Namespace, json) else { unreachable!() };
     let labels: Vec<_> = namespace.labels.iter().collect();
     assert_eq!(labels, [("kubernetes.io/metadata.name", "shop"), ("team", "a")]);
+}
+
+#[test]
+fn what_says_something_else_than_it_means_is_kept() {
+    let spelling = |field: &str, written: &str, network: &str| Oddity::Spelling {
+        field: field.into(),
+        written: written.into(),
+        network: network.parse().unwrap(),
+    };
+    let (usual, odd) = (r#""10.0.0.0/8""#, r#""010.0.0.0/8""#);
+    let to = |cidr: &str, except: &str| {
+        format!(
+            r#"{{"policyTypes":["Egress"],"egress":[{{}},{{"to":[{{"ipBlock":{{"cidr":{cidr},"except":[{except}]}}}}]}}]}}"#
+        )
+    };
+    let place = "spec.egress[1].to[0].ipBlock";
+    let cases = [
+        ("{}".to_owned(), vec![]),
+        (r#"{"policyTypes":["Ingress","Egress"],"egress":[]}"#.to_owned(), vec![]),
+        (r#"{"ingress":[{}],"egress":[{}]}"#.to_owned(), vec![]),
+        (r#"{"egress":[]}"#.to_owned(), vec![Oddity::EmptyEgress]),
+        (r#"{"egress":[{}]}"#.to_owned(), vec![Oddity::ImpliedIngress]),
+        (
+            r#"{"policyTypes":["Egress"],"ingress":[{}]}"#.to_owned(),
+            vec![Oddity::UnusedRules("ingress")],
+        ),
+        (
+            r#"{"policyTypes":["Ingress"],"egress":[{}]}"#.to_owned(),
+            vec![Oddity::UnusedRules("egress")],
+        ),
+        (r#"{"policyTypes":["Ingress"],"egress":[]}"#.to_owned(), vec![]),
+        (to(usual, r#""10.1.0.0/16","2001:DB8::/32""#), vec![]),
+        (to(odd, ""), vec![spelling(&format!("{place}.cidr"), "010.0.0.0/8", "10.0.0.0/8")]),
+        (
+            to(usual, r#""10.1.0.0/16","10.2.3.4/16""#),
+            vec![spelling(&format!("{place}.except[1]"), "10.2.3.4/16", "10.2.0.0/16")],
+        ),
+        (
+            to(r#""::ffff:10.0.0.0/104""#, ""),
+            vec![spelling(&format!("{place}.cidr"), "::ffff:10.0.0.0/104", "10.0.0.0/8")],
+        ),
+    ];
+    for (spec, expected) in cases {
+        assert_eq!(*policy(&spec).oddities, expected, "{spec}");
+    }
 }
 
 #[test]

@@ -137,6 +137,7 @@ fn policy_of(key: ObjectKey, selector: String, peers: Vec<Peer>, port: u16) -> O
         pod_selector: select(selector),
         ingress: Some(PolicyDirection { rules: vec![PolicyRule { peers, ports }] }),
         egress: None,
+        oddities: Box::default(),
     }))
 }
 

@@ -1,5 +1,7 @@
 //! Peers that stand for nobody, or for more than is meant.
 
+use std::net::IpAddr;
+
 use cluster::{IpBlock, Peer, PolicyRule, Selector};
 
 use super::{Finding, Subject, is_in_use};
@@ -39,6 +41,7 @@ fn block_texts(subject: &Subject<'_>, block: &IpBlock) -> Vec<String> {
             texts.push(format!("`except` {except} leaves nothing of {}", block.cidr));
         }
     }
+    texts.extend(services_text(subject, block));
     let is_single = block.cidr.prefix_len() == block.cidr.max_prefix_len();
     let service = subject.cluster.services_by_cluster_ip(block.cidr.addr()).first();
     if let Some(service) = service.filter(|_| is_single) {
@@ -49,6 +52,25 @@ fn block_texts(subject: &Subject<'_>, block: &IpBlock) -> Vec<String> {
         ));
     }
     texts
+}
+
+/// Finds a network of Services: of what is known, nothing but ClusterIPs is in it.
+fn services_text(subject: &Subject<'_>, block: &IpBlock) -> Option<String> {
+    let cluster = subject.cluster;
+    let is_in = |ip: &IpAddr| block.cidr.contains(ip);
+    let is_network = block.cidr.prefix_len() < block.cidr.max_prefix_len();
+    let count = cluster.services().filter(|it| it.cluster_ips().iter().any(is_in)).count();
+    let has_others = || {
+        cluster.pods().any(|pod| pod.ips.iter().any(is_in))
+            || cluster.nodes().any(|node| node.addresses.iter().any(is_in))
+    };
+    (is_network && count > 0 && !has_others()).then(|| {
+        format!(
+            "{} has the ClusterIPs of {count} of the Services and no pod or node: policies never see ClusterIPs; \
+             select pods instead",
+            block.cidr
+        )
+    })
 }
 
 /// Says which selector finds nothing.

@@ -1,4 +1,4 @@
-use cluster::{Peer, PolicyPort, PortMatch, Protocol, Selector, TargetPort};
+use cluster::{Oddity, Peer, PolicyPort, PortMatch, Protocol, Selector, TargetPort};
 
 use super::*;
 use crate::testing::{World, block, named, pods, pods_of, port, rule, tcp};
@@ -40,6 +40,11 @@ fn good_policies_are_not_blamed() {
 fn each_mistake_is_named_with_its_field() {
     let namespaces = Peer::Pods { pods: None, namespaces: Some(Selector::parse("ns=y").unwrap()) };
     let nothing = PolicyPort { protocol: Protocol::Tcp, ports: PortMatch::Nothing };
+    let spelling = Oddity::Spelling {
+        field: "spec.egress[0].to[0].ipBlock.cidr".into(),
+        written: "010.0.0.0/8".into(),
+        network: "10.0.0.0/8".parse().unwrap(),
+    };
     let ingress = |peers: Vec<Peer>, ports: Vec<PolicyPort>| {
         world().ingress("x/p", "", vec![rule(peers, ports)])
     };
@@ -80,6 +85,26 @@ fn each_mistake_is_named_with_its_field() {
         (
             ingress(vec![block("10.96.0.7/32", &[])], vec![]),
             "10.96.0.7 is the ClusterIP of Service x/web",
+        ),
+        (
+            ingress(vec![block("10.96.0.0/12", &[])], vec![]),
+            "10.96.0.0/12 has the ClusterIPs of 1 of the Services and no pod or node",
+        ),
+        (
+            world().odd("x/p", Oddity::UnusedRules("egress")),
+            "spec.policyTypes: leaves Egress out, so that the rules of spec.egress mean nothing",
+        ),
+        (
+            world().odd("x/p", Oddity::ImpliedIngress),
+            "spec.policyTypes: is not written, so that the policy isolates ingress, too",
+        ),
+        (
+            world().odd("x/p", Oddity::EmptyEgress),
+            "spec.policyTypes: is not written, and no egress rule means nothing then",
+        ),
+        (
+            world().odd("x/p", spelling),
+            "spec.egress[0].to[0].ipBlock.cidr: 010.0.0.0/8 means 10.0.0.0/8; write it so",
         ),
         (
             ingress(vec![], vec![tcp(80)]),

@@ -182,7 +182,13 @@ fn policy() -> impl Strategy<Value = Object> {
     (key, selector, direction(), direction()).prop_map(
         |((namespace, name), pod_selector, ingress, egress)| {
             let key = ObjectKey::new(namespace, name);
-            Object::NetworkPolicy(Arc::new(NetworkPolicy { key, pod_selector, ingress, egress }))
+            Object::NetworkPolicy(Arc::new(NetworkPolicy {
+                key,
+                pod_selector,
+                ingress,
+                egress,
+                oddities: Box::default(),
+            }))
         },
     )
 }
