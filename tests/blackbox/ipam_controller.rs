@@ -58,7 +58,11 @@ fn many_nodes_get_blocks_by_one_write_each() {
         || controller.metric("portolan_ipam_assignment_seconds_count", ""),
         |seen| *seen >= f64::from(u32::try_from(count).unwrap()),
     );
-    assert!(controller.metric("portolan_ipam_pool_used_blocks", "four") >= 0.0);
+    cluster.until(
+        "the blocks of all in the pool's metric",
+        || controller.metric("portolan_ipam_pool_used_blocks", "four"),
+        |used| *used >= f64::from(u32::try_from(count).unwrap()),
+    );
 }
 
 /// The leader is killed in the middle, writes fail, answers are lost, events come twice, watches end.

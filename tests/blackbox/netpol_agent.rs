@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use portolan_tests::namespace::{inside, run};
 use portolan_tests::netpol_agent::{Node, deny, expect};
+use portolan_tests::stage::until;
 use test_pods::case::e2e;
 use test_pods::wiring::Layout;
 use test_pods::world::{Edit, World};
@@ -55,7 +56,9 @@ fn an_agent_follows_edits() {
             }
         }
         assert!(agent.metric("portolan_netpol_transaction_failures_total") == 0.0);
-        assert!(agent.metric("portolan_netpol_unsynced_seconds") == 0.0);
+        // The table is there a moment before the agent has noted it.
+        let unsynced = || agent.metric("portolan_netpol_unsynced_seconds");
+        until("the agent is up to date", unsynced, |seconds| *seconds == 0.0);
     });
 }
 

@@ -195,6 +195,7 @@ impl<P: Part> Driver<'_, P> {
                     if !self.is_synced && self.listings.iter().all(Listing::is_listed) {
                         self.is_synced = true;
                         self.part.synced();
+                        self.measure();
                     }
                 }
                 WrittenChange::There(json) => match WrittenObject::sent(json) {
