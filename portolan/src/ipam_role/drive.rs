@@ -122,16 +122,19 @@ struct Driver<'a, P: Part> {
 
 impl<P: Part> Driver<'_, P> {
     fn begin_writes(&mut self) {
-        let room = MOST_WRITES.saturating_sub(self.writes.len());
-        if !self.is_synced || room == 0 {
-            return;
-        }
-        for work in self.part.work(unix(), room) {
-            let (write, writer) = (self.part.write(&work), self.shared.writer.clone());
-            self.writes.spawn(async move {
-                let written = writer.write(&write).await;
-                (work, written)
-            });
+        while self.is_synced && self.writes.len() < MOST_WRITES {
+            let some = self.part.work(unix(), MOST_WRITES - self.writes.len());
+            if some.is_empty() {
+                return;
+            }
+            for work in some {
+                let Some(write) = self.part.write(&work) else { continue };
+                let writer = self.shared.writer.clone();
+                self.writes.spawn(async move {
+                    let written = writer.write(&write).await;
+                    (work, written)
+                });
+            }
         }
     }
 

@@ -152,26 +152,11 @@ impl Part for Nodes {
     }
 
     fn work(&mut self, now: u64, most: usize) -> Vec<Action> {
-        let mut work = Vec::new();
-        while work.len() < most {
-            let actions = self.controller.actions(now, most - work.len());
-            if actions.is_empty() {
-                break;
-            }
-            for action in actions {
-                match action {
-                    Action::Report { node, uid, reason, message } => {
-                        self.report(&node, &uid, reason.as_str(), message);
-                    }
-                    write => work.push(write),
-                }
-            }
-        }
-        work
+        self.controller.actions(now, most)
     }
 
-    fn write(&self, action: &Action) -> Write {
-        match action {
+    fn write(&self, action: &Action) -> Option<Write> {
+        Some(match action {
             Action::Assign { node, uid, resource_version, blocks } => {
                 let cidrs: Vec<String> = blocks.iter().map(|it| it.block.to_string()).collect();
                 let fields = json!({"spec": {"podCIDR": cidrs.first(), "podCIDRs": cidrs}});
@@ -194,11 +179,11 @@ impl Part for Nodes {
                 let change = Change::Delete { uid: String::new(), resource_version };
                 Write { target: NODE_BLOCK.named(&*record.uid), change }
             }
-            // Is none: `work` takes them out.
-            Action::Report { uid, .. } => {
-                Write { target: NODE.named(&**uid), change: Change::PatchAnyway(json!({})) }
+            Action::Report { node, uid, reason, message } => {
+                self.report(node, uid, reason.as_str(), message.clone());
+                return None;
             }
-        }
+        })
     }
 
     fn subject(&self, action: &Action) -> String {

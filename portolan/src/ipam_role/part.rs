@@ -16,7 +16,7 @@ pub(super) struct Followed {
 
 /// Decides about a part of the cluster: a state machine that is told objects and says what to write.
 pub(super) trait Part: Send {
-    /// Something to be written.
+    /// Something to be written, or told.
     type Work: Clone + Send + 'static;
 
     /// The kinds that it follows. Their places in the list are how they are named below.
@@ -34,11 +34,11 @@ pub(super) trait Part: Send {
     /// Everything of every kind has been told once.
     fn synced(&mut self);
 
-    /// Returns at most so many things to write at a time, in seconds since 1970.
+    /// Returns at most so many things to do at a time, in seconds since 1970.
     fn work(&mut self, now: u64, most: usize) -> Vec<Self::Work>;
 
-    /// Returns the write.
-    fn write(&self, work: &Self::Work) -> Write;
+    /// Returns the write; none of what is only told to operators, which is told then.
+    fn write(&self, work: &Self::Work) -> Option<Write>;
 
     /// Returns what the write is about: no two writes of it are under way.
     fn subject(&self, work: &Self::Work) -> String;

@@ -151,26 +151,11 @@ impl Part for Services {
     }
 
     fn work(&mut self, now: u64, most: usize) -> Vec<ServiceAction> {
-        let mut work = Vec::new();
-        while work.len() < most {
-            let actions = self.controller.actions(now, most - work.len());
-            if actions.is_empty() {
-                break;
-            }
-            for action in actions {
-                match action {
-                    ServiceAction::Report { service, uid, reason, message } => {
-                        self.report(&service, &uid, reason, message);
-                    }
-                    write => work.push(write),
-                }
-            }
-        }
-        work
+        self.controller.actions(now, most)
     }
 
-    fn write(&self, action: &ServiceAction) -> Write {
-        match action {
+    fn write(&self, action: &ServiceAction) -> Option<Write> {
+        Some(match action {
             ServiceAction::Claim { ip, service } => Write {
                 target: ADDRESS.named(ip.to_string()),
                 change: Change::Create(objects::written_address(*ip, service)),
@@ -214,12 +199,11 @@ impl Part for Services {
                 let change = Change::Patch { fields, uid, resource_version };
                 Write { target: RANGE.named(&*range.name).status(), change }
             }
-            // Is none: `work` takes them out.
-            ServiceAction::Report { service, .. } => Write {
-                target: SERVICE.in_namespace(&*service.namespace, &*service.name),
-                change: Change::PatchAnyway(json!({})),
-            },
-        }
+            ServiceAction::Report { service, uid, reason, message } => {
+                self.report(service, uid, *reason, message.clone());
+                return None;
+            }
+        })
     }
 
     fn subject(&self, action: &ServiceAction) -> String {
