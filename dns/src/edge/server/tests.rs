@@ -18,6 +18,7 @@ mod searched;
 mod streams;
 
 use super::connection::Closing;
+use super::responder::Received;
 use super::*;
 use crate::config::Sockets;
 use crate::corefile::Transport;
@@ -25,6 +26,7 @@ use crate::engine::{Block, Context, Engine, Router};
 use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::{Handling, Outcome, Plugin};
+use crate::wire::Arrival;
 use crate::{Protocol, Query, Reply, wire};
 
 /// Answers with an rcode once it is let to.
@@ -70,6 +72,30 @@ fn responder(engine: Engine) -> Arc<Responder> {
     let panics = IntCounter::new("panics", "Panics.").unwrap();
     let metrics = ServerMetrics::register(&Registry::new(), panics).unwrap();
     Arc::new(Responder::new(engine, metrics, Box::new(|_, _, _| ())))
+}
+
+/// Lets a message, or what was received of it, become a reply; says whether it had been written at once.
+fn reply_to(responder: &Arc<Responder>, received: Received, written: Vec<u8>) -> (Vec<u8>, bool) {
+    match received {
+        Received::Written => (written, true),
+        Received::Reply(reply) => (reply.unwrap(), false),
+        Received::Question(question) => {
+            let answer = Arc::clone(responder).answer(ListenerId(0), question);
+            (answer.now_or_never().unwrap().unwrap(), false)
+        }
+    }
+}
+
+/// Asks as a listener does; says whether the reply was written without asking plugins.
+fn ask(
+    responder: &Arc<Responder>,
+    arrival: Arrival,
+    message: &[u8],
+    now: std::time::Instant,
+) -> (Vec<u8>, bool) {
+    let mut reply = Vec::new();
+    let received = responder.receive(ListenerId(0), message, arrival, now, &mut reply);
+    reply_to(responder, received, reply)
 }
 
 fn listener(port: u16) -> ListenerConfig {
@@ -256,7 +282,7 @@ async fn a_client_that_reads_nothing_is_not_asked_for_more_and_goes() {
     let settings = Settings { write: Duration::from_secs(2), ..Settings::default() };
     let service = Service::new(id, &responder, limits, &shared, settings);
     let client = "192.0.2.7:40000".parse().unwrap();
-    let arrival = wire::Arrival { client, local: client, protocol: Protocol::Tcp };
+    let arrival = Arrival { client, local: client, protocol: Protocol::Tcp };
     let (place, _) =
         service.connections.admit(client.ip(), client.ip(), std::time::Instant::now()).unwrap();
     let (_stopper, reading) = stop::stopper();

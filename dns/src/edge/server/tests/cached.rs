@@ -7,12 +7,10 @@ use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::SRV;
 use tokio::time::{Instant, advance};
 
-use super::super::responder::Received;
 use super::*;
 use crate::plugin::Setup;
 use crate::plugin::cache::CacheConfig;
 use crate::plugin::testing::{configure, record, with_site};
-use crate::wire::Arrival;
 
 /// What the cache has the answers from.
 #[derive(Debug)]
@@ -43,17 +41,9 @@ fn arrival() -> Arrival {
     Arrival { client, local: "10.96.0.10:53".parse().unwrap(), protocol: Protocol::Udp }
 }
 
-/// Asks as a listener does; says whether the reply was one that had been sent before.
+/// Asks as a listener does, at tokio's time.
 fn ask(responder: &Arc<Responder>, message: &[u8]) -> (Vec<u8>, bool) {
-    let (now, mut reply) = (Instant::now().into_std(), Vec::new());
-    match responder.receive(ListenerId(0), message, arrival(), now, &mut reply) {
-        Received::Written => (reply, true),
-        Received::Reply(reply) => (reply.unwrap(), false),
-        Received::Question(question) => {
-            let answer = Arc::clone(responder).answer(ListenerId(0), question);
-            (answer.now_or_never().unwrap().unwrap(), false)
-        }
-    }
+    super::ask(responder, arrival(), message, Instant::now().into_std())
 }
 
 /// Asks the plugins.

@@ -17,7 +17,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::responder::Received;
 use super::*;
 use crate::direct::ReadAhead;
 use crate::kubernetes::{PodMode, Zone, ZoneOptions};
@@ -25,7 +24,6 @@ use crate::plugin::Fallthrough;
 use crate::plugin::kubernetes::{ClusterView, Kubernetes};
 use crate::plugin::loadbalance::Loadbalance;
 use crate::plugin::prometheus::{DnsMetrics, Prometheus};
-use crate::wire::Arrival;
 
 const NAMES: [&str; 3] = ["web", "db", "api"];
 const NAMESPACES: [&str; 2] = ["shop", "data"];
@@ -104,16 +102,7 @@ impl World {
 
     /// Asks as a listener does; says whether the reply was one that had been sent before.
     fn ask(&self, message: &[u8]) -> (Vec<u8>, bool) {
-        let mut reply = Vec::new();
-        match self.responder.receive(ListenerId(0), message, arrival(), Instant::now(), &mut reply)
-        {
-            Received::Written => (reply, true),
-            Received::Reply(reply) => (reply.unwrap(), false),
-            Received::Question(question) => {
-                let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);
-                (answer.now_or_never().unwrap().unwrap(), false)
-            }
-        }
+        ask(&self.responder, arrival(), message, Instant::now())
     }
 
     /// Asks together, as by a batch of datagrams, what has been asked alone before, so that all is known that can be.
@@ -123,14 +112,8 @@ impl World {
         let together = self.responder.together(ListenerId(0), octets, &mut ahead);
         let reply = |(number, message): (usize, &Vec<u8>)| {
             let mut reply = Vec::new();
-            match together.receive(number, message, arrival(), Instant::now(), &mut reply) {
-                Received::Written => reply,
-                Received::Reply(reply) => reply.unwrap(),
-                Received::Question(question) => {
-                    let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);
-                    answer.now_or_never().unwrap().unwrap()
-                }
-            }
+            let received = together.receive(number, message, arrival(), Instant::now(), &mut reply);
+            reply_to(&self.responder, received, reply).0
         };
         messages.iter().enumerate().map(reply).collect()
     }

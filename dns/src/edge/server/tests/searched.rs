@@ -12,7 +12,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::responder::Received;
 use super::repeated::{Live, ip, key, namespace, service, without_order};
 use super::*;
 use crate::kubernetes::{PodMode, Zone, ZoneOptions, search_class, search_path};
@@ -20,7 +19,6 @@ use crate::plugin::autopath::{Autopath, SearchPath, SearchPaths};
 use crate::plugin::kubernetes::Kubernetes;
 use crate::plugin::testing::record;
 use crate::plugin::{Fallthrough, PluginMetrics};
-use crate::wire::Arrival;
 use crate::{Lasting, Repetition};
 
 const CLIENTS: [u8; 3] = [1, 2, 3];
@@ -134,15 +132,7 @@ impl World {
     }
 
     fn ask(&self, client: u8, message: &[u8]) -> (Vec<u8>, bool) {
-        let (arrival, mut reply) = (arrival(client), Vec::new());
-        match self.responder.receive(ListenerId(0), message, arrival, Instant::now(), &mut reply) {
-            Received::Written => (reply, true),
-            Received::Reply(reply) => (reply.unwrap(), false),
-            Received::Question(question) => {
-                let answer = Arc::clone(&self.responder).answer(ListenerId(0), question);
-                (answer.now_or_never().unwrap().unwrap(), false)
-            }
-        }
+        ask(&self.responder, arrival(client), message, Instant::now())
     }
 
     fn ask_plugins(&self, client: u8, message: &[u8]) -> Vec<u8> {

@@ -496,7 +496,7 @@ fn asker(responder: &Arc<Responder>) -> Asker {
     let service = Service::new(id, responder, Limits::default(), &shared, settings);
     let client = "192.0.2.7:40000".parse().unwrap();
     let local = "192.0.2.53:853".parse().unwrap();
-    Asker::new(&service, wire::Arrival { client, local, protocol: Protocol::Quic })
+    Asker::new(&service, Arrival { client, local, protocol: Protocol::Quic })
 }
 
 #[tokio::test]
@@ -613,7 +613,7 @@ fn serve_http2(
     let shared = service::Shared { unread, turns: Arc::new(Semaphore::new(1)) };
     let service = Service::new(id, &responder, limits, &shared, settings);
     let client = "192.0.2.7:40000".parse().unwrap();
-    let arrival = wire::Arrival { client, local: client, protocol: Protocol::Https };
+    let arrival = Arrival { client, local: client, protocol: Protocol::Https };
     let (place, _) =
         service.connections.admit(client.ip(), client.ip(), std::time::Instant::now()).unwrap();
     let (stopper, reading) = stop::stopper();
