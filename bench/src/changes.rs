@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::api::Api;
 use crate::cluster::{CHANGING, changing_address, changing_slice};
 use crate::dnsperf::{self, End, Load, Mode};
-use crate::latency;
+use crate::latency::{self, Latency};
+use crate::measure::TURNS;
 use crate::question::encode;
 use crate::scene::Scene;
 use crate::servers::Listed;
@@ -66,7 +67,7 @@ pub(crate) fn measure(
     time: Duration,
 ) -> anyhow::Result<Changes> {
     let _running = scene.start(server, Corefile::Stock, processor)?;
-    let questions = Questions::A.list(scene.cluster, Pass::Peak);
+    let questions = Questions::A.list(scene.cluster, Pass::Peak(0));
     let file = scene.directory().join("questions");
     std::fs::write(&file, text(&questions)).context("write the questions")?;
     let load = Load {
@@ -78,8 +79,9 @@ pub(crate) fn measure(
         end: End::Time,
     };
     let rate = dnsperf::run(load)?.per_second / 2.0;
-    let still = latency_of(server.port, &questions, rate, time)?;
-    let changing = while_changing(&scene.api, || latency_of(server.port, &questions, rate, time))?;
+    let (still, changing) = with_and_without(&scene.api, || {
+        latency::measure(server.port, &questions, rate, time / TURNS)
+    })?;
     let times = under_load(&scene.api, load)?;
     Ok(Changes {
         server: server.name.clone(),
@@ -93,14 +95,23 @@ pub(crate) fn measure(
     })
 }
 
-fn latency_of(
-    port: u16,
-    questions: &[Question],
-    rate: f64,
-    time: Duration,
-) -> anyhow::Result<Times> {
-    let latency = latency::measure(port, questions, rate, time)?;
-    Ok(Times { p50: micros(latency.p50), p99: micros(latency.p99) })
+/// Measures in turn while nothing changes and while the slice does, and returns the medians of both.
+fn with_and_without(
+    api: &Api,
+    measure: impl Fn() -> anyhow::Result<Latency>,
+) -> anyhow::Result<(Times, Times)> {
+    let (mut still, mut changing) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        still.push(measure()?);
+        changing.push(while_changing(api, &measure)?);
+    }
+    Ok((Times::of(latency::middle(&still)?), Times::of(latency::middle(&changing)?)))
+}
+
+impl Times {
+    fn of(latency: Latency) -> Self {
+        Self { p50: micros(latency.p50), p99: micros(latency.p99) }
+    }
 }
 
 /// Does something while the slice changes [`PER_SECOND`] times a second.

@@ -10,7 +10,7 @@ use crate::arguments::{Comparison, Part};
 use crate::cluster::Cluster;
 use crate::goals::goals;
 use crate::machine::{Machine, Processors};
-use crate::measure::Task;
+use crate::measure::{Side, Task};
 use crate::report;
 use crate::results::Results;
 use crate::scene::Scene;
@@ -25,6 +25,7 @@ use crate::{changes, memory, start};
 pub(crate) fn compare(wanted: &Comparison) -> anyhow::Result<()> {
     let processors = Processors::take()?;
     let mut listed = read_servers(&wanted.configuration)?;
+    let reflector = listed.iter().find(|server| server.is_reflector()).cloned();
     listed.retain(|s| wanted.server.is_empty() || wanted.server.contains(&s.name));
     ensure!(!listed.is_empty(), "no server of servers.conf has this name");
     let trials =
@@ -34,6 +35,7 @@ pub(crate) fn compare(wanted: &Comparison) -> anyhow::Result<()> {
     let mut comparison = Run {
         wanted,
         listed: &listed,
+        reflector,
         processors,
         scenes: BTreeMap::new(),
         results: Results::new(
@@ -73,6 +75,8 @@ pub(crate) fn read_servers(configuration: &Path) -> anyhow::Result<Vec<Listed>> 
 struct Run<'a> {
     wanted: &'a Comparison,
     listed: &'a [Listed],
+    /// The measure of the others.
+    reflector: Option<Listed>,
     processors: Processors,
     /// Prepared clusters; they stay to the end.
     scenes: BTreeMap<Size, Scene>,
@@ -81,7 +85,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Measures every server with every workload, in rounds, so that what disturbs the machine for a while disturbs
-    /// all of them.
+    /// all of them. The reflector runs beside each, too.
     fn rounds(&mut self, trials: &[Trial]) -> anyhow::Result<()> {
         let rounds = if trials.is_empty() { 0 } else { self.wanted.rounds };
         for round in 1..=rounds {
@@ -101,17 +105,25 @@ impl Run<'_> {
         let mut running = scene.start(server, trial.corefile, self.processors.server)?;
         running.wait_until_idle()?;
         let loaded_kib = running.resident_kib()?;
+        let reflector = self.reflector.as_ref();
+        let reflector = reflector.filter(|r| !server.is_reflector() && takes_part(r, trial));
+        let beside = reflector.map(|listed| {
+            let running = scene.start(listed, trial.corefile, self.processors.server)?;
+            anyhow::Ok((running, listed.port))
+        });
+        let beside = beside.transpose()?;
+        let beside = beside.as_ref().map(|(server, port)| Side { server, port: *port });
+        let side = Side { server: &running, port: server.port };
         for workload in &trial.workloads {
             let task = Task {
                 workload,
                 cluster: scene.cluster,
-                port: server.port,
                 directory: scene.directory(),
                 time: self.wanted.seconds,
             };
-            if task.is_served() {
+            if task.is_served(server.port) {
                 let place = || format!("{}: {}", server.name, workload.name);
-                let measured = task.measure(&running, loaded_kib).with_context(place)?;
+                let measured = task.measure(side, beside, loaded_kib).with_context(place)?;
                 self.results.add(&workload.name, &server.name, measured);
             } else {
                 self.results.left_out.insert((workload.name.clone(), server.name.clone()));

@@ -41,7 +41,7 @@ pub(crate) fn record(wanted: &Flame) -> anyhow::Result<()> {
         anyhow::bail!("the workload '{}' has no flame graph", workload.name);
     };
     let file = scene.directory().join("questions");
-    fs::write(&file, text(&workload.questions.list(cluster, Pass::Peak)))?;
+    fs::write(&file, text(&workload.questions.list(cluster, Pass::Peak(0))))?;
     let port = workload.transport.port(server.port);
     let load =
         Load { mode, port, questions: &file, time: wanted.seconds, rate: None, end: End::Time };

@@ -25,13 +25,23 @@ const WARM: Duration = Duration::from_secs(1);
 /// The longest time that asking every question once may take.
 const LONGEST_WARM: Duration = Duration::from_secs(20);
 
-/// What is asked whom.
+/// How many parts a measurement has. Between them the reflector is asked, so that what makes the machine faster or slower
+/// for a while does so to both.
+pub(crate) const TURNS: u32 = 5;
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side<'a> {
+    pub(crate) server: &'a Running,
+    /// Its port for UDP and TCP.
+    pub(crate) port: u16,
+}
+
+/// What is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Task<'a> {
     pub(crate) workload: &'a Workload,
     pub(crate) cluster: Cluster,
-    /// The port of the server for UDP and TCP.
-    pub(crate) port: u16,
     /// Where files of questions can be written.
     pub(crate) directory: &'a Path,
     /// How long each of the measurements takes.
@@ -45,6 +55,8 @@ pub(crate) struct Measured {
     pub(crate) per_second: f64,
     /// CPU time of the server for each answer, microseconds.
     pub(crate) cpu: f64,
+    /// That by the reflector's in the turns between, where it took part.
+    pub(crate) over_reflector: Option<f64>,
     /// Questions without an answer.
     pub(crate) lost: u64,
     /// The part of the questions at half of that rate that was answered, from 0 to 1.
@@ -60,95 +72,134 @@ pub(crate) struct Measured {
 }
 
 /// What was answered as fast as the server can.
+#[derive(Clone, Copy, Debug, Default)]
 struct Peak {
     completed: u64,
     lost: u64,
+    /// Answers a second; of several turns their sum.
     per_second: f64,
+    /// CPU time of the server.
+    spent: Duration,
+}
+
+impl Peak {
+    fn with(self, other: Self) -> Self {
+        Self {
+            completed: self.completed + other.completed,
+            lost: self.lost + other.lost,
+            per_second: self.per_second + other.per_second,
+            spent: self.spent + other.spent,
+        }
+    }
+
+    /// Microseconds an answer.
+    fn cpu(self) -> f64 {
+        micros(self.spent) / self.completed as f64
+    }
 }
 
 impl Task<'_> {
     /// Whether the server answers the first of the questions over the transport.
-    pub(crate) fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self, port: u16) -> bool {
         match self.workload.transport {
-            Transport::Dnsperf(Mode::Udp) => self.is_answered().unwrap_or(false),
+            Transport::Dnsperf(Mode::Udp) => self.is_answered(port).unwrap_or(false),
             Transport::Connections | Transport::Https | Transport::Dnsperf(_) => {
-                TcpStream::connect((Ipv4Addr::LOCALHOST, self.workload.transport.port(self.port)))
+                TcpStream::connect((Ipv4Addr::LOCALHOST, self.workload.transport.port(port)))
                     .is_ok()
             }
         }
     }
 
-    /// Asks the running server: a while that does not count, then as fast as it answers, then at half of that rate.
+    /// Asks the running server: a while that does not count, then as fast as it answers, in turn with the reflector, then
+    /// at half of that rate.
     ///
     /// # Errors
-    /// The server ends, or does not answer.
-    pub(crate) fn measure(&self, server: &Running, loaded_kib: u64) -> anyhow::Result<Measured> {
-        server.forget_the_peak()?;
-        self.warm_up()?;
-        let before = server.cpu()?;
-        let peak = self.peak(self.time)?;
-        let spent = server.cpu()?.saturating_sub(before);
-        let latency = self.latency(peak.per_second / 2.0)?;
+    /// One of them ends, or does not answer.
+    pub(crate) fn measure(
+        &self,
+        side: Side<'_>,
+        reflector: Option<Side<'_>>,
+        loaded_kib: u64,
+    ) -> anyhow::Result<Measured> {
+        side.server.forget_the_peak()?;
+        self.warm_up(side)?;
+        let (mut peak, mut measure) = (Peak::default(), Peak::default());
+        for turn in 0..TURNS {
+            let questions = self.workload.questions.list(self.cluster, Pass::Peak(turn));
+            if let Some(reflector) = reflector {
+                measure = measure.with(self.peak(reflector, &questions, self.turn())?);
+            }
+            peak = peak.with(self.peak(side, &questions, self.turn())?);
+        }
+        let per_second = peak.per_second / f64::from(TURNS);
+        let latency = self.latency(side.port, per_second / 2.0)?;
         Ok(Measured {
-            per_second: peak.per_second,
-            cpu: micros(spent) / peak.completed as f64,
+            per_second,
+            cpu: peak.cpu(),
+            over_reflector: reflector.map(|_| peak.cpu() / measure.cpu()),
             lost: peak.lost,
             answered: latency.answered,
             p50: micros(latency.p50),
             p99: micros(latency.p99),
             loaded_kib,
-            peak_kib: server.peak_kib()?,
+            peak_kib: side.server.peak_kib()?,
         })
+    }
+
+    /// How long a part of a measurement takes.
+    fn turn(&self) -> Duration {
+        self.time / TURNS
     }
 
     /// Asks every question twice, so that what a server keeps of it is there; of names by chance, and of what our own
     /// clients ask, a while.
-    fn warm_up(&self) -> anyhow::Result<()> {
-        let Transport::Dnsperf(mode) = self.workload.transport else {
-            return self.peak(WARM.min(self.time)).map(drop);
-        };
+    fn warm_up(&self, side: Side<'_>) -> anyhow::Result<()> {
         let questions = self.workload.questions.list(self.cluster, Pass::Warm);
+        let Transport::Dnsperf(mode) = self.workload.transport else {
+            return self.peak(side, &questions, WARM.min(self.time)).map(drop);
+        };
         let by_chance = self.workload.questions == Questions::Miss;
         let time = if by_chance { WARM.min(self.time) } else { LONGEST_WARM };
         self.with_file(&questions, |file| {
-            let load = self.load(mode, file, time, None);
+            let load = self.load(mode, side.port, file, time, None);
             dnsperf::run(Load { end: End::AllAskedTwice, ..load }).map(drop)
         })
     }
 
-    fn peak(&self, time: Duration) -> anyhow::Result<Peak> {
-        let questions = self.workload.questions.list(self.cluster, Pass::Peak);
-        match self.workload.transport {
+    fn peak(&self, side: Side<'_>, questions: &[Question], time: Duration) -> anyhow::Result<Peak> {
+        let before = side.server.cpu()?;
+        let (completed, lost, per_second) = match self.workload.transport {
             Transport::Dnsperf(mode) => {
-                let outcome = self.with_file(&questions, |file| {
-                    dnsperf::run(self.load(mode, file, time, None))
+                let outcome = self.with_file(questions, |file| {
+                    dnsperf::run(self.load(mode, side.port, file, time, None))
                 })?;
-                let dnsperf::Outcome { completed, lost, per_second } = outcome;
-                Ok(Peak { completed, lost, per_second })
+                (outcome.completed, outcome.lost, outcome.per_second)
             }
             Transport::Connections | Transport::Https => {
-                let outcome = self.ask(&questions, None, time)?;
+                let outcome = self.ask(side.port, questions, None, time)?;
                 let completed = outcome.times.len() as u64;
-                let per_second = completed as f64 / time.as_secs_f64();
-                Ok(Peak { completed, lost: outcome.lost, per_second })
+                (completed, outcome.lost, completed as f64 / time.as_secs_f64())
             }
-        }
+        };
+        let spent = side.server.cpu()?.saturating_sub(before);
+        Ok(Peak { completed, lost, per_second, spent })
     }
 
-    fn latency(&self, rate: f64) -> anyhow::Result<Latency> {
+    /// Over UDP the middle of the turns: one in which the machine stood still says nothing about the server.
+    fn latency(&self, port: u16, rate: f64) -> anyhow::Result<Latency> {
         let questions = self.workload.questions.list(self.cluster, Pass::Half);
         match self.workload.transport {
-            Transport::Dnsperf(Mode::Udp) => {
-                latency::measure(self.port, &questions, rate, self.time)
-            }
+            Transport::Dnsperf(Mode::Udp) => latency::measure_in_turns(TURNS, || {
+                latency::measure(port, &questions, rate, self.turn())
+            }),
             Transport::Dnsperf(mode) => {
                 let (times, lost) = self.with_file(&questions, |file| {
-                    dnsperf::latencies(self.load(mode, file, self.time, Some(rate)))
+                    dnsperf::latencies(self.load(mode, port, file, self.time, Some(rate)))
                 })?;
                 latency::of(&times, times.len() + usize::try_from(lost)?)
             }
             Transport::Connections | Transport::Https => {
-                let outcome = self.ask(&questions, Some(rate), self.time)?;
+                let outcome = self.ask(port, &questions, Some(rate), self.time)?;
                 latency::of(&outcome.times, outcome.times.len() + usize::try_from(outcome.lost)?)
             }
         }
@@ -157,11 +208,12 @@ impl Task<'_> {
     /// Asks with a client of ours.
     fn ask(
         &self,
+        port: u16,
         questions: &[Question],
         rate: Option<f64>,
         time: Duration,
     ) -> anyhow::Result<connections::Outcome> {
-        let port = self.workload.transport.port(self.port);
+        let port = self.workload.transport.port(port);
         if self.workload.transport == Transport::Https {
             let certificate = self.directory.join("cert.pem");
             return doh::ask(port, &certificate, questions, rate, time);
@@ -169,10 +221,17 @@ impl Task<'_> {
         connections::ask(port, questions, rate, time)
     }
 
-    fn load<'a>(&self, mode: Mode, file: &'a Path, time: Duration, rate: Option<f64>) -> Load<'a> {
+    fn load<'a>(
+        &self,
+        mode: Mode,
+        port: u16,
+        file: &'a Path,
+        time: Duration,
+        rate: Option<f64>,
+    ) -> Load<'a> {
         Load {
             mode,
-            port: self.workload.transport.port(self.port),
+            port: self.workload.transport.port(port),
             questions: file,
             time,
             rate,
@@ -191,11 +250,11 @@ impl Task<'_> {
     }
 
     /// Whether the first question gets NOERROR or NXDOMAIN (RFC 1035 §4.1.1).
-    fn is_answered(&self) -> anyhow::Result<bool> {
+    fn is_answered(&self, port: u16) -> anyhow::Result<bool> {
         let questions = self.workload.questions.list(self.cluster, Pass::Warm);
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_read_timeout(Some(WARM))?;
-        socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
+        socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         socket.send(&encode(questions.first().context("no question")?)?)?;
         let mut reply = [0; 4096];
         let length = socket.recv(&mut reply)?;

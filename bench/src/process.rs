@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use nix::unistd::{SysconfVar, sysconf};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 
 /// How long a server may take until it answers: it may have to read a large cluster.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -96,8 +97,7 @@ impl Running {
         Ok(())
     }
 
-    /// Returns the CPU time of all threads, those that have ended included (`utime` and `stime` of
-    /// proc_pid_stat(5)).
+    /// Returns the CPU time of all threads, those that have ended included (clock_getcpuclockid(3)).
     ///
     /// # Errors
     /// The process has ended.
@@ -175,10 +175,9 @@ fn is_ready(port: u16) -> anyhow::Result<bool> {
 }
 
 fn cpu_of(process: u32) -> anyhow::Result<Duration> {
-    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let ticks = cpu_ticks(&text).context("read the CPU time of a process")?;
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no CLK_TCK")?;
-    Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(process.try_into()?));
+    let time = clock.and_then(clock_gettime).context("read the CPU time of a process")?;
+    Ok(time.into())
 }
 
 /// Whether a reply is NOERROR. A server that has not read its cluster says SERVFAIL; the reflector sends the rcode of
@@ -187,23 +186,18 @@ fn is_success(reply: &[u8]) -> bool {
     reply[3] & 0x0f == 0
 }
 
-/// Returns `utime` + `stime`, fields 14 and 15. The name of the command, field 2, may have spaces.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::cpu_ticks;
+    use std::time::Duration;
+
+    use super::cpu_of;
 
     #[test]
-    fn the_time_of_user_and_system_is_added() {
-        let stat = "7 (a (b) c) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 9 9 20 0 3 0 42 1000 20";
-        assert_eq!(cpu_ticks(stat), Some(300));
-        assert_eq!(cpu_ticks("7 (a"), None);
+    fn the_cpu_time_of_a_process_grows_with_what_it_does() {
+        let own = std::process::id();
+        let before = cpu_of(own).unwrap();
+        while cpu_of(own).unwrap() < before + Duration::from_millis(1) {}
+        // One above the greatest number of a process (PID_MAX_LIMIT).
+        assert!(cpu_of((1 << 22) + 1).is_err(), "a process that there is not");
     }
 }

@@ -108,8 +108,9 @@ fn rest(results: &Results) -> String {
 fn row(results: &Results, workload: &str, server: &str) -> Option<String> {
     let of = |value: fn(&Measured) -> f64| results.of(workload, server, value);
     let (per_second, cpu) = (of(|m| m.per_second)?, of(|m| m.cpu)?);
-    let measure = results.of(workload, REFLECTOR, |m| m.cpu);
-    let ratio = measure.map_or_else(|| "–".into(), |measure| format!("{:.2}", cpu / measure));
+    let ratio = results.over_reflector(workload, server);
+    let ratio = ratio.or_else(|| (server == REFLECTOR).then_some(1.0));
+    let ratio = ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}"));
     Some(format!(
         "| {workload} | {server} | {per_second:.0} | {cpu:.2} | {ratio} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} |\n",
         of(|m| m.p50)?,
@@ -136,6 +137,7 @@ mod tests {
                 let measured = Measured {
                     per_second: 1e5,
                     cpu,
+                    over_reflector: (server == "portolan").then_some(cpu / 5.0),
                     p50: 50.0,
                     p99: 90.0,
                     loaded_kib: 2048,

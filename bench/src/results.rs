@@ -63,4 +63,11 @@ impl Results {
     ) -> Option<f64> {
         median(self.workloads.get(workload)?.get(server)?.iter().map(value).collect())
     }
+
+    /// Returns the median of the CPU time by the reflector's, each of a time when both were measured; none when it took no
+    /// part.
+    pub(crate) fn over_reflector(&self, workload: &str, server: &str) -> Option<f64> {
+        let rounds = self.workloads.get(workload)?.get(server)?;
+        median(rounds.iter().filter_map(|measured| measured.over_reflector).collect())
+    }
 }

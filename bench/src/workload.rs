@@ -34,15 +34,25 @@ pub(crate) enum Questions {
     Cached,
 }
 
-/// Which of the three times questions are asked; chance differs between them.
+/// Which time questions are asked; chance differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
     /// Before anything is counted.
     Warm,
-    /// As fast as the server answers.
-    Peak,
+    /// As fast as the server answers, in several turns.
+    Peak(u32),
     /// At half of that rate.
     Half,
+}
+
+impl Pass {
+    fn number(self) -> u64 {
+        match self {
+            Self::Warm => 0,
+            Self::Half => 1,
+            Self::Peak(turn) => 2 + u64::from(turn),
+        }
+    }
 }
 
 /// How many questions of a workload there are at most, so that its file stays small.
@@ -94,7 +104,7 @@ fn of_services<const N: usize>(
 
 fn misses(cluster: Cluster, pass: Pass) -> Vec<Question> {
     let namespaces = u64::from(cluster.namespaces());
-    let seed = (pass as u64) << 32;
+    let seed = pass.number() << 32;
     (0..MISSES)
         .map(|i| {
             let random = scramble(seed + i);
@@ -152,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_service_is_asked_for_once() {
-        let list = Questions::A.list(Cluster { services: 1_000 }, Pass::Peak);
+        let list = Questions::A.list(Cluster { services: 1_000 }, Pass::Peak(0));
         assert_eq!(list.iter().collect::<HashSet<_>>().len(), 1_000);
         assert!(text(&list).contains("\nservice-999.namespace-9.svc.cluster.local A\n"));
     }
@@ -160,26 +170,26 @@ mod tests {
     #[test]
     fn a_large_cluster_makes_no_larger_list() {
         for questions in [Questions::A, Questions::Ptr, Questions::Search] {
-            assert_eq!(questions.list(Cluster { services: 120_000 }, Pass::Peak).len(), 100_000);
+            assert_eq!(questions.list(Cluster { services: 120_000 }, Pass::Peak(0)).len(), 100_000);
         }
     }
 
     #[test]
     fn no_miss_is_asked_for_twice() {
         let cluster = Cluster { services: 500 };
-        let passes = [Pass::Warm, Pass::Peak, Pass::Half];
+        let passes = [Pass::Warm, Pass::Peak(0), Pass::Half];
         let names: HashSet<_> =
             passes.into_iter().flat_map(|pass| Questions::Miss.list(cluster, pass)).collect();
         assert_eq!(names.len(), 1_200_000);
         assert_eq!(
-            Questions::Miss.list(cluster, Pass::Peak)[..9],
-            Questions::Miss.list(cluster, Pass::Peak)[..9]
+            Questions::Miss.list(cluster, Pass::Peak(0))[..9],
+            Questions::Miss.list(cluster, Pass::Peak(0))[..9]
         );
     }
 
     #[test]
     fn a_search_list_ends_before_the_name_itself() {
-        let list = text(&Questions::Search.list(Cluster { services: 1 }, Pass::Peak));
+        let list = text(&Questions::Search.list(Cluster { services: 1 }, Pass::Peak(0)));
         assert_eq!(list.lines().count(), 6);
         assert!(list.starts_with("www-0.example.com.namespace-0.svc.cluster.local A\n"), "{list}");
         assert!(list.ends_with("www-0.example.com.cluster.local AAAA\n"), "{list}");
