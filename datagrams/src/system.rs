@@ -3,13 +3,13 @@
 //! Every header that the kernel gets is made for one call, on the stack, from memory that is borrowed for as long: no
 //! pointer outlives what it points at.
 
-#![expect(unsafe_code, reason = "recvmmsg(2) and sendmmsg(2) take pointers")]
+#![expect(unsafe_code, reason = "these system calls take pointers")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null_mut;
 
-use libc::{c_uint, c_void, iovec, mmsghdr, msghdr, socklen_t};
+use libc::{c_long, c_uint, c_void, iovec, mmsghdr, msghdr, sched_attr, socklen_t};
 
 use crate::BATCH;
 use crate::address::Address;
@@ -97,6 +97,40 @@ pub(crate) fn send(
         }
     }
 }
+
+/// Returns how the kernel schedules the calling thread (`sched_getattr(2)`).
+pub(crate) fn scheduling() -> io::Result<sched_attr> {
+    let mut attributes = sched_attr {
+        size: 0,
+        sched_policy: 0,
+        sched_flags: 0,
+        sched_nice: 0,
+        sched_priority: 0,
+        sched_runtime: 0,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    let (pointer, size) = (&raw mut attributes, size_of::<sched_attr>());
+    // SAFETY: the kernel writes at most `size` octets to the pointer, which are those of the attributes.
+    let result = unsafe { libc::syscall(libc::SYS_sched_getattr, CALLER, pointer, size, NO_FLAGS) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(attributes) }
+}
+
+/// Has the kernel schedule the calling thread so (`sched_setattr(2)`).
+pub(crate) fn schedule(mut attributes: sched_attr) -> io::Result<()> {
+    attributes.size = const { size_of::<sched_attr>() as u32 };
+    let pointer = &raw mut attributes;
+    // SAFETY: the kernel reads as many octets from the pointer as `size` says, which are those of the attributes; when it
+    // knows fewer it writes that number to `size`.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, CALLER, pointer, NO_FLAGS) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The thread that calls, as a thread id.
+const CALLER: c_long = 0;
+
+/// Neither call has flags.
+const NO_FLAGS: c_long = 0;
 
 const fn empty_parts() -> [iovec; BATCH] {
     [const { iovec { iov_base: null_mut(), iov_len: 0 } }; BATCH]

@@ -1,7 +1,7 @@
 //! A bare reflector: receives datagrams in batches, flips the bit that makes a query a response, and sends them back.
 //!
 //! It receives and sends as the server does: with the same calls, in batches of the same size, on a socket with the
-//! same options, from the address that was asked. It reads nothing and looks nothing up. What a server needs beyond
+//! same options, from the address that was asked, with the same slice of the processor. It reads nothing and looks nothing up. What a server needs beyond
 //! this is its own.
 
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 
 use anyhow::Context as _;
 use clap::Parser;
-use datagrams::{Batch, Wait};
+use datagrams::{Batch, SLICE, Wait};
 use nix::sys::socket::{setsockopt, sockopt};
 
 /// Where QR is in a message (RFC 1035 §4.1.1), and its bit.
@@ -31,6 +31,7 @@ fn main() -> anyhow::Result<()> {
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
     }
     setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+    datagrams::ask_for_slice(SLICE).context("run soon")?;
     let mut batch = Batch::default();
     loop {
         // A client that is gone shows as an error of a later call.

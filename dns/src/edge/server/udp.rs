@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use datagrams::{BATCH, Batch, Datagram, Wait};
+use datagrams::{BATCH, Batch, Datagram, SLICE, Wait};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -153,6 +153,10 @@ impl Receiver {
     fn run(self: &Arc<Self>, reading: Reading) {
         // Plugins start tasks and timers.
         let _runtime = self.runtime.enter();
+        // What else runs here, such as the changes of a cluster, should not hold up answers.
+        if let Err(error) = datagrams::ask_for_slice(SLICE) {
+            tracing::debug!(%error, "answers over UDP may have to wait for other threads");
+        }
         let mut work = Work::default();
         while let Some(seat) = self.seats.take() {
             while work.later.is_empty() && !self.seats.are_closed() {
