@@ -118,7 +118,7 @@ pub(crate) fn scheduling() -> io::Result<sched_attr> {
 
 /// Has the kernel schedule the calling thread so (`sched_setattr(2)`).
 pub(crate) fn schedule(mut attributes: sched_attr) -> io::Result<()> {
-    attributes.size = const { size_of::<sched_attr>() as u32 };
+    attributes.size = u32::try_from(size_of::<sched_attr>()).unwrap_or(0);
     let pointer = &raw mut attributes;
     // SAFETY: the kernel reads as many octets from the pointer as `size` says, which are those of the attributes; when it
     // knows fewer it writes that number to `size`.

@@ -24,9 +24,6 @@ use crate::plugin::tls::{CertificateSource, ClientAuth, TlsConfig};
 /// A deadline of a server that a test waits for.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A server for one listener, and what its clients trust.
 struct Stage {
     responder: Arc<Responder>,
@@ -162,15 +159,6 @@ async fn send(connection: &Connection, octets: &[u8]) -> quinn::RecvStream {
 async fn ask(connection: &Connection, name: &str) -> ResponseCode {
     let mut stream = send(connection, &framed(&zero(name))).await;
     rcode(&stream.read_to_end(65_537).await.unwrap()[2..])
-}
-
-/// Waits until something is so.
-async fn until(is_it: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !is_it() {
-        assert!(start.elapsed() < PATIENCE, "it does not come");
-        tokio::task::yield_now().await;
-    }
 }
 
 async fn code(connection: &Connection) -> u64 {
@@ -537,9 +525,7 @@ async fn a_question_that_is_not_complete_keeps_nothing_from_others() {
     slow.write_all(&[0]).await.unwrap();
     // There is one place among the questions under way, and one for connections.
     assert_eq!(ask(&first, "now.").await, ResponseCode::NoError);
-    while stage.responder.metrics().unread.get() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| stage.responder.metrics().unread.get() == 0).await;
     let second = client.connect().await.unwrap();
     assert_eq!((code(&first).await, stage.closed("evicted")), (4, 1));
     assert_eq!(ask(&second, "now.").await, ResponseCode::NoError);
@@ -556,9 +542,7 @@ async fn an_http3_request_whose_body_is_not_complete_keeps_nothing_from_others()
     slow.send_data(Bytes::from_static(&[0])).await.unwrap();
     let (status, _) = http3_post(&mut requests, question("now.")).await;
     assert_eq!(status, StatusCode::OK);
-    while stage.responder.metrics().unread.get() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| stage.responder.metrics().unread.get() == 0).await;
     let second = client.connect().await.unwrap();
     assert_eq!((code(&first).await, stage.closed("evicted")), (0x107, 1), "H3_EXCESSIVE_LOAD");
     let (status, _) = http3_post(&mut http3(&second).await, question("now.")).await;
