@@ -1,5 +1,6 @@
 //! Questions that are plain.
 
+use arrayvec::ArrayString;
 use hickory_proto::rr::{LowerName, RecordType};
 
 use crate::wire::{HEADER, flags};
@@ -25,9 +26,10 @@ const OPT: [u8; 3] = [0, 0, 41];
 pub struct PlainQuestion {
     qtype: RecordType,
     edns: Option<PlainEdns>,
-    /// The qname in lower case, as in the message.
-    lower: [u8; MAX_NAME],
-    length: usize,
+    /// The qname in lower case, as in the message. It is text: lengths are ASCII, too.
+    lower: ArrayString<MAX_NAME>,
+    /// Whether an octet in it is a dot, which may be a length of 46.
+    has_dot: bool,
     /// Where labels start in it.
     starts: [u8; MAX_LABELS],
     labels: usize,
@@ -45,8 +47,8 @@ impl Default for PlainQuestion {
         Self {
             qtype: RecordType::ZERO,
             edns: None,
-            lower: [0; MAX_NAME],
-            length: 0,
+            lower: ArrayString::new_const(),
+            has_dot: false,
             starts: [0; MAX_LABELS],
             labels: 0,
         }
@@ -92,11 +94,11 @@ impl PlainQuestion {
             at += 1 + length;
         }
         let (name, rest) = octets.split_at_checked(at + 1)?;
-        let lower = self.lower.get_mut(..name.len())?;
-        lower.copy_from_slice(name);
+        self.has_dot = name.contains(&b'.');
+        self.lower.clear();
+        self.lower.try_push_str(std::str::from_utf8(name).ok()?).ok()?;
         // Lengths are below any letter.
-        lower.make_ascii_lowercase();
-        self.length = name.len();
+        self.lower.make_ascii_lowercase();
         Some(rest)
     }
 
@@ -107,7 +109,7 @@ impl PlainQuestion {
 
     /// Returns the qname in lower case, as octets with lengths and the final root.
     pub(crate) fn name(&self) -> &[u8] {
-        &self.lower[..self.length]
+        self.lower.as_bytes()
     }
 
     pub(super) fn edns(&self) -> Option<PlainEdns> {
@@ -122,18 +124,18 @@ impl PlainQuestion {
     /// Returns where in the message the end of the qname with so many labels stands.
     pub(super) fn position(&self, labels: usize) -> Option<usize> {
         match self.labels.checked_sub(labels)? {
-            first if first == self.labels => Some(HEADER + self.length - 1),
+            first if first == self.labels => Some(HEADER + self.lower.len() - 1),
             first => Some(HEADER + usize::from(self.starts[first])),
         }
     }
 
-    /// Returns a label in lower case, by its number from the end of the name; none that is text without dots.
+    /// Returns a label in lower case, by its number from the end of the name; none that has dots.
     pub fn label(&self, from_end: usize) -> Option<&str> {
         let number = self.labels.checked_sub(from_end + 1)?;
         let start = usize::from(self.starts[number]);
-        let length = usize::from(self.lower[start]);
+        let length = usize::from(*self.lower.as_bytes().get(start)?);
         let label = self.lower.get(start + 1..start + 1 + length)?;
-        std::str::from_utf8(label).ok().filter(|label| !label.contains('.'))
+        (!self.has_dot || !label.contains('.')).then_some(label)
     }
 }
 
