@@ -23,7 +23,7 @@ pub(crate) fn plan(arguments: &IpamPlanArguments) -> Result<ExitCode> {
     let mut lines: Vec<String> = Vec::new();
     let mut is_wrong = !problems.is_empty();
     for action in controller.actions(0, usize::MAX) {
-        is_wrong |= matches!(action, Action::Report { .. });
+        is_wrong |= action.is_problem();
         lines.extend(in_words(&action));
     }
     lines.sort();
@@ -65,7 +65,8 @@ pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<ExitCode> {
 fn controller(arguments: &NodeBlocksArguments) -> Result<(Controller, Vec<String>)> {
     let reserved = arguments.service_cidrs.iter().map(ipnet::IpNet::trunc).collect();
     // No node goes away while this looks.
-    let mut controller = Controller::new(Settings { reserved, quarantine: 0 });
+    let most_asked = arguments.blocks_per_node;
+    let mut controller = Controller::new(Settings { reserved, quarantine: 0, most_asked });
     for pool in cluster_pools(arguments)? {
         controller.apply(Input::Pool(pool));
     }

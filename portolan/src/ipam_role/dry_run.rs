@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &IpamControllerArguments) -> Result<ExitCode> {
         found.inputs.into_iter().for_each(|input| controller.apply(input));
         controller.apply(Input::Synced);
         let actions = controller.actions(now(), usize::MAX);
-        is_wrong |= actions.iter().any(|action| matches!(action, Action::Report { .. }));
+        is_wrong |= actions.iter().any(Action::is_problem);
         lines.extend(actions.iter().map(in_words));
     }
     if arguments.service_addresses {
