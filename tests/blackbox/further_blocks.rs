@@ -119,6 +119,12 @@ fn a_node_that_gets_none_is_told_of_and_gets_it_when_there_is_room() {
             add(pod).ok();
         }
         assert!(cluster.event("a", "CIDRNotAvailable").contains("add an IPPool"));
+        let told = cluster.explain("a");
+        for part in
+            ["  asks for 2 IPv4 blocks and has 1: ", "  CIDRNotAvailable: no free IPv4 block"]
+        {
+            assert!(told.contains(part), "{told}");
+        }
         let mut short = |expected: f64| {
             cluster.until(
                 "the gauge",

@@ -220,6 +220,19 @@ impl Controller {
         &self.pools
     }
 
+    /// Returns what is known of nodes that are gone, by UID.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| entry.node.is_none() && !entry.held.is_empty())
+    }
+
+    pub(super) fn is_starved(&self, uid: &str) -> bool {
+        self.starved.contains(uid)
+    }
+
+    pub(super) fn quarantine_length(&self) -> u64 {
+        self.settings.quarantine
+    }
+
     pub(super) fn entry_of(&self, node: &str) -> Option<&Entry> {
         self.entries.get(self.names.get(node)?)
     }

@@ -65,6 +65,9 @@ pub(crate) struct IpamPlanArguments {
 pub(crate) struct ExplainNodeArguments {
     /// The name of the node.
     pub name: String,
+    /// The IPAM controller's --quarantine: how long the blocks of a node that is gone go to nobody, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub quarantine: u64,
     /// Where the nodes are, and the pools.
     #[command(flatten)]
     pub blocks: NodeBlocksArguments,

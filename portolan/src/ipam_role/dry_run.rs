@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &IpamControllerArguments) -> Result<ExitCode> {
     let mut is_wrong = false;
     if arguments.allocate_node_cidrs {
         let mut controller = controller(arguments)?;
-        let found = read::objects(&arguments.blocks, read::Extent::All)?;
+        let found = read::objects(&arguments.blocks)?;
         for problem in &found.problems {
             print::remark(&format!("portolan: {problem}\n"));
         }

@@ -42,6 +42,10 @@ fn blocks(choices: &[Choice]) -> Vec<String> {
     choices.iter().map(|choice| choice.block.to_string()).collect()
 }
 
+fn seconds(at: u64) -> String {
+    format!("second {at}")
+}
+
 /// What is reported of the first node, and what is done for it.
 fn told(actions: &[Action]) -> Vec<String> {
     let one = |action: &Action| match action {
@@ -244,6 +248,29 @@ fn a_node_that_asks_waits_for_a_pool() {
     }));
     assert_eq!(told(&controller.actions(0, 10)), ["CIDRNotAvailable"]);
     assert_eq!((controller.short(), controller.starved()), (1, 0));
+    // It is said whose block it waits for.
+    controller.apply(Input::Record(Record {
+        uid: "old".into(),
+        node: "o".into(),
+        resource_version: "3".into(),
+        blocks: vec![Choice { block: "10.0.0.0/28".parse().unwrap(), pool: None }],
+        released_at: Some(50),
+        asks: Vec::new(),
+    }));
+    assert_eq!(told(&controller.actions(60, 10)), [""; 0]);
+    let gone = "o (UID old) is gone since second 50; 10.0.0.0/28 of no pool goes to nobody before second 150";
+    assert_eq!(
+        controller.explain("a", seconds).unwrap(),
+        [
+            "a has 10.0.0.16/28",
+            "  asks for 2 IPv4 blocks and has 1: 0 addresses were free",
+            "  pool four (10.0.0.0/27, blocks of /28) selects the node and is full",
+            &format!("  {gone}"),
+        ]
+    );
+    assert_eq!(controller.explain("o", seconds).unwrap(), [gone]);
+    controller.apply(Input::NoRecord("old".into()));
+    assert_eq!(told(&controller.actions(60, 10)), [""; 0]);
     let most_per_node = Some(1);
     controller.apply(Input::Pool(Pool { most_per_node, ..pool("four", "10.0.0.0/26", 28) }));
     assert_eq!(told(&controller.actions(0, 10)), ["FurtherBlockLimit"]);
@@ -278,7 +305,7 @@ fn conflicts_are_named_and_nobody_loses_a_block() {
     controller.done("1");
     controller.apply(Input::Node(node("c", "3", 3, &[])));
     assert_eq!(told(&controller.actions(0, 1)), ["c: 10.0.0.32/28"]);
-    let explained = controller.explain("b").unwrap();
+    let explained = controller.explain("b", seconds).unwrap();
     assert_eq!(
         explained,
         [
@@ -286,9 +313,9 @@ fn conflicts_are_named_and_nobody_loses_a_block() {
             "  pool four (10.0.0.0/24, blocks of /28) selects the node and has free blocks"
         ]
     );
-    let waiting = controller.explain("c").unwrap();
+    let waiting = controller.explain("c", seconds).unwrap();
     assert_eq!(waiting[0], "c has no block yet and gets 10.0.0.32/28 of pool four");
-    assert_eq!(controller.explain("d"), None);
+    assert_eq!(controller.explain("d", seconds), None);
 }
 
 /// The API server of a few lines.
