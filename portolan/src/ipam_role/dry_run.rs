@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use ipam_controller::blocks::{Action, Input};
-use ipam_controller::services::{ServiceAction, ServiceInput};
+use ipam_controller::services::{HealthCheck, ServiceAction, ServiceInput};
 
 use super::life::{check_service_cidrs, controller, service_controller};
 use super::services;
@@ -106,7 +106,12 @@ fn service_in_words(action: &ServiceAction) -> String {
             let ports: Vec<String> =
                 given.node_ports.iter().flatten().map(ToString::to_string).collect();
             let (ips, ports) = (listed(&given.addresses), ports.join(", "));
-            format!("Service {service}: spec.clusterIPs: {ips}; node ports: {ports}")
+            let check = match given.health_check {
+                Some(HealthCheck::Given(port)) => format!("; healthCheckNodePort: {port}"),
+                Some(HealthCheck::Dropped) => "; healthCheckNodePort: taken out".to_owned(),
+                None => String::new(),
+            };
+            format!("Service {service}: spec.clusterIPs: {ips}; node ports: {ports}{check}")
         }
         ServiceAction::Release { address, why } => {
             format!("IPAddress {}: deleted; {why}", address.ip)
