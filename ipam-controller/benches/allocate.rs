@@ -97,7 +97,7 @@ fn adopted(count: u32) -> ServiceController {
         uid: "r".into(),
         resource_version: "1".to_owned(),
         networks: networks.clone(),
-        is_deleting: false,
+        deleted_at: None,
         has_finalizer: true,
         ready: Some(true),
     };
@@ -133,7 +133,7 @@ fn service(key: &ObjectKey, cluster_ips: Written) -> ServiceState {
         uid: "s".into(),
         resource_version: "1".to_owned(),
         wish: Wish { cluster_ips, ..Wish::default() },
-        is_deleting: false,
+        deleted_at: None,
     }
 }
 

@@ -237,6 +237,14 @@ fn what_a_service_does_not_need_any_more_goes() {
         |spec| spec["healthCheckNodePort"].is_null(),
     );
     assert_eq!(spec["ports"][0]["nodePort"].as_u64(), node_port);
+    let mut inside = of("balancer");
+    inside["type"] = json!("ClusterIP");
+    put(&cluster, "balancer", inside);
+    cluster.until(
+        "no node port",
+        || of("balancer")["ports"][0].clone(),
+        |port| port["nodePort"].is_null() && port["port"] == 80,
+    );
 }
 
 /// A ServiceCIDR that is deleted stays while addresses of it are given, and then for as long as others may not know.

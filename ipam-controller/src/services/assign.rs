@@ -34,6 +34,8 @@ pub struct Given {
     pub addresses: Vec<IpAddr>,
     /// For each of its ports the node port that it is given; none when it is written, or there is none.
     pub node_ports: Vec<Option<u16>>,
+    /// The node ports that are written are taken out: it is of a type that has none. Only controllers take some out.
+    pub drops_node_ports: bool,
     /// What becomes of its `healthCheckNodePort`; nothing when it is as it should be. Only controllers give one.
     pub health_check: Option<HealthCheck>,
 }
@@ -213,7 +215,7 @@ impl<'a> Work<'a> {
         if !addresses.is_empty() || node_ports.iter().any(Option::is_some) {
             self.assignment
                 .given
-                .insert(key.clone(), Given { addresses, node_ports, health_check: None });
+                .insert(key.clone(), Given { addresses, node_ports, ..Given::default() });
         }
     }
 

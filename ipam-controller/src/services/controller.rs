@@ -4,6 +4,7 @@
 //! claimed by its IPAddress before a Service gets it, so that not even a write that comes too late gives it twice.
 
 mod decide;
+mod give;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

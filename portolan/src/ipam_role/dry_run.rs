@@ -105,7 +105,9 @@ fn service_in_words(action: &ServiceAction) -> String {
         ServiceAction::Assign { service, given, .. } => {
             let ports: Vec<String> =
                 given.node_ports.iter().flatten().map(ToString::to_string).collect();
-            let (ips, ports) = (listed(&given.addresses), ports.join(", "));
+            let ips = listed(&given.addresses);
+            let ports =
+                if given.drops_node_ports { "taken out".to_owned() } else { ports.join(", ") };
             let check = match given.health_check {
                 Some(HealthCheck::Given(port)) => format!("; healthCheckNodePort: {port}"),
                 Some(HealthCheck::Dropped) => "; healthCheckNodePort: taken out".to_owned(),

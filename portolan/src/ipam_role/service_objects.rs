@@ -214,6 +214,10 @@ pub(super) fn operations(given: &Given, wish: &Wish) -> Vec<Value> {
             operations.push(add(&format!("/spec/ports/{at}/nodePort"), json!(port)));
         }
     }
+    let written = wish.ports.iter().enumerate().filter(|(_, port)| port.node_port.is_some());
+    for (at, _) in written.filter(|_| given.drops_node_ports) {
+        operations.push(json!({"op": "remove", "path": format!("/spec/ports/{at}/nodePort")}));
+    }
     match given.health_check {
         Some(HealthCheck::Given(port)) => {
             operations.push(add("/spec/healthCheckNodePort", json!(port)));

@@ -84,6 +84,9 @@ impl Api {
                     state.wish.cluster_ips = Written::Addresses(given.addresses.clone());
                     state.wish.families = given.addresses.iter().map(|ip| family(*ip)).collect();
                 }
+                if given.drops_node_ports {
+                    state.wish.ports.iter_mut().for_each(|port| port.node_port = None);
+                }
                 match given.health_check {
                     Some(HealthCheck::Given(port)) => state.wish.health_check = Some(port),
                     Some(HealthCheck::Dropped) => state.wish.health_check = None,
@@ -471,6 +474,15 @@ fn load_balancers_of_local_traffic_have_a_port_for_health_checks() {
     api.run(&mut controller);
     assert_eq!((of(&api, "a").health_check, of(&api, "own").health_check), (None, None));
     assert_eq!(controller.port_usage().0, 5);
+    // Of a type without node ports.
+    for name in ["a", "own", "node", "cluster"] {
+        let wish = Wish { service_type: ServiceType::ClusterIp, ..of(&api, name) };
+        api.put(name, wish);
+    }
+    api.list(&mut controller);
+    api.run(&mut controller);
+    assert_eq!(of(&api, "node").ports[0].node_port, None);
+    assert_eq!(controller.port_usage().0, 1, "the one of health checks is left");
     // Two with the same: told, and taken from nobody.
     for name in ["x", "y"] {
         api.put(name, Wish { health_check: Some(30_002), ..balancer.clone() });
