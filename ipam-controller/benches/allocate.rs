@@ -133,7 +133,7 @@ fn service(key: &ObjectKey, cluster_ips: Written) -> ServiceState {
         uid: "s".into(),
         resource_version: "1".to_owned(),
         wish: Wish { cluster_ips, ..Wish::default() },
-        deleted_at: None,
+        is_deleting: false,
     }
 }
 
