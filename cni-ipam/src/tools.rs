@@ -4,6 +4,7 @@
 //! configuration is gone.
 
 mod explain;
+mod fullness;
 mod listed;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use cni::NetworkName;
 use serde::Serialize;
 
 pub use explain::{Explanation, Finding, RangeUse, explain};
+pub use fullness::Fullness;
 pub use listed::{Listed, PodName};
 
 use crate::config::Placement;

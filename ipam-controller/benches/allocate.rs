@@ -97,7 +97,7 @@ fn adopted(count: u32) -> ServiceController {
         uid: "r".into(),
         resource_version: "1".to_owned(),
         networks: networks.clone(),
-        is_deleting: false,
+        deleted_at: None,
         has_finalizer: true,
         ready: Some(true),
     };

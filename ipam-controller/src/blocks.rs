@@ -1,5 +1,6 @@
 //! Blocks of pod addresses for nodes: what kube-controller-manager's range allocator decides, with pools.
 
+mod ask;
 mod choose;
 mod controller;
 mod entry;
@@ -8,6 +9,7 @@ mod ledger;
 mod pool;
 mod tree;
 
+pub use ask::{Ask, Fill, MOST_BLOCKS, blocks_to_ask_for};
 pub use choose::{Choice, Refusal, choose, choose_further};
 pub use controller::{Controller, Input, PoolUsage, Settings};
 pub use entry::{Action, NodeState, Reason, Record};

@@ -16,6 +16,6 @@ pub use blocks::Family;
 
 /// Says whether a resource version is older than another of the same object. They are numbers that grow (Kubernetes API
 /// concepts, "Resource versions"); what is none is taken as it comes.
-fn is_older(version: &str, known: &str) -> bool {
+pub fn is_older(version: &str, known: &str) -> bool {
     matches!((version.parse::<u64>(), known.parse::<u64>()), (Ok(version), Ok(known)) if version < known)
 }

@@ -13,7 +13,7 @@ mod slots;
 mod state;
 mod wish;
 
-pub use assign::{Assignment, Given, Problem, Ranges, assign};
+pub use assign::{Assignment, Given, HealthCheck, Problem, Ranges, assign};
 pub use banded::Banded;
 pub use controller::{ServiceController, ServiceSettings};
 pub use family_policy::{FamilyPolicy, families_of};

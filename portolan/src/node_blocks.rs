@@ -19,11 +19,12 @@ use crate::print;
 /// # Errors
 /// The objects cannot be read, or a flag or an IPPool cannot be used.
 pub(crate) fn plan(arguments: &IpamPlanArguments) -> Result<ExitCode> {
-    let (mut controller, problems) = controller(&arguments.blocks)?;
+    // No node goes away while this looks.
+    let (mut controller, problems) = controller(&arguments.blocks, 0)?;
     let mut lines: Vec<String> = Vec::new();
     let mut is_wrong = !problems.is_empty();
     for action in controller.actions(0, usize::MAX) {
-        is_wrong |= matches!(action, Action::Report { .. });
+        is_wrong |= action.is_problem();
         lines.extend(in_words(&action));
     }
     lines.sort();
@@ -37,12 +38,12 @@ pub(crate) fn plan(arguments: &IpamPlanArguments) -> Result<ExitCode> {
     Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Prints what is known of a node's blocks. The exit code is 1 when there is no such node.
+/// Prints what is known of a node's blocks, also when it is gone. The exit code is 1 when nothing is.
 ///
 /// # Errors
 /// As [`plan`].
 pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<ExitCode> {
-    let (mut controller, _) = controller(&arguments.blocks)?;
+    let (mut controller, _) = controller(&arguments.blocks, arguments.quarantine)?;
     let reports = controller.actions(0, usize::MAX);
     let reports = reports.iter().filter_map(|action| match action {
         Action::Report { node, reason, message, .. } if **node == *arguments.name => {
@@ -50,7 +51,8 @@ pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<ExitCode> {
         }
         _ => None,
     });
-    let Some(mut lines) = controller.explain(&arguments.name) else {
+    let time = |seconds| objects::stamp(seconds).unwrap_or_else(|| format!("second {seconds}"));
+    let Some(mut lines) = controller.explain(&arguments.name, time) else {
         let name = &arguments.name;
         let remedy = "`kubectl get nodes` lists those that there are";
         print::answer(&format!("{name}: there is no such node; {remedy}\n"))?;
@@ -62,14 +64,17 @@ pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<ExitCode> {
 }
 
 /// Returns a controller that knows every object, and what could not be read, which has been told.
-fn controller(arguments: &NodeBlocksArguments) -> Result<(Controller, Vec<String>)> {
+fn controller(
+    arguments: &NodeBlocksArguments,
+    quarantine: u64,
+) -> Result<(Controller, Vec<String>)> {
     let reserved = arguments.service_cidrs.iter().map(ipnet::IpNet::trunc).collect();
-    // No node goes away while this looks.
-    let mut controller = Controller::new(Settings { reserved, quarantine: 0 });
+    let most_asked = arguments.blocks_per_node;
+    let mut controller = Controller::new(Settings { reserved, quarantine, most_asked });
     for pool in cluster_pools(arguments)? {
         controller.apply(Input::Pool(pool));
     }
-    let found = read::objects(arguments, read::Extent::NodesAndPools)?;
+    let found = read::objects(arguments)?;
     for input in found.inputs {
         controller.apply(input);
     }

@@ -1,5 +1,6 @@
 //! The role `portolan node-blocks`: follows one Node and keeps the file of its blocks.
 
+mod asking;
 mod further;
 mod replace;
 
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use crate::cli::NodeFileArguments;
 use crate::logging::{self, LineForm};
 
+use asking::Asking;
 use replace::{Purpose, replace};
 
 /// What a program begins with.
@@ -52,7 +54,9 @@ async fn follow(arguments: &NodeFileArguments) -> Result<()> {
             );
         }
         let server = ApiServer::open(arguments.origin.access(), Timing::default()).await?;
-        further::follow(server, arguments.node.clone())
+        let asking = (!arguments.once)
+            .then(|| Asking::new(server.clone(), arguments.store_dir.clone(), arguments.ask_below));
+        further::follow(server, arguments.node.clone(), asking)
     } else {
         none
     };

@@ -206,6 +206,11 @@ fn a_block_waits_before_it_moves() {
         |found| *found,
     );
     assert!(cluster.blocks()["new"].is_empty());
+    let had = "10.64.0.0/24 of pool ";
+    let told = cluster.explain("old");
+    assert!(told.contains(" is gone since 2") && told.contains(had), "{told}");
+    let told = cluster.explain("new");
+    assert!(told.contains(&format!("{} (UID ", cluster.name("old"))), "{told}");
     // Gracefully: the Lease is given back, and nothing is waited for.
     controller.server.signal("TERM");
     assert!(controller.server.wait().success());

@@ -196,6 +196,98 @@ fn what_is_wrong_with_services_is_told() {
     assert!(event("unclaimed", "ClusterIPChanged").contains("write 10.96.0.1 again"));
 }
 
+/// A Service that changes keeps what it needs and loses the rest, as with an API server that gives addresses itself.
+#[test]
+fn what_a_service_does_not_need_any_more_goes() {
+    let Some(stage) = Stage::without_service_addresses() else { return };
+    let cluster = NodeCluster::new(stage);
+    put(&cluster, "a", json!({"ports": [{"port": 80}], "ipFamilyPolicy": "RequireDualStack"}));
+    let local = json!({
+        "ports": [{"port": 80}],
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+    });
+    put(&cluster, "balancer", local);
+    let _controller = cluster.controller(&flags(&[BOTH]));
+    let of = |name: &str| services(&cluster)[name].clone();
+    let both = cluster.until("both addresses", || ips(&of("a")), |ips| ips.len() == 2);
+    let check = cluster.until(
+        "a port for health checks",
+        || of("balancer")["healthCheckNodePort"].as_u64(),
+        Option::is_some,
+    );
+    let spec = of("balancer");
+    let node_port = spec["ports"][0]["nodePort"].as_u64();
+    assert!(node_port.is_some() && node_port != check, "{spec}");
+    assert!((30_086..=32_767).contains(&check.unwrap()), "{spec}");
+
+    let mut single = of("a");
+    single["ipFamilyPolicy"] = json!("SingleStack");
+    put(&cluster, "a", single);
+    cluster.until("one address", || ips(&of("a")), |ips| *ips == both[..1]);
+    assert_eq!(of("a")["ipFamilies"], json!(["IPv4"]));
+    each_address_has_one_owner(&cluster);
+
+    let mut everywhere = of("balancer");
+    everywhere["externalTrafficPolicy"] = json!("Cluster");
+    put(&cluster, "balancer", everywhere);
+    let spec = cluster.until(
+        "no port for health checks",
+        || of("balancer"),
+        |spec| spec["healthCheckNodePort"].is_null(),
+    );
+    assert_eq!(spec["ports"][0]["nodePort"].as_u64(), node_port);
+    let mut inside = of("balancer");
+    inside["type"] = json!("ClusterIP");
+    put(&cluster, "balancer", inside);
+    cluster.until(
+        "no node port",
+        || of("balancer")["ports"][0].clone(),
+        |port| port["nodePort"].is_null() && port["port"] == 80,
+    );
+}
+
+/// A ServiceCIDR that is deleted stays while addresses of it are given, and then for as long as others may not know.
+#[test]
+fn a_range_is_not_gone_before_its_addresses() {
+    let Some(stage) = Stage::without_service_addresses() else { return };
+    let cluster = NodeCluster::new(stage);
+    let _controller = cluster.controller(&flags(&["--service-cidrs=10.96.0.0/30"]));
+    let range = || {
+        let ranges = cluster.list("/apis/networking.k8s.io/v1/servicecidrs");
+        ranges.into_iter().find(|range| range["metadata"]["name"] == "more")
+    };
+    let condition = || range().map(|range| range["status"]["conditions"][0].clone());
+    let is = |condition: &Option<Value>, status: &str| {
+        condition.as_ref().is_some_and(|condition| condition["status"] == status)
+    };
+    cluster.stage.put(json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "more"},
+        "spec": {"cidrs": ["10.97.0.0/24"]},
+    }));
+    cluster.until("a range that is ready", condition, |found| is(found, "True"));
+    let kept = range().unwrap()["metadata"]["finalizers"].clone();
+    assert_eq!(kept, json!(["networking.k8s.io/service-cidr-finalizer"]));
+    for name in ["a", "b", "c"] {
+        put(&cluster, name, json!({"ports": [{"port": 80}]}));
+    }
+    let all = || services(&cluster);
+    let all = cluster.until("addresses", all, |all| all.values().all(|spec| ips(spec).len() == 1));
+    let is_more = |spec: &Value| ips(spec)[0].starts_with("10.97.0.");
+    assert!(all.values().any(is_more), "{all:?}");
+
+    cluster.stage.wait(cluster.stage.cluster.delete("ServiceCIDR", "", "more")).unwrap();
+    let kept = cluster.until("why it stays", condition, |found| is(found, "False")).unwrap();
+    assert_eq!(kept["reason"], "Terminating");
+    for (name, _) in all.iter().filter(|(_, spec)| is_more(spec)) {
+        cluster.stage.delete("Service", name);
+    }
+    each_address_has_one_owner(&cluster);
+    cluster.until("it is gone", range, Option::is_none);
+}
+
 /// It does nothing that its account is not given, and a dry run nothing at all.
 #[test]
 fn it_asks_for_what_its_rules_allow() {

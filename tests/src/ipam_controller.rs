@@ -106,6 +106,18 @@ impl NodeCluster {
         command
     }
 
+    /// Returns what `portolan explain node` says of a node of the test.
+    ///
+    /// # Panics
+    /// Nothing is known of it.
+    pub fn explain(&self, node: &str) -> String {
+        let mut command = Command::new(binary());
+        command.args(["explain", "node", &self.name(node), "--quarantine=3600", "--kubeconfig"]);
+        let output = command.arg(self.stage.kubeconfig(Flavour::Token)).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Starts the role.
     pub fn controller(&self, flags: &[&str]) -> Controller {
         let mut server = Server::of(self.command(flags), tempfile::tempdir().unwrap());

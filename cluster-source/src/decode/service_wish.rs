@@ -34,6 +34,10 @@ struct Spec<'a> {
     allocates_node_ports: Option<bool>,
     #[serde(borrow)]
     ports: Option<Vec<Port<'a>>>,
+    #[serde(borrow, rename = "externalTrafficPolicy")]
+    external_traffic_policy: Option<Word<'a>>,
+    #[serde(rename = "healthCheckNodePort")]
+    health_check: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +68,7 @@ fn wish(spec: &Spec<'_>) -> Result<Wish, Fault> {
         Ok(PortWish {
             port: value::port("port", port.port.unwrap_or_default())?,
             protocol: value::protocol("protocol", text(&port.protocol))?,
-            node_port: port.node_port.and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0),
+            node_port: node_port(port.node_port),
         })
     });
     Ok(Wish {
@@ -74,7 +78,14 @@ fn wish(spec: &Spec<'_>) -> Result<Wish, Fault> {
         families: families(spec)?,
         allocates_node_ports: spec.allocates_node_ports.unwrap_or(true),
         ports: ports.collect::<Result<_, Fault>>()?,
+        is_local: text(&spec.external_traffic_policy) == "Local",
+        health_check: node_port(spec.health_check),
     })
+}
+
+/// 0 is as good as none.
+fn node_port(written: Option<i64>) -> Option<u16> {
+    written.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0)
 }
 
 fn cluster_ips(service_type: ServiceType, spec: &Spec<'_>) -> Result<Written, Fault> {

@@ -7,6 +7,7 @@ pub(crate) mod fetch;
 mod follow;
 mod gate;
 mod measure;
+mod model;
 pub(crate) mod written;
 
 use std::sync::Arc;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::client::Api;
-use self::follow::Follower;
 use super::publisher::Batch;
 use crate::{Access, Interest, Observer, RequestLimits, SourceError, Status, Timing};
 
@@ -36,13 +36,9 @@ pub(super) fn tasks(
     status: &Arc<Status>,
     queue: &mpsc::Sender<Batch>,
 ) -> Vec<impl Future<Output = ()> + Send + 'static> {
-    let follower = |kind| Follower {
-        kind,
-        api: Arc::clone(api),
-        interest: Arc::clone(interest),
-        timing: timing.clone(),
-        status: Arc::clone(status),
-        queue: queue.clone(),
+    let follow = |kind| {
+        let (api, interest, status) = (Arc::clone(api), Arc::clone(interest), Arc::clone(status));
+        model::follow(kind, api, interest, timing.clone(), status, queue.clone())
     };
-    interest.kinds.iter().map(|kind| follower(kind).run()).collect()
+    interest.kinds.iter().map(follow).collect()
 }

@@ -198,7 +198,7 @@ pub(in crate::edge) fn read_journal(named: &Named, done: Option<u64>) -> Result<
 }
 
 /// Reads the header of an index; none when it is damaged.
-pub(in crate::edge) fn index_header(named: &Named) -> Result<Option<Header>, Failure> {
+pub(crate) fn index_header(named: &Named) -> Result<Option<Header>, Failure> {
     let length = named.length()?;
     let mut octets = vec![0; HEADER.min(usize::try_from(length).unwrap_or(HEADER))];
     named.read(0, &mut octets)?;

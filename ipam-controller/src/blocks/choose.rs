@@ -49,6 +49,17 @@ pub enum Refusal {
         /// `pool NAME (NETWORK, blocks of /LENGTH)` for each.
         pools: Vec<String>,
     },
+    /// Pools that are not full select it, and it has as many blocks of each as one node may.
+    #[error(
+        "the node has as many {family} blocks of {} as spec.blocksPerNode allows; raise it there, or add an IPPool",
+        pools.join(", ")
+    )]
+    Limited {
+        /// The family.
+        family: Family,
+        /// As of [`Self::Full`].
+        pools: Vec<String>,
+    },
 }
 
 /// Chooses the first block of each family for a node with these labels: one of every family that an open pool which
@@ -68,23 +79,29 @@ pub fn choose(
     let mut choices = Vec::new();
     for family in Family::ALL {
         if candidates(pools, labels, family).next().is_some() {
-            choices.push(choose_further(pools, ledger, labels, family)?);
+            choices.push(choose_further(pools, ledger, labels, family, &[])?);
         }
     }
     if choices.is_empty() { Err(Refusal::NoPool) } else { Ok(choices) }
 }
 
-/// Chooses one more block of a family for a node.
+/// Chooses one more block of a family for a node that has these.
 ///
 /// # Errors
-/// No pool of the family selects the node, or all of them are full.
+/// No pool of the family selects the node, all of them are full, or give it no more.
 pub fn choose_further(
     pools: &BTreeMap<Text, Pool>,
     ledger: &Ledger,
     labels: &Labels,
     family: Family,
+    own: &[Choice],
 ) -> Result<Choice, Refusal> {
+    let is_limited = |pool: &&Pool| {
+        let of_pool = own.iter().filter(|choice| pool.network.contains(&choice.block)).count();
+        pool.most_per_node.is_some_and(|most| of_pool >= usize::from(most))
+    };
     let free = candidates(pools, labels, family)
+        .filter(|pool| !is_limited(pool))
         .filter_map(|pool| Some((ledger.first_free(pool.network, pool.block_length)?, pool)));
     let best = free.min_by_key(|(_, pool)| {
         let all = super::tree::size(family, pool.network.prefix_len());
@@ -95,8 +112,14 @@ pub fn choose_further(
     if let Some((block, pool)) = best {
         return Ok(Choice { block, pool: Some(pool.name.clone()) });
     }
-    let full: Vec<String> = candidates(pools, labels, family).map(described).collect();
-    Err(if full.is_empty() { Refusal::NoPool } else { Refusal::Full { family, pools: full } })
+    let (limited, full): (Vec<&Pool>, Vec<&Pool>) =
+        candidates(pools, labels, family).partition(|pool| is_limited(pool));
+    let described = |pools: Vec<&Pool>| pools.into_iter().map(described).collect();
+    Err(match (limited.is_empty(), full.is_empty()) {
+        (true, true) => Refusal::NoPool,
+        (_, false) => Refusal::Full { family, pools: described(full) },
+        (false, true) => Refusal::Limited { family, pools: described(limited) },
+    })
 }
 
 fn candidates<'a>(

@@ -4,6 +4,7 @@
 //! change nothing. A write that fails is followed by what the object says now; then it is decided again.
 
 mod decide;
+mod further;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub reserved: Vec<IpNet>,
     /// How long the blocks of a node that is gone go to nobody, in seconds.
     pub quarantine: u64,
+    /// Most blocks of a family that a node gets because it asks for them itself.
+    pub most_asked: u8,
 }
 
 /// What the API says.
@@ -180,7 +183,14 @@ impl Controller {
 
     /// Returns how many nodes have no block because none is free or no pool selects them.
     pub fn starved(&self) -> usize {
-        self.starved.len()
+        let has_none =
+            |uid: &&Text| self.entries.get(*uid).is_some_and(|entry| entry.pod_cidrs().is_empty());
+        self.starved.iter().filter(has_none).count()
+    }
+
+    /// Returns how many nodes are to have further blocks, or ask for them, and do not have them.
+    pub fn short(&self) -> usize {
+        self.entries.values().filter(|entry| entry.is_short()).count()
     }
 
     /// Returns how many nodes that are gone still hold blocks.
@@ -208,6 +218,19 @@ impl Controller {
 
     pub(super) fn pools(&self) -> &BTreeMap<Text, Pool> {
         &self.pools
+    }
+
+    /// Returns what is known of nodes that are gone, by UID.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| entry.node.is_none() && !entry.held.is_empty())
+    }
+
+    pub(super) fn is_starved(&self, uid: &str) -> bool {
+        self.starved.contains(uid)
+    }
+
+    pub(super) fn quarantine_length(&self) -> u64 {
+        self.settings.quarantine
     }
 
     pub(super) fn entry_of(&self, node: &str) -> Option<&Entry> {
@@ -314,6 +337,7 @@ fn reason_of(refusal: &super::Refusal) -> Reason {
     match refusal {
         super::Refusal::NoPool => Reason::CidrAssignmentFailed,
         super::Refusal::Full { .. } => Reason::CidrNotAvailable,
+        super::Refusal::Limited { .. } => Reason::FurtherBlockLimit,
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use cluster::{Labels, Text};
 use ipnet::IpNet;
 
+use super::ask::Ask;
 use super::choose::Choice;
+use super::pool::Family;
 
 /// A `v1` Node as far as blocks are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +41,8 @@ pub struct Record {
     pub blocks: Vec<Choice>,
     /// `spec.releasedAt`: when the node was seen to be gone, in seconds since 1970.
     pub released_at: Option<u64>,
+    /// `status.requests`: what the node asks for; at most one of each family. The node writes it, and nobody else.
+    pub asks: Vec<Ask>,
 }
 
 /// Something to be written.
@@ -80,6 +84,11 @@ impl Action {
             Self::Put(record) | Self::Forget(record) => &record.uid,
         }
     }
+
+    /// Says whether it tells of something that somebody has to do something about.
+    pub fn is_problem(&self) -> bool {
+        matches!(self, Self::Report { reason, .. } if reason.is_problem())
+    }
 }
 
 /// Why an Event is sent; kube-controller-manager's words where it has one.
@@ -95,16 +104,22 @@ pub enum Reason {
     PodCidrOutOfRange,
     /// Another has addresses of a block of the node.
     PodCidrConflict,
+    /// The node gets a further block.
+    FurtherBlockAssigned,
+    /// The node asks for more blocks than it may have.
+    FurtherBlockLimit,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::CidrNotAvailable,
         Self::CidrAssignmentFailed,
         Self::InvalidPodCidr,
         Self::PodCidrOutOfRange,
         Self::PodCidrConflict,
+        Self::FurtherBlockAssigned,
+        Self::FurtherBlockLimit,
     ];
 
     /// Returns the reason as Events have it.
@@ -115,7 +130,14 @@ impl Reason {
             Self::InvalidPodCidr => "InvalidPodCIDR",
             Self::PodCidrOutOfRange => "PodCIDROutOfRange",
             Self::PodCidrConflict => "PodCIDRConflict",
+            Self::FurtherBlockAssigned => "FurtherBlockAssigned",
+            Self::FurtherBlockLimit => "FurtherBlockLimit",
         }
+    }
+
+    /// Says whether somebody has to do something.
+    pub const fn is_problem(self) -> bool {
+        !matches!(self, Self::FurtherBlockAssigned)
     }
 }
 
@@ -157,6 +179,23 @@ impl Entry {
         let recorded = self.record.iter().flat_map(|record| &record.blocks);
         let chosen = recorded.chain(&self.intent).chain(&self.further).map(|choice| choice.block);
         self.pod_cidrs().into_iter().chain(chosen).collect()
+    }
+
+    /// Returns what the node asks for of a family.
+    pub(super) fn ask(&self, family: Family) -> Option<Ask> {
+        let asks = self.record.iter().flat_map(|record| &record.asks);
+        asks.copied().find(|ask| ask.family == family)
+    }
+
+    /// Says whether the node has blocks of a family and is to have more of them, or asks for more.
+    pub(super) fn is_short(&self) -> bool {
+        let (Some(node), Some(record)) = (&self.node, &self.record) else { return false };
+        let of = |family| record.blocks.iter().filter(move |it| Family::of(it.block) == family);
+        Family::ALL.into_iter().any(|family| {
+            let asked = self.ask(family).map_or(0, |ask| ask.blocks);
+            let have = of(family).count();
+            have > 0 && have < usize::from(node.wanted.max(asked))
+        }) && !node.is_deleting
     }
 
     /// Says whether there is nothing left to know.

@@ -62,6 +62,8 @@ pub struct Pool {
     pub nodes: Selector,
     /// It gives no more blocks; those that are given stay.
     pub is_closed: bool,
+    /// Most blocks of it that one node gets; none for no limit of its own.
+    pub most_per_node: Option<u8>,
 }
 
 /// Why a pool cannot be used.
@@ -104,7 +106,14 @@ impl Pool {
         if !(least..=most).contains(&block_length) {
             return Err(PoolError::BlockLength { length: block_length, network, least, most });
         }
-        Ok(Self { name: name.into(), network, block_length, nodes, is_closed: false })
+        Ok(Self {
+            name: name.into(),
+            network,
+            block_length,
+            nodes,
+            is_closed: false,
+            most_per_node: None,
+        })
     }
 
     /// Returns the family of the blocks.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::banded::Banded;
 use super::family_policy::{families_of, family_of};
 use super::range::{AddressRange, RangeError};
-use super::wish::{Wish, Written};
+use super::wish::Wish;
 use crate::Family;
 
 /// The first node port (kube-apiserver: `--service-node-port-range`).
@@ -34,6 +34,19 @@ pub struct Given {
     pub addresses: Vec<IpAddr>,
     /// For each of its ports the node port that it is given; none when it is written, or there is none.
     pub node_ports: Vec<Option<u16>>,
+    /// The node ports that are written are taken out: it is of a type that has none. Only controllers take some out.
+    pub drops_node_ports: bool,
+    /// What becomes of its `healthCheckNodePort`; nothing when it is as it should be. Only controllers give one.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// What becomes of a `healthCheckNodePort`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HealthCheck {
+    /// It is given.
+    Given(u16),
+    /// It is taken out: nobody asks there any more.
+    Dropped,
 }
 
 /// What is wrong with a Service.
@@ -138,17 +151,14 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn take_written(&mut self, key: &'a ObjectKey, wish: &Wish) {
-        let has_addresses = wish.service_type != ServiceType::ExternalName;
-        if let (true, Written::Addresses(ips)) = (has_addresses, &wish.cluster_ips) {
-            for ip in ips {
-                self.ranges.take(*ip);
-                if let Some(other) = self.owners.insert(*ip, key).filter(|other| *other != key) {
-                    let text = format!(
-                        "spec.clusterIP {ip} is that of Service {other}, too; take it out of one of them, which is given \
-                         another then"
-                    );
-                    self.problem(key, text);
-                }
+        for ip in wish.written() {
+            self.ranges.take(*ip);
+            if let Some(other) = self.owners.insert(*ip, key).filter(|other| *other != key) {
+                let text = format!(
+                    "spec.clusterIP {ip} is that of Service {other}, too; take it out of one of them, which is given \
+                     another then"
+                );
+                self.problem(key, text);
             }
         }
         for port in wish.ports.iter().filter_map(|port| port.node_port) {
@@ -162,7 +172,7 @@ impl<'a> Work<'a> {
     /// Takes what a Service had if it fits what it says and nobody else has it; says whether it does.
     fn keep(&mut self, key: &ObjectKey, wish: &Wish, given: &Given) -> bool {
         let Ok(families) = families_of(wish, &self.ranges.families()) else { return false };
-        let written = written(wish);
+        let written = wish.written();
         let fits = given.addresses.is_empty() == (written.len() == families.len())
             && (given.addresses.is_empty()
                 || given.addresses.iter().map(family_of).collect::<Vec<_>>() == families)
@@ -203,13 +213,15 @@ impl<'a> Work<'a> {
         });
         let node_ports = self.node_ports(key, wish);
         if !addresses.is_empty() || node_ports.iter().any(Option::is_some) {
-            self.assignment.given.insert(key.clone(), Given { addresses, node_ports });
+            self.assignment
+                .given
+                .insert(key.clone(), Given { addresses, node_ports, ..Given::default() });
         }
     }
 
     fn addresses(&mut self, key: &ObjectKey, wish: &Wish) -> Result<Vec<IpAddr>, String> {
         let families = families_of(wish, &self.ranges.families())?;
-        let written = written(wish);
+        let written = wish.written();
         let mut addresses = written.to_vec();
         for family in families.iter().skip(written.len()) {
             match self.ranges.take_any(*family, seed(key, &family.to_string())) {
@@ -262,13 +274,6 @@ impl<'a> Work<'a> {
 
     fn problem(&mut self, key: &ObjectKey, text: String) {
         self.assignment.problems.push(Problem { service: key.clone(), text });
-    }
-}
-
-fn written(wish: &Wish) -> &[IpAddr] {
-    match &wish.cluster_ips {
-        Written::Addresses(ips) => ips,
-        Written::Nothing | Written::Headless => &[],
     }
 }
 

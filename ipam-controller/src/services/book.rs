@@ -180,15 +180,24 @@ impl Book {
         self.port_range.start().checked_add(number)
     }
 
-    /// Says whether addresses of a network are held that no other network has.
-    pub(super) fn is_needed(&self, network: IpNet, but: &Text) -> bool {
+    /// Says whether addresses of a network are held that no other network has; `counts` says whether the object of an address
+    /// that no Service holds is one of an allocator of Services.
+    pub(super) fn is_needed(
+        &self,
+        network: IpNet,
+        but: &Text,
+        counts: impl Fn(IpAddr) -> bool,
+    ) -> bool {
         let elsewhere = |ip: IpAddr| {
             self.sources.iter().any(|(other, source)| {
                 other.contains(&ip) && source.names.iter().any(|name| name != but)
             })
         };
         let mut inside = self.holders.range(network.network()..=network.broadcast());
-        inside.any(|(ip, _)| family(*ip) == Family::of(network) && !elsewhere(*ip))
+        inside.any(|(ip, holders)| {
+            let is_held = holders.iter().any(|holder| *holder != Holder::Object) || counts(*ip);
+            is_held && family(*ip) == Family::of(network) && !elsewhere(*ip)
+        })
     }
 
     /// Returns how full each network is, sorted.

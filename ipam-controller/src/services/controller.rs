@@ -4,21 +4,21 @@
 //! claimed by its IPAddress before a Service gets it, so that not even a write that comes too late gives it twice.
 
 mod decide;
+mod give;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use cluster::{ObjectKey, ServiceType, Text};
+use cluster::{ObjectKey, Text};
 use ipnet::IpNet;
 
-use super::assign::Given;
+use super::assign::{Given, HealthCheck};
 use super::book::{Book, Holder};
 use super::state::{
     AddressState, RangeState, RangeUsage, ServiceAction, ServiceInput, ServiceReason, ServiceState,
     Subject,
 };
-use super::wish::Written;
 use crate::Family;
 
 /// The ServiceCIDR of the command line.
@@ -72,11 +72,7 @@ struct Entry {
 
 impl Entry {
     fn written(&self) -> &[IpAddr] {
-        match self.state.as_ref().map(|state| (&state.wish.service_type, &state.wish.cluster_ips)) {
-            Some((ServiceType::ExternalName, _)) | None => &[],
-            Some((_, Written::Addresses(ips))) => ips,
-            Some((_, Written::Nothing | Written::Headless)) => &[],
-        }
+        self.state.as_ref().map_or(&[], |state| state.wish.written())
     }
 
     fn claims(&self) -> (BTreeSet<IpAddr>, BTreeSet<u16>) {
@@ -84,8 +80,15 @@ impl Entry {
         let ips = intended.clone().flat_map(|given| &given.addresses).chain(self.written());
         let ports = self.state.iter().flat_map(|state| &state.wish.ports);
         let ports = ports.filter_map(|port| port.node_port);
-        let given_ports = intended.flat_map(|given| given.node_ports.iter().flatten().copied());
-        (ips.copied().collect(), ports.chain(given_ports).collect())
+        let given_ports =
+            intended.clone().flat_map(|given| given.node_ports.iter().flatten().copied());
+        let health_checks = self.state.iter().filter_map(|state| state.wish.health_check);
+        let given_checks = intended.filter_map(|given| match given.health_check {
+            Some(HealthCheck::Given(port)) => Some(port),
+            Some(HealthCheck::Dropped) | None => None,
+        });
+        let ports = ports.chain(given_ports).chain(health_checks).chain(given_checks);
+        (ips.copied().collect(), ports.collect())
     }
 }
 
@@ -200,14 +203,21 @@ impl ServiceController {
             return;
         }
         let mut entry = self.services.remove(&key).unwrap_or_default();
-        let primary = entry.written().first().copied();
+        let before = entry.written().to_vec();
         if entry.state.as_ref().is_some_and(|known| known.wish != state.wish) {
             // What it was to get is decided anew from what it says; what is claimed for it is taken first.
             entry.intent = None;
         }
         entry.state = Some(state);
-        let new = entry.written().first().copied();
-        if let (Some(before), Some(after)) = (primary, new)
+        let after = entry.written();
+        // It is of one family now: nobody is about to write the other address again.
+        let dropped = before.iter().skip(1).filter(|_| before.first() == after.first());
+        let dropped: Vec<IpAddr> = dropped
+            .filter(|ip| !after.contains(ip) && self.addresses.contains_key(ip))
+            .copied()
+            .collect();
+        self.orphans.extend(dropped);
+        if let (Some(before), Some(after)) = (before.first(), after.first())
             && before != after
         {
             let text = format!(
@@ -284,7 +294,7 @@ impl ServiceController {
         }) {
             return;
         }
-        let is_open = |range: &RangeState| (range.networks.clone(), range.is_deleting);
+        let is_open = |range: &RangeState| (range.networks.clone(), range.is_deleting());
         let is_same = known.is_some_and(|known| is_open(known) == is_open(&state));
         let name = state.name.clone();
         self.queue.insert(Subject::Range(name.clone()));
@@ -295,7 +305,7 @@ impl ServiceController {
         for network in known.map(|known| known.networks.clone()).unwrap_or_default() {
             self.book.close(network, &name);
         }
-        if !state.is_deleting {
+        if !state.is_deleting() {
             state.networks.iter().for_each(|network| self.book.open(*network, &name));
         }
         self.ranges.insert(name, state);
@@ -340,7 +350,7 @@ impl ServiceController {
 
     /// Looks at the ranges that are being deleted.
     fn look_at_closing(&mut self) {
-        let closing = self.ranges.values().filter(|range| range.is_deleting);
+        let closing = self.ranges.values().filter(|range| range.is_deleting());
         self.queue.extend(closing.map(|range| Subject::Range(range.name.clone())));
     }
 

@@ -54,8 +54,8 @@ pub struct RangeState {
     pub resource_version: String,
     /// `spec.cidrs`.
     pub networks: Vec<IpNet>,
-    /// It is being deleted.
-    pub is_deleting: bool,
+    /// `metadata.deletionTimestamp`, in seconds since 1970: since when it is being deleted.
+    pub deleted_at: Option<u64>,
     /// It has the finalizer that keeps it until nothing of it is given any more.
     pub has_finalizer: bool,
     /// The condition `Ready`, if it says something.
@@ -231,6 +231,13 @@ pub struct RangeUsage {
     pub used: u64,
     /// Addresses that there are.
     pub capacity: u64,
+}
+
+impl RangeState {
+    /// Says whether it is being deleted: no address is given from it any more.
+    pub fn is_deleting(&self) -> bool {
+        self.deleted_at.is_some()
+    }
 }
 
 /// Returns the family of an address.

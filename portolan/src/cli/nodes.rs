@@ -25,6 +25,12 @@ pub(crate) struct NodeFileArguments {
     /// Follow the node's NodeBlock, too, and write its further blocks: the IPAM controller gives them.
     #[arg(long)]
     pub further_blocks: bool,
+    /// Ask for a further block when fewer addresses than this are free in the node's blocks of a family; 0 for never.
+    #[arg(long, value_name = "ADDRESSES", default_value_t = 8, requires = "further_blocks")]
+    pub ask_below: u32,
+    /// The folder of the IPAM plugin's stores, where is looked how many addresses are free.
+    #[arg(long, value_name = "FOLDER", default_value = super::DEFAULT_STORES, requires = "further_blocks")]
+    pub store_dir: PathBuf,
     /// A network configuration list to install when the node has blocks: before, no runtime takes the network for
     /// ready.
     #[arg(long, value_name = "FILE")]
@@ -59,6 +65,9 @@ pub(crate) struct IpamPlanArguments {
 pub(crate) struct ExplainNodeArguments {
     /// The name of the node.
     pub name: String,
+    /// The IPAM controller's --quarantine: how long the blocks of a node that is gone go to nobody, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub quarantine: u64,
     /// Where the nodes are, and the pools.
     #[command(flatten)]
     pub blocks: NodeBlocksArguments,
@@ -152,4 +161,8 @@ pub(crate) struct NodeBlocksArguments {
     /// Networks of Services, which no block may overlap; several with commas.
     #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
     pub service_cidrs: Vec<IpNet>,
+    /// Most blocks of a family, 1 to 16, that a node gets because it asks for them itself. The annotation portolan.dev/blocks
+    /// and an IPPool's blocksPerNode stand beside it.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub blocks_per_node: u8,
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use ipam_controller::blocks::{Action, Input};
-use ipam_controller::services::{ServiceAction, ServiceInput};
+use ipam_controller::services::{HealthCheck, ServiceAction, ServiceInput};
 
 use super::life::{check_service_cidrs, controller, service_controller};
 use super::services;
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &IpamControllerArguments) -> Result<ExitCode> {
     let mut is_wrong = false;
     if arguments.allocate_node_cidrs {
         let mut controller = controller(arguments)?;
-        let found = read::objects(&arguments.blocks, read::Extent::All)?;
+        let found = read::objects(&arguments.blocks)?;
         for problem in &found.problems {
             print::remark(&format!("portolan: {problem}\n"));
         }
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &IpamControllerArguments) -> Result<ExitCode> {
         found.inputs.into_iter().for_each(|input| controller.apply(input));
         controller.apply(Input::Synced);
         let actions = controller.actions(now(), usize::MAX);
-        is_wrong |= actions.iter().any(|action| matches!(action, Action::Report { .. }));
+        is_wrong |= actions.iter().any(Action::is_problem);
         lines.extend(actions.iter().map(in_words));
     }
     if arguments.service_addresses {
@@ -105,8 +105,15 @@ fn service_in_words(action: &ServiceAction) -> String {
         ServiceAction::Assign { service, given, .. } => {
             let ports: Vec<String> =
                 given.node_ports.iter().flatten().map(ToString::to_string).collect();
-            let (ips, ports) = (listed(&given.addresses), ports.join(", "));
-            format!("Service {service}: spec.clusterIPs: {ips}; node ports: {ports}")
+            let ips = listed(&given.addresses);
+            let ports =
+                if given.drops_node_ports { "taken out".to_owned() } else { ports.join(", ") };
+            let check = match given.health_check {
+                Some(HealthCheck::Given(port)) => format!("; healthCheckNodePort: {port}"),
+                Some(HealthCheck::Dropped) => "; healthCheckNodePort: taken out".to_owned(),
+                None => String::new(),
+            };
+            format!("Service {service}: spec.clusterIPs: {ips}; node ports: {ports}{check}")
         }
         ServiceAction::Release { address, why } => {
             format!("IPAddress {}: deleted; {why}", address.ip)

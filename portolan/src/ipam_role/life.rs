@@ -146,7 +146,8 @@ async fn lead(arguments: &IpamControllerArguments, shared: &Shared) -> Result<()
 /// Returns a controller that knows the pools of the command line.
 pub(super) fn controller(arguments: &IpamControllerArguments) -> Result<Controller> {
     let reserved = arguments.blocks.service_cidrs.iter().map(ipnet::IpNet::trunc).collect();
-    let mut controller = Controller::new(Settings { reserved, quarantine: arguments.quarantine });
+    let (quarantine, most_asked) = (arguments.quarantine, arguments.blocks.blocks_per_node);
+    let mut controller = Controller::new(Settings { reserved, quarantine, most_asked });
     for pool in cluster_pools(&arguments.blocks)? {
         controller.apply(Input::Pool(pool));
     }

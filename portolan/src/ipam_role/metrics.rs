@@ -4,8 +4,8 @@ use cluster_writer::{EventRecorder, Resource, WriteObserver};
 use ipam_controller::blocks::PoolUsage;
 use ipam_controller::services::RangeUsage;
 use prometheus::{
-    Error, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, exponential_buckets,
+    Error, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, exponential_buckets,
 };
 
 use super::{nodes, services};
@@ -21,6 +21,10 @@ pub(super) struct Metrics {
     pub(super) problems: IntCounterVec,
     /// Nodes that no block can be given to.
     pub(super) nodes_without_blocks: IntGauge,
+    /// Nodes that lack further blocks.
+    pub(super) nodes_short_of_blocks: IntGauge,
+    /// Further blocks that were given.
+    pub(super) further_blocks: IntCounter,
     /// Nodes that are gone and still hold blocks.
     pub(super) quarantined: IntGauge,
     /// Services that nothing can be given to.
@@ -70,6 +74,11 @@ impl Metrics {
             .buckets(exponential_buckets(0.005, 2.0, 16)?),
         )?;
         registry.register(Box::new(time_to_assign.clone()))?;
+        let further_blocks = IntCounter::with_opts(Opts::new(
+            "portolan_ipam_further_blocks_total",
+            "Further blocks that nodes were given.",
+        ))?;
+        registry.register(Box::new(further_blocks.clone()))?;
         let problems = counters(
             "portolan_ipam_problems_total",
             "Problems that were found, by the reason of their Event.",
@@ -84,8 +93,13 @@ impl Metrics {
             problems,
             nodes_without_blocks: gauge(
                 "portolan_ipam_nodes_without_blocks",
-                "Nodes that no block can be given to.",
+                "Nodes without a block that none can be given to.",
             )?,
+            nodes_short_of_blocks: gauge(
+                "portolan_ipam_nodes_short_of_blocks",
+                "Nodes that are to have further blocks, or ask for them, and do not have them.",
+            )?,
+            further_blocks,
             quarantined: gauge(
                 "portolan_ipam_quarantined_nodes",
                 "Nodes that are gone and whose blocks go to nobody yet.",

@@ -68,9 +68,17 @@ impl Nodes {
         self.controller.apply(input);
     }
 
-    fn report(&self, node: &Text, uid: &Text, reason: &'static str, note: String) {
-        self.metrics.problems.with_label_values(&[reason]).inc();
-        tracing::warn!(node = &**node, reason, note, "problem of a node");
+    fn report(&self, node: &Text, uid: &Text, reason: Reason, note: String) {
+        let (is_problem, reason) = (reason.is_problem(), reason.as_str());
+        let severity = if is_problem {
+            self.metrics.problems.with_label_values(&[reason]).inc();
+            tracing::warn!(node = &**node, reason, note, "problem of a node");
+            Severity::Warning
+        } else {
+            self.metrics.further_blocks.inc();
+            tracing::info!(node = &**node, note, "further block given");
+            Severity::Normal
+        };
         self.events.record(Event {
             regarding: Regarding {
                 api_version: "v1",
@@ -79,7 +87,7 @@ impl Nodes {
                 name: node.to_string(),
                 uid: uid.to_string(),
             },
-            severity: Severity::Warning,
+            severity,
             reason,
             action: "AssignPodCIDR",
             note,
@@ -180,7 +188,7 @@ impl Part for Nodes {
                 Write { target: NODE_BLOCK.named(&*record.uid), change }
             }
             Action::Report { node, uid, reason, message } => {
-                self.report(node, uid, reason.as_str(), message.clone());
+                self.report(node, uid, *reason, message.clone());
                 return None;
             }
         })
@@ -223,14 +231,15 @@ impl Part for Nodes {
 
     fn measure(&self) {
         self.metrics.nodes_without_blocks.set(to_gauge(self.controller.starved()));
+        self.metrics.nodes_short_of_blocks.set(to_gauge(self.controller.short()));
         self.metrics.quarantined.set(to_gauge(self.controller.quarantined()));
         self.metrics.set_usage(&self.controller.usage());
     }
 }
 
-/// Every reason of an Event on a Node, so that each has a metric from the start.
+/// Every reason of a problem of a Node, so that each has a metric from the start.
 pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
-    Reason::ALL.into_iter().map(Reason::as_str)
+    Reason::ALL.into_iter().filter(|reason| reason.is_problem()).map(Reason::as_str)
 }
 
 fn to_gauge(count: usize) -> i64 {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use cluster::ObjectKey;
 use cluster_source::WrittenObject;
 use ipam_controller::services::{
-    AddressState, Given, RangeState, ServiceInput, ServiceState, Wish, Written,
+    AddressState, Given, HealthCheck, RangeState, ServiceInput, ServiceState, Wish, Written,
 };
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -138,7 +138,7 @@ pub(super) fn range(object: &WrittenObject) -> Result<ServiceInput, String> {
         uid: metadata.uid.into(),
         resource_version: metadata.resource_version,
         networks: networks.iter().map(network).collect::<Result<_, _>>()?,
-        is_deleting: metadata.deletion.is_some(),
+        deleted_at: metadata.deletion.as_deref().map(seconds).transpose()?,
         has_finalizer: finalizers.iter().any(|finalizer| finalizer == FINALIZER),
         ready: ready.map(|ready| ready.status == "True"),
     }))
@@ -195,7 +195,7 @@ pub(super) fn written_status(is_ready: bool, now: u64) -> Value {
     }]}})
 }
 
-/// Returns the operations that give a Service what it lacks.
+/// Returns the operations that give a Service what it lacks and take what it is to lose.
 pub(super) fn operations(given: &Given, wish: &Wish) -> Vec<Value> {
     let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
     let mut operations = Vec::new();
@@ -213,6 +213,19 @@ pub(super) fn operations(given: &Given, wish: &Wish) -> Vec<Value> {
         if let Some(port) = port {
             operations.push(add(&format!("/spec/ports/{at}/nodePort"), json!(port)));
         }
+    }
+    let written = wish.ports.iter().enumerate().filter(|(_, port)| port.node_port.is_some());
+    for (at, _) in written.filter(|_| given.drops_node_ports) {
+        operations.push(json!({"op": "remove", "path": format!("/spec/ports/{at}/nodePort")}));
+    }
+    match given.health_check {
+        Some(HealthCheck::Given(port)) => {
+            operations.push(add("/spec/healthCheckNodePort", json!(port)));
+        }
+        Some(HealthCheck::Dropped) => {
+            operations.push(json!({"op": "remove", "path": "/spec/healthCheckNodePort"}));
+        }
+        None => {}
     }
     operations
 }

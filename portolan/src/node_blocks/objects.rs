@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cluster::{Labels, Selector, Text};
 use cluster_source::WrittenObject;
-use ipam_controller::blocks::{Choice, Input, NodeState, Pool, Record};
+use ipam_controller::Family;
+use ipam_controller::blocks::{Ask, Choice, Input, MOST_BLOCKS, NodeState, Pool, Record};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,9 +14,6 @@ use time::format_description::well_known::Rfc3339;
 
 /// The annotation of a Node that says how many blocks of each family it is to have.
 const WANTED: &str = "portolan.dev/blocks";
-
-/// Most blocks of a family that a node gets.
-const MOST_WANTED: u8 = 16;
 
 #[derive(Deserialize)]
 struct Wire<S> {
@@ -51,6 +49,8 @@ struct PoolSpec {
     #[serde(rename = "nodeSelector")]
     node_selector: Option<String>,
     disabled: Option<bool>,
+    #[serde(rename = "blocksPerNode")]
+    blocks_per_node: Option<u8>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +67,23 @@ struct RecordSpec {
 struct Block {
     cidr: String,
     pool: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct StatusWire {
+    status: Option<RecordStatus>,
+}
+
+#[derive(Deserialize)]
+struct RecordStatus {
+    requests: Option<Vec<Request>>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    family: String,
+    blocks: u8,
+    free: Option<u64>,
 }
 
 /// Reads a Node. One without a UID, in a file that people wrote, has its name as one.
@@ -97,9 +114,9 @@ pub(crate) fn problem_of_wanted(object: &WrittenObject) -> Option<String> {
 fn wanted(annotations: Option<&BTreeMap<String, String>>) -> Result<u8, String> {
     let Some(text) = annotations.and_then(|all| all.get(WANTED)) else { return Ok(1) };
     match text.parse::<u8>() {
-        Ok(wanted @ 1..=MOST_WANTED) => Ok(wanted),
+        Ok(wanted @ 1..=MOST_BLOCKS) => Ok(wanted),
         _ => Err(format!(
-            "the annotation {WANTED} is {text:?}, and counts as 1; write a number from 1 to {MOST_WANTED}"
+            "the annotation {WANTED} is {text:?}, and counts as 1; write a number from 1 to {MOST_BLOCKS}"
         )),
     }
 }
@@ -121,7 +138,27 @@ pub(crate) fn record(object: &WrittenObject) -> Result<Input, String> {
         resource_version: metadata.resource_version.unwrap_or_default(),
         blocks: blocks?,
         released_at,
+        asks: asks(object),
     }))
+}
+
+/// Returns what a node asks for. It writes that itself: what it writes wrong is its loss alone, and the record counts.
+fn asks(object: &WrittenObject) -> Vec<Ask> {
+    let status = object.decode::<StatusWire>().ok().and_then(|wire| wire.status);
+    let requests = status.and_then(|status| status.requests).unwrap_or_default();
+    let of = |family: Family| {
+        let request = requests.iter().find(|request| request.family == family.to_string())?;
+        let (blocks, free) = (request.blocks.min(MOST_BLOCKS), request.free.unwrap_or_default());
+        Some(Ask { family, blocks, free })
+    };
+    Family::ALL.into_iter().filter_map(of).collect()
+}
+
+/// Returns the status of a NodeBlock whose node asks for this.
+pub(crate) fn written_asks(asks: &[Ask]) -> Value {
+    let request = |ask: &Ask| json!({"family": ask.family.to_string(), "blocks": ask.blocks, "free": ask.free});
+    let requests: Vec<Value> = asks.iter().map(request).collect();
+    json!({"status": {"requests": requests}})
 }
 
 /// Returns the object of a record.
@@ -168,7 +205,14 @@ pub(crate) fn pool(object: &WrittenObject) -> Result<Input, String> {
     let network = network("spec.cidr", &spec.cidr)?;
     let pool = Pool::new(object.name.as_str(), network, spec.block_size, nodes);
     let pool = pool.map_err(|error| format!("spec: {error}"))?;
-    Ok(Input::Pool(Pool { is_closed: spec.disabled.unwrap_or(false), ..pool }))
+    if spec.blocks_per_node == Some(0) {
+        return Err(
+            "spec.blocksPerNode: 0 gives no node a block; write `disabled: true` for that, or 1"
+                .to_owned(),
+        );
+    }
+    let (is_closed, most_per_node) = (spec.disabled.unwrap_or(false), spec.blocks_per_node);
+    Ok(Input::Pool(Pool { is_closed, most_per_node, ..pool }))
 }
 
 fn network(field: &str, text: &str) -> Result<IpNet, String> {
@@ -192,10 +236,22 @@ mod tests {
             resource_version: "7".to_owned(),
             blocks: vec![choice("10.244.0.0/24", Some("general")), choice("fd00::/64", None)],
             released_at: Some(1_709_164_800),
+            asks: vec![
+                Ask { family: Family::V4, blocks: 2, free: 7 },
+                Ask { family: Family::V6, blocks: 3, free: 0 },
+            ],
         };
         for record in [record.clone(), Record { released_at: None, ..record }] {
-            let object = WrittenObject::sent(written_record(&record).to_string()).unwrap();
-            assert_eq!(super::record(&object), Ok(Input::Record(record)));
+            // The controller writes the one half, and the node the other.
+            let mut object = written_record(&record);
+            object["status"] = written_asks(&record.asks)["status"].take();
+            let sent = |object: &Value| WrittenObject::sent(object.to_string()).unwrap();
+            assert_eq!(super::record(&sent(&object)), Ok(Input::Record(record.clone())));
+            for status in [json!(7), json!({"requests": [{"family": 4}]}), json!({})] {
+                object["status"] = status;
+                let without = Record { asks: Vec::new(), ..record.clone() };
+                assert_eq!(super::record(&sent(&object)), Ok(Input::Record(without)));
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Reads Nodes and IPPools, from manifests or an API server.
+//! Reads Nodes, IPPools and NodeBlocks, from manifests or an API server.
 
 use anyhow::{Result, anyhow};
 use cluster_source::{FetchError, SourceError, Timing, WrittenObject, list_written, written_at};
@@ -19,30 +19,20 @@ pub(crate) struct Found {
 /// A kind: its API version, its name, its name in URLs, and how it is read.
 type Kind = (&'static str, &'static str, &'static str, fn(&WrittenObject) -> Result<Input, String>);
 
-/// Pools come first: what nodes have is looked for in them. The last is only for who writes them.
+/// Pools come first: what nodes have is looked for in them.
 const KINDS: [Kind; 3] = [
     ("portolan.dev/v1alpha1", "IPPool", "ippools", objects::pool),
     ("v1", "Node", "nodes", objects::node),
     ("portolan.dev/v1alpha1", "NodeBlock", "nodeblocks", objects::record),
 ];
 
-/// Which kinds are read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Extent {
-    /// Nodes and IPPools.
-    NodesAndPools,
-    /// NodeBlocks, too.
-    All,
-}
-
 /// Returns every object of the kinds. One that cannot be used is a problem, and the others count.
 ///
 /// # Errors
 /// The manifests or the API server cannot be read.
-pub(crate) fn objects(arguments: &NodeBlocksArguments, extent: Extent) -> Result<Found> {
+pub(crate) fn objects(arguments: &NodeBlocksArguments) -> Result<Found> {
     let mut found = Found::default();
-    let kinds = if extent == Extent::All { &KINDS[..] } else { &KINDS[..2] };
-    for (api_version, kind, plural, decode) in kinds.iter().copied() {
+    for (api_version, kind, plural, decode) in KINDS {
         let (objects, problems) = written(&arguments.origin, (api_version, kind, plural))?;
         for problem in problems {
             // Each kind reads the same files.

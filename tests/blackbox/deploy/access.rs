@@ -9,7 +9,7 @@ use portolan_tests::namespace::inside;
 use portolan_tests::server::{Server, binary, write};
 use portolan_tests::stage::{Stage, until};
 use serde_json::{Value, json};
-use test_apiserver::{Extent, Flavour, Verb};
+use test_apiserver::{Extent, Flavour, Verb, WriteFault};
 
 use super::kustomize::{containers, object, objects, pods, texts};
 use super::root;
@@ -61,6 +61,15 @@ fn asked(stage: &Stage) -> Rights {
         .collect()
 }
 
+fn node() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-a"},
+        "spec": {"podCIDRs": ["10.244.3.0/24"]},
+    })
+}
+
 /// Runs a container of an overlay against an API server, and holds what it asks for to its ClusterRole.
 ///
 /// The server refuses streamed lists first, as one without KEP-3157 does, so that the process lists, too.
@@ -70,13 +79,7 @@ fn is_held_to_its_rights(
     change: impl FnOnce(&mut Vec<String>, &Stage),
 ) {
     let stage = Stage::local();
-    let node = json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": "node-a"},
-        "spec": {"podCIDRs": ["10.244.3.0/24"]},
-    });
-    stage.put(node);
+    stage.put(node());
     let objects = objects(&root().join("deploy/overlays").join(overlay));
     let pods = pods(&objects);
     let (_, pod) = pods.iter().find(|(name, _)| name == owner).unwrap();
@@ -107,9 +110,23 @@ fn is_held_to_its_rights(
         directory,
     );
     let lists: Rights = rights.iter().filter(|right| right.starts_with("list")).cloned().collect();
-    until("every list", || asked(&stage), |asked| lists.is_subset(asked));
+    // Which NodeBlock is followed is known when the Node is.
+    let (second, first): (Rights, Rights) =
+        lists.iter().cloned().partition(|list| list.contains("nodeblocks"));
+    until("every list", || asked(&stage), |asked| first.is_subset(asked));
+    if !second.is_empty() {
+        stage.faults().limit_to("nodeblocks");
+        until("every list", || asked(&stage), |asked| second.is_subset(asked));
+    }
     stage.faults().clear();
     stage.wait(stage.faults().wait_for_open_watches(lists.len()));
+    if !second.is_empty() {
+        stage.wait(stage.requests().wait_for(Verb::Patch, "nodeblocks", 1));
+        // It asks again, is refused, and looks.
+        stage.faults().fail_writes(1, WriteFault::Refused(409));
+        has_few_addresses(&stage, &["10.244.3.0/29", "10.244.3.8/30"]);
+        until("every right", || asked(&stage), |asked| rights.is_subset(asked));
+    }
     assert_eq!(asked(&stage), rights, "{owner} of {overlay}");
     drop(server);
 }
@@ -152,26 +169,45 @@ fn netpol_reads_what_its_role_allows() {
 
 #[test]
 fn node_blocks_reads_what_its_role_allows() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).display().to_string();
-    is_held_to_its_rights("node", "portolan-node-ipam", |arguments, stage| {
-        let objects = objects(&root().join("deploy/overlays/node"));
-        let data = &object(&objects, "ConfigMap", "portolan-cni")["data"];
-        let list = "10-portolan.conflist";
-        write(&folder.path().join(list), data[list].as_str().unwrap());
-        fs::copy("/bin/true", at("portolan-ipam")).unwrap();
-        for argument in arguments.iter_mut() {
-            for (path, here) in [
-                ("/etc/portolan/10-portolan.conflist", at(list)),
-                ("/portolan-ipam", at("portolan-ipam")),
-                ("/host", at("host")),
-            ] {
-                *argument = argument.replace(&format!("={path}"), &format!("={here}"));
+    for overlay in ["node", "node-further-blocks"] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        is_held_to_its_rights(overlay, "portolan-node-ipam", |arguments, stage| {
+            let objects = objects(&root().join("deploy/overlays").join(overlay));
+            let data = &object(&objects, "ConfigMap", "portolan-cni")["data"];
+            let list = "10-portolan.conflist";
+            write(&folder.path().join(list), data[list].as_str().unwrap());
+            fs::copy("/bin/true", at("portolan-ipam")).unwrap();
+            for argument in arguments.iter_mut() {
+                for (path, here) in [
+                    ("/etc/portolan/10-portolan.conflist", at(list)),
+                    ("/portolan-ipam", at("portolan-ipam")),
+                    ("/host", at("host")),
+                ] {
+                    *argument = argument.replace(&format!("={path}"), &format!("={here}"));
+                }
             }
-        }
-        arguments.extend([kubeconfig(stage), format!("--file={}", at("run/node-blocks.json"))]);
-    });
-    // What the runtime finds then.
-    assert!(folder.path().join("host/opt/cni/bin/portolan-ipam").exists());
-    assert!(folder.path().join("host/etc/cni/net.d/10-portolan.conflist").exists());
+            arguments.extend([kubeconfig(stage), format!("--file={}", at("run/node-blocks.json"))]);
+            if overlay == "node-further-blocks" {
+                arguments.push(format!("--store-dir={}", at("stores")));
+                let crd = fs::read_to_string(root().join("deploy/crds/nodeblock.yaml")).unwrap();
+                stage.wait(stage.cluster.apply_yaml(&crd)).unwrap();
+                has_few_addresses(stage, &["10.244.3.0/29"]);
+            }
+        });
+        // What the runtime finds then.
+        assert!(folder.path().join("host/opt/cni/bin/portolan-ipam").exists());
+        assert!(folder.path().join("host/etc/cni/net.d/10-portolan.conflist").exists());
+    }
+}
+
+/// Gives the node so many blocks that it asks for another at once: they have hardly an address.
+fn has_few_addresses(stage: &Stage, blocks: &[&str]) {
+    let blocks: Vec<Value> = blocks.iter().map(|block| json!({"cidr": block})).collect();
+    stage.put(json!({
+        "apiVersion": "portolan.dev/v1alpha1",
+        "kind": "NodeBlock",
+        "metadata": {"name": stage.put(node())["metadata"]["uid"]},
+        "spec": {"node": "node-a", "blocks": blocks},
+    }));
 }

@@ -42,6 +42,13 @@ fn every_manifest_is_valid() {
             assert!(said.contains(file.to_str().unwrap()), "{} is looked at", file.display());
         }
     }
+    // Policies are of a kind that the oldest release does not have.
+    let policies = fs::read_dir(deploy.join("policies")).unwrap();
+    for policy in policies.map(|entry| entry.unwrap().path()) {
+        let policy = policy.to_str().unwrap();
+        let words = ["--strict", "--kubernetes-version", RELEASES[1], policy];
+        assert!(run(validator.to_str().unwrap(), &words).contains(policy), "{policy} is looked at");
+    }
     // The program does find what is wrong.
     let wrong = directory.path().join("wrong.yaml");
     let text = fs::read_to_string(deploy.join("dns/service.yaml")).unwrap();

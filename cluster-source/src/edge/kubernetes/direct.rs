@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::client::Api;
 use super::exchange::{Failure, send_request};
-use super::written::{Follower, WrittenChange, WrittenKind};
+use super::follow::Follower;
+use super::written::{WrittenChange, WrittenKind, WrittenSink};
 use crate::{Access, RequestLimits, SourceError, Timing};
 
 /// Batches of changes that wait for who follows a kind; then its watch waits.
@@ -102,7 +103,8 @@ impl ApiServer {
     ) -> mpsc::Receiver<Vec<WrittenChange>> {
         let (queue, changes) = mpsc::channel(MOST_BATCHES);
         let (api, timing) = (Arc::clone(&self.api), self.timing.clone());
-        tokio::spawn(Follower { kind, name, api, timing, queue }.run());
+        let sink = WrittenSink { kind, name };
+        tokio::spawn(Follower::new(api, timing, queue, sink).run());
         changes
     }
 }

@@ -1,78 +1,116 @@
-//! Follows one kind: asks what the reflector says, and tells it what happened.
+//! Follows one kind: asks what the reflector says, tells it what happened, and hands what comes to a sink.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use cluster::{Event, Kind};
 use tokio::sync::mpsc;
 
 use super::client::Api;
 use super::exchange::{Failure, Piece, Response, send};
 use super::measure::Measure;
+use crate::Timing;
 use crate::api::backoff::Delay;
 use crate::api::lines::{Line, Lines, MOST_BYTES_A_LINE};
+use crate::api::page;
 use crate::api::reflector::Reflector;
 use crate::api::step::{End, Health, Input, Mark, Refusal, Request, Then};
-use crate::api::translate::{Translated, Translator, version_of};
-use crate::api::trigger::trigger_time;
+use crate::api::translate::version_of;
 use crate::api::watch::{self, WatchEvent};
-use crate::api::words::{explain, in_words};
-use crate::api::{page, request};
-use crate::edge::publisher::Batch;
-use crate::programming::Change;
-use crate::{Interest, Status, Timing, Unusable};
+use crate::api::words::in_words;
 
-/// How many bad objects are remembered, to be logged once.
-const MOST_REMEMBERED: usize = 1000;
+/// What is made of what comes: the one part in which followers differ. `batch` takes what the receiver is told.
+pub(super) trait Sink {
+    /// What the receiver is told.
+    type Change: Send;
 
-/// Follows one kind.
-pub(super) struct Follower {
-    pub(super) kind: Kind,
-    pub(super) api: Arc<Api>,
-    pub(super) interest: Arc<Interest>,
-    pub(super) timing: Timing,
-    pub(super) status: Arc<Status>,
-    pub(super) queue: mpsc::Sender<Batch>,
+    /// Returns path and query of a request. `length` is how long the server is asked to keep a watch open.
+    fn url(&self, request: &Request, length: Duration) -> String;
+
+    /// A watch is opened behind another stream.
+    fn restarted(&mut self) {}
+
+    /// The server has sent something.
+    fn heard(&mut self) {}
+
+    /// An object is there, as a part of a list or by a change.
+    fn upsert(&mut self, json: &str, seen: Seen, batch: &mut Vec<Self::Change>);
+
+    /// An object is gone.
+    fn delete(&mut self, json: &str, seen: Seen, batch: &mut Vec<Self::Change>);
+
+    /// An object is too large to be read.
+    fn too_large(&mut self);
+
+    /// The server refuses; returns why, in words, with the remedy.
+    fn refused(&mut self, refusal: &Refusal) -> String;
+
+    /// A list begins or ends.
+    fn mark(&mut self, mark: Mark, batch: &mut Vec<Self::Change>);
+
+    /// The server is followed, or is not any more for this reason.
+    fn health(&mut self, health: Health, reason: &str, batch: &mut Vec<Self::Change>);
 }
 
-/// The model does not listen any more: the source is being dropped.
-struct Closed;
+/// Where an object was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Seen {
+    /// It is a part of a list.
+    InList,
+    /// It has changed.
+    InWatch,
+}
 
-/// What changes while a kind is followed.
-struct Progress<'a> {
+/// Follows one kind.
+pub(super) struct Follower<S: Sink> {
+    api: Arc<Api>,
+    timing: Timing,
+    queue: mpsc::Sender<Vec<S::Change>>,
+    sink: S,
     reflector: Reflector,
-    translator: Translator<'a>,
-    batch: Batch,
-    logged: HashSet<String>,
+    batch: Vec<S::Change>,
     /// The last request opened a stream of changes: the next one is a restart.
     has_watched: bool,
 }
 
-impl Follower {
+/// Nobody listens any more.
+struct Closed;
+
+impl<S: Sink> Follower<S> {
+    /// Returns a follower that has not asked for anything yet.
+    pub(super) fn new(
+        api: Arc<Api>,
+        timing: Timing,
+        queue: mpsc::Sender<Vec<S::Change>>,
+        sink: S,
+    ) -> Self {
+        let reflector = Reflector::new(timing.stable_after);
+        Self { api, timing, queue, sink, reflector, batch: Vec::new(), has_watched: false }
+    }
+
     /// Follows the kind until nobody listens.
-    pub(super) async fn run(self) {
-        let mut progress = Progress {
-            reflector: Reflector::new(self.timing.stable_after),
-            translator: Translator::new(self.kind, &self.interest),
-            batch: Batch::new(),
-            logged: HashSet::new(),
-            has_watched: false,
-        };
-        while let Ok(delay) = self.exchange(&mut progress).await {
+    pub(super) async fn run(mut self) {
+        let queue = self.queue.clone();
+        tokio::select! {
+            () = queue.closed() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&mut self) {
+        while let Ok(delay) = self.exchange().await {
             let (base, cap) = (self.timing.backoff_base, self.timing.backoff_cap);
             tokio::time::sleep(delay.duration(base, cap, rand::random())).await;
         }
     }
 
     /// Makes one request, takes all that its response brings, and returns the delay before the next.
-    async fn exchange(&self, progress: &mut Progress<'_>) -> Result<Delay, Closed> {
-        let request = progress.reflector.request();
-        if progress.has_watched && matches!(request, Request::Watch { .. }) {
-            self.status.kind(self.kind).count_restart();
+    async fn exchange(&mut self) -> Result<Delay, Closed> {
+        let request = self.reflector.request();
+        if self.has_watched && matches!(request, Request::Watch { .. }) {
+            self.sink.restarted();
         }
-        progress.has_watched = matches!(request, Request::Stream | Request::Watch { .. });
-        let url = request::url(self.kind, &request, &self.interest, self.watch_length());
+        self.has_watched = matches!(request, Request::Stream | Request::Watch { .. });
+        let url = self.sink.url(&request, self.watch_length());
         let connection = self.api.connection().await;
         let measure = self.api.measure(connection.host);
         let pass = self.api.admit().await;
@@ -81,12 +119,12 @@ impl Follower {
         drop(pass);
         measure.answered(&answer);
         let then = match answer {
-            Ok(response) => self.take(&request, response, &measure, progress).await?,
-            Err(Failure::Refused { refusal, .. }) => self.refused(refusal, progress).await?,
+            Ok(response) => self.take(&request, response, &measure).await?,
+            Err(Failure::Refused { refusal, .. }) => self.refused(refusal).await?,
             Err(Failure::NoAnswer(reason)) => {
                 self.api.renew().await;
                 let over = Input::Over { end: End::Failed, lived: Duration::ZERO };
-                self.step(over, &reason, progress).await?
+                self.step(over, &reason).await?
             }
         };
         Ok(match then {
@@ -101,90 +139,83 @@ impl Follower {
     }
 
     async fn take(
-        &self,
+        &mut self,
         request: &Request,
         response: Response,
         measure: &Measure,
-        progress: &mut Progress<'_>,
     ) -> Result<Then, Closed> {
-        self.status.heard(self.kind);
-        self.step(Input::Opened, "", progress).await?;
+        self.sink.heard();
+        self.step(Input::Opened, "").await?;
         match request {
             Request::Stream | Request::Watch { .. } => {
                 measure.over();
-                self.take_stream(response, progress).await
+                self.take_stream(response).await
             }
             Request::FirstPage | Request::Page { .. } | Request::Whole => {
-                self.take_page(response, measure, progress).await
+                self.take_page(response, measure).await
             }
         }
     }
 
-    async fn take_stream(
-        &self,
-        mut response: Response,
-        progress: &mut Progress<'_>,
-    ) -> Result<Then, Closed> {
+    async fn take_stream(&mut self, mut response: Response) -> Result<Then, Closed> {
         let mut lines = Lines::new(MOST_BYTES_A_LINE);
         loop {
             let bytes = match response.next(self.timing.watch_idle).await {
                 Piece::Bytes(bytes) => bytes,
                 Piece::Over(end) => {
                     let over = Input::Over { end, lived: response.lived() };
-                    return self.step(over, in_words(end), progress).await;
+                    return self.step(over, in_words(end)).await;
                 }
             };
-            self.status.heard(self.kind);
+            self.sink.heard();
             let mut stop = None;
             lines.push(&bytes, |line| {
                 if stop.is_none() {
-                    stop = self.take_line(line, &response, progress);
+                    stop = self.take_line(line, &response);
                 }
             });
             match stop {
-                None => self.flush(progress).await?,
-                Some(Input::Refused(refusal)) => return self.refused(refusal, progress).await,
-                Some(input) => return self.step(input, in_words(End::Garbage), progress).await,
+                None => self.flush().await?,
+                Some(Input::Refused(refusal)) => return self.refused(refusal).await,
+                Some(input) => return self.step(input, in_words(End::Garbage)).await,
             }
         }
     }
 
     /// Takes a line of a watch; returns what ends the watch, if the line does.
-    fn take_line(
-        &self,
-        line: Line<'_>,
-        response: &Response,
-        progress: &mut Progress<'_>,
-    ) -> Option<Input> {
+    fn take_line(&mut self, line: Line<'_>, response: &Response) -> Option<Input> {
         let Line::Whole(line) = line else {
-            self.note_bad(&format!("{}: an object above 16 MiB", self.kind), progress);
+            self.sink.too_large();
             return None;
         };
-        let (json, translated) = match watch::parse(line) {
-            Some(WatchEvent::Upsert(json)) => (json, progress.translator.upsert(json)),
-            Some(WatchEvent::Delete(json)) => (json, progress.translator.delete(json)),
+        let seen = if self.reflector.is_following() { Seen::InWatch } else { Seen::InList };
+        let json = match watch::parse(line) {
+            Some(WatchEvent::Upsert(json)) => {
+                self.sink.upsert(json, seen, &mut self.batch);
+                json
+            }
+            Some(WatchEvent::Delete(json)) => {
+                self.sink.delete(json, seen, &mut self.batch);
+                json
+            }
             Some(WatchEvent::Bookmark { resource_version, ends_list }) => {
-                self.decide(Input::Bookmark { resource_version, ends_list }, "", progress);
+                self.decide(Input::Bookmark { resource_version, ends_list }, "");
                 return None;
             }
             Some(WatchEvent::Error(refusal)) => return Some(Input::Refused(refusal)),
             None => return Some(Input::Over { end: End::Garbage, lived: response.lived() }),
         };
-        if progress.reflector.is_following() {
-            self.hand_on(translated, self.triggered(json), progress);
-            self.decide(Input::Change { resource_version: version_of(json) }, "", progress);
-        } else {
-            // A part of the list is no change, and its version none to go on from.
-            self.hand_on(translated, None, progress);
+        // A part of the list is no change, and its version none to go on from.
+        if seen == Seen::InWatch {
+            self.decide(Input::Change { resource_version: version_of(json) }, "");
         }
         None
     }
 
     async fn take_page(
-        &self,
+        &mut self,
         mut response: Response,
         measure: &Measure,
-        progress: &mut Progress<'_>,
     ) -> Result<Then, Closed> {
         let body = response.whole(self.timing.response).await;
         measure.over();
@@ -192,105 +223,52 @@ impl Follower {
             Ok(body) => body,
             Err(end) => {
                 let over = Input::Over { end, lived: response.lived() };
-                return self.step(over, in_words(end), progress).await;
+                return self.step(over, in_words(end)).await;
             }
         };
-        self.status.heard(self.kind);
+        self.sink.heard();
         let Some(page) = page::parse(&body) else {
             let over = Input::Over { end: End::Garbage, lived: response.lived() };
-            return self.step(over, in_words(End::Garbage), progress).await;
+            return self.step(over, in_words(End::Garbage)).await;
         };
         for item in &page.items {
-            let translated = progress.translator.upsert(item);
-            self.hand_on(translated, None, progress);
+            self.sink.upsert(item, Seen::InList, &mut self.batch);
         }
         let input = Input::Page { resource_version: page.resource_version, more: page.more };
-        self.step(input, "", progress).await
+        self.step(input, "").await
     }
 
-    /// Returns when a change was triggered.
-    fn triggered(&self, json: &str) -> Option<SystemTime> {
-        (self.kind == Kind::EndpointSlice).then(|| trigger_time(json)).flatten()
-    }
-
-    /// Puts what an object gives into the batch.
-    fn hand_on(
-        &self,
-        translated: Translated,
-        triggered: Option<SystemTime>,
-        progress: &mut Progress<'_>,
-    ) {
-        for bad in &translated.bad {
-            let problem = bad.to_string();
-            self.note_bad(&problem, progress);
-            if let Some(key) = &bad.key {
-                let (kind, uid, problem) = (self.kind, &*translated.uid, &*problem);
-                self.api.observer().unusable(Unusable { kind, key, uid, problem });
-            }
-        }
-        progress.batch.extend(translated.event.map(|event| Change { event, triggered }));
-    }
-
-    fn note_bad(&self, problem: &str, progress: &mut Progress<'_>) {
-        self.status.kind(self.kind).count_bad_objects(1);
-        if progress.logged.len() >= MOST_REMEMBERED {
-            progress.logged.clear();
-        }
-        if progress.logged.insert(problem.to_owned()) {
-            tracing::warn!(problem, "object not usable");
-        }
-    }
-
-    async fn refused(&self, refusal: Refusal, progress: &mut Progress<'_>) -> Result<Then, Closed> {
+    async fn refused(&mut self, refusal: Refusal) -> Result<Then, Closed> {
         if refusal.code == 401 {
             self.api.renew().await;
         }
-        if self.kind.is_optional() && matches!(refusal.code, 403 | 404) {
-            self.status.absent(self.kind);
-        }
-        let reason = explain(self.kind, &refusal);
-        self.step(Input::Refused(refusal), &reason, progress).await
+        let reason = self.sink.refused(&refusal);
+        self.step(Input::Refused(refusal), &reason).await
     }
 
-    /// Lets the reflector decide and hands everything on to the model.
-    async fn step(
-        &self,
-        input: Input,
-        reason: &str,
-        progress: &mut Progress<'_>,
-    ) -> Result<Then, Closed> {
-        let then = self.decide(input, reason, progress);
-        self.flush(progress).await.map(|()| then)
+    /// Lets the reflector decide and hands everything on.
+    async fn step(&mut self, input: Input, reason: &str) -> Result<Then, Closed> {
+        let then = self.decide(input, reason);
+        self.flush().await.map(|()| then)
     }
 
     /// Lets the reflector decide; the bounds of lists go into the batch where they belong.
-    fn decide(&self, input: Input, reason: &str, progress: &mut Progress<'_>) -> Then {
-        let step = progress.reflector.step(input);
-        match step.mark {
-            Some(Mark::ListStart) => progress.batch.push(Event::ListStart(self.kind).into()),
-            Some(Mark::ListEnd) => {
-                progress.batch.push(Event::ListEnd(self.kind).into());
-                tracing::info!(kind = %self.kind, "list complete");
-            }
-            None => {}
+    fn decide(&mut self, input: Input, reason: &str) -> Then {
+        let step = self.reflector.step(input);
+        if let Some(mark) = step.mark {
+            self.sink.mark(mark, &mut self.batch);
         }
-        match step.health {
-            Health::Same => {}
-            Health::Live => self.status.live(self.kind),
-            Health::Lost => {
-                if self.status.lost(self.kind, &reason) {
-                    tracing::warn!(kind = %self.kind, reason, "API server not followed");
-                }
-            }
+        if step.health != Health::Same {
+            self.sink.health(step.health, reason, &mut self.batch);
         }
         step.then
     }
 
-    async fn flush(&self, progress: &mut Progress<'_>) -> Result<(), Closed> {
-        if progress.batch.is_empty() {
+    async fn flush(&mut self) -> Result<(), Closed> {
+        if self.batch.is_empty() {
             return Ok(());
         }
-        let batch = std::mem::take(&mut progress.batch);
+        let batch = std::mem::take(&mut self.batch);
         self.queue.send(batch).await.map_err(|_| Closed)
     }
 }

@@ -4,13 +4,9 @@ use cluster::Text;
 use ipnet::IpNet;
 
 use super::{Controller, reason_of};
-use crate::blocks::choose::{Choice, choose, choose_further};
+use crate::blocks::choose::choose;
 use crate::blocks::entry::{Action, Entry, NodeState, Reason, Record};
 use crate::blocks::ledger::Owner;
-use crate::blocks::pool::Family;
-
-/// Most blocks of a family that a node gets: `portolan-ipam` reads 32 of both.
-const MOST_BLOCKS: u8 = 16;
 
 impl Controller {
     /// Decides what is to be written for the node of a UID, at most one write, and what is to be reported of it.
@@ -51,6 +47,7 @@ impl Controller {
                 resource_version: resource_version.unwrap_or_default(),
                 blocks,
                 released_at: None,
+                asks: record.map(|it| it.asks.clone()).unwrap_or_default(),
             })
         })
     }
@@ -83,54 +80,6 @@ impl Controller {
             resource_version: node.resource_version.clone(),
             blocks: entry.intent.clone(),
         })
-    }
-
-    /// Returns the blocks that the record should name: those of the node, further ones that it has, and those that it is
-    /// to get. None is taken from it: what `spec.podCIDRs` and the record name stays.
-    fn wanted_blocks(
-        &mut self,
-        node: &NodeState,
-        entry: &mut Entry,
-        actions: &mut Vec<Action>,
-    ) -> Vec<Choice> {
-        let recorded = entry.record.as_ref().map(|record| record.blocks.clone());
-        let recorded = recorded.unwrap_or_default();
-        let as_recorded = |block: IpNet| recorded.iter().find(|choice| choice.block == block);
-        let own = entry.pod_cidrs();
-        let first = own
-            .iter()
-            .map(|block| as_recorded(*block).cloned().unwrap_or_else(|| self.choice(*block)));
-        let further = recorded.iter().chain(&entry.further).filter(|c| !own.contains(&c.block));
-        let mut blocks: Vec<Choice> = first.collect();
-        for choice in further {
-            if !blocks.contains(choice) {
-                blocks.push(choice.clone());
-            }
-        }
-        if node.is_deleting {
-            return blocks;
-        }
-        for family in Family::ALL {
-            let have = blocks.iter().filter(|choice| Family::of(choice.block) == family).count();
-            for _ in have..usize::from(node.wanted.min(MOST_BLOCKS)) {
-                if have == 0 {
-                    break;
-                }
-                match choose_further(&self.pools, &self.ledger, &node.labels, family) {
-                    Ok(choice) => {
-                        entry.further.push(choice.clone());
-                        self.settle(&node.uid, entry);
-                        blocks.push(choice);
-                    }
-                    Err(refusal) => {
-                        self.starved.insert(node.uid.clone());
-                        report(node, entry, reason_of(&refusal), refusal.to_string(), actions);
-                        break;
-                    }
-                }
-            }
-        }
-        blocks
     }
 
     /// Reports what is wrong with the blocks of a node; nothing of it is a reason to stop, or to take a block away.
@@ -180,6 +129,7 @@ impl Controller {
                     resource_version: String::new(),
                     blocks: entry.held.iter().map(|block| self.choice(*block)).collect(),
                     released_at: Some(now),
+                    asks: Vec::new(),
                 })
             });
         };
@@ -196,7 +146,7 @@ impl Controller {
 }
 
 /// Reports something once for as long as it is known of the node.
-fn report(
+pub(super) fn report(
     node: &NodeState,
     entry: &mut Entry,
     reason: Reason,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cluster::Selector;
 use proptest::prelude::*;
 
+use super::super::ask::Ask;
 use super::super::choose::Choice;
 use super::*;
 
@@ -14,7 +15,7 @@ fn pool(name: &str, network: &str, length: u8) -> Pool {
 }
 
 fn settings() -> Settings {
-    Settings { reserved: vec!["10.0.0.0/28".parse().unwrap()], quarantine: 100 }
+    Settings { reserved: vec!["10.0.0.0/28".parse().unwrap()], quarantine: 100, most_asked: 3 }
 }
 
 fn node(name: &str, uid: &str, version: u64, cidrs: &[&str]) -> NodeState {
@@ -39,6 +40,10 @@ fn started(pools: &[Pool], nodes: &[NodeState]) -> Controller {
 
 fn blocks(choices: &[Choice]) -> Vec<String> {
     choices.iter().map(|choice| choice.block.to_string()).collect()
+}
+
+fn seconds(at: u64) -> String {
+    format!("second {at}")
 }
 
 /// What is reported of the first node, and what is done for it.
@@ -128,6 +133,7 @@ fn a_block_is_free_when_its_quarantine_is_over_and_not_before() {
         resource_version: "3".into(),
         blocks: vec![Choice { block: "10.0.0.16/28".parse().unwrap(), pool: None }],
         released_at: Some(50),
+        asks: Vec::new(),
     };
     let mut controller = started(&pools, &[node("a", "2", 2, &[])]);
     controller.apply(Input::Record(record));
@@ -159,7 +165,8 @@ fn further_blocks_are_given_and_none_is_taken_away() {
     let mut controller = started(&pools, std::slice::from_ref(&wants));
     let all = "record a: 10.0.0.16/28 10.0.0.32/28 10.0.0.48/28";
     let actions = controller.actions(0, 1);
-    assert_eq!(told(&actions), [all]);
+    let given = ["FurtherBlockAssigned", "FurtherBlockAssigned", all];
+    assert_eq!(told(&actions), given);
     // News of the node while the write is under way.
     wants.resource_version = "2".into();
     controller.apply(Input::Node(wants.clone()));
@@ -167,7 +174,7 @@ fn further_blocks_are_given_and_none_is_taken_away() {
     assert_eq!(told(&controller.actions(0, 1)), ["CIDRNotAvailable"]);
     controller.done("a");
     assert_eq!(told(&controller.actions(0, 1)), [all], "an attempt that failed");
-    let Action::Put(record) = &actions[0] else { panic!("{actions:?}") };
+    let Action::Put(record) = &actions[2] else { panic!("{actions:?}") };
     controller.apply(Input::Record(Record { resource_version: "9".into(), ..record.clone() }));
     controller.done("a");
     (wants.wanted, wants.resource_version) = (1, "10".into());
@@ -176,6 +183,100 @@ fn further_blocks_are_given_and_none_is_taken_away() {
     let later = told(&controller.actions(0, 10));
     // The other node still has none, in a smaller pool.
     assert_eq!(later, ["CIDRNotAvailable", "PodCIDROutOfRange", "PodCIDROutOfRange"]);
+}
+
+/// What a node asks for itself: it gets it up to the limit, which no node can write.
+#[test]
+fn a_node_that_asks_gets_further_blocks_up_to_the_limit() {
+    let four = |length| pool("four", &format!("10.0.0.0/{length}"), 28);
+    let six = pool("six", "fd00::/60", 64);
+    let has = node("a", "a", 1, &["10.0.0.16/28", "fd00::/64"]);
+    let mut controller = started(&[four(26), six], &[has]);
+    let mut version = 10;
+    let mut step = |controller: &mut Controller, asks: &[(Family, u8)]| {
+        version += 1;
+        let mut record = controller.entries["a"].record.clone().unwrap();
+        record.resource_version = version.to_string();
+        let ask =
+            |(family, blocks): &(Family, u8)| Ask { family: *family, blocks: *blocks, free: 3 };
+        record.asks = asks.iter().map(ask).collect();
+        controller.apply(Input::Record(record));
+        let actions = controller.actions(0, 10);
+        for action in &actions {
+            if let Action::Put(record) = action {
+                version += 1;
+                let resource_version = version.to_string();
+                controller.apply(Input::Record(Record { resource_version, ..record.clone() }));
+            }
+        }
+        controller.done("a");
+        told(&actions)
+    };
+    let first = controller.actions(0, 10);
+    assert_eq!(told(&first), ["record a: 10.0.0.16/28 fd00::/64"]);
+    let [Action::Put(record)] = &first[..] else { panic!("{first:?}") };
+    controller.apply(Input::Record(Record { resource_version: "2".into(), ..record.clone() }));
+    controller.done("a");
+    let v4 = "FurtherBlockAssigned record a: 10.0.0.16/28 fd00::/64 10.0.0.32/28";
+    assert_eq!(step(&mut controller, &[(Family::V4, 2)]).join(" "), v4);
+    assert_eq!(controller.short(), 0);
+    assert_eq!(step(&mut controller, &[(Family::V4, 2)]), [""; 0], "it has them");
+    let both = format!("{} fd00:0:0:1::/64", v4);
+    let asks = [(Family::V4, 2), (Family::V6, 2)];
+    assert_eq!(step(&mut controller, &asks).join(" "), both);
+    // More than the limit, and a pool that is full: nothing is lost, and each is told once.
+    let most = step(&mut controller, &[(Family::V4, u8::MAX)]);
+    let all = "record a: 10.0.0.16/28 fd00::/64 10.0.0.32/28 fd00:0:0:1::/64 10.0.0.48/28";
+    assert_eq!(most, ["FurtherBlockAssigned", "FurtherBlockLimit", all]);
+    assert_eq!(step(&mut controller, &[(Family::V4, 16)]), [""; 0]);
+    assert_eq!((controller.short(), controller.starved()), (1, 0));
+    assert_eq!(step(&mut controller, &[(Family::V6, 3)])[0], "FurtherBlockAssigned");
+}
+
+/// What a node asked for comes when a pool has room; a pool may give one node fewer.
+#[test]
+fn a_node_that_asks_waits_for_a_pool() {
+    let node = node("a", "a", 1, &["10.0.0.16/28"]);
+    let mut controller = started(&[pool("four", "10.0.0.0/27", 28)], &[node]);
+    controller.apply(Input::Record(Record {
+        uid: "a".into(),
+        node: "a".into(),
+        resource_version: "2".into(),
+        blocks: vec![Choice { block: "10.0.0.16/28".parse().unwrap(), pool: Some("four".into()) }],
+        released_at: None,
+        asks: vec![Ask { family: Family::V4, blocks: 2, free: 0 }],
+    }));
+    assert_eq!(told(&controller.actions(0, 10)), ["CIDRNotAvailable"]);
+    assert_eq!((controller.short(), controller.starved()), (1, 0));
+    // It is said whose block it waits for.
+    controller.apply(Input::Record(Record {
+        uid: "old".into(),
+        node: "o".into(),
+        resource_version: "3".into(),
+        blocks: vec![Choice { block: "10.0.0.0/28".parse().unwrap(), pool: None }],
+        released_at: Some(50),
+        asks: Vec::new(),
+    }));
+    assert_eq!(told(&controller.actions(60, 10)), [""; 0]);
+    let gone = "o (UID old) is gone since second 50; 10.0.0.0/28 of no pool goes to nobody before second 150";
+    assert_eq!(
+        controller.explain("a", seconds).unwrap(),
+        [
+            "a has 10.0.0.16/28",
+            "  asks for 2 IPv4 blocks and has 1: 0 addresses were free",
+            "  pool four (10.0.0.0/27, blocks of /28) selects the node and is full",
+            &format!("  {gone}"),
+        ]
+    );
+    assert_eq!(controller.explain("o", seconds).unwrap(), [gone]);
+    controller.apply(Input::NoRecord("old".into()));
+    assert_eq!(told(&controller.actions(60, 10)), [""; 0]);
+    let most_per_node = Some(1);
+    controller.apply(Input::Pool(Pool { most_per_node, ..pool("four", "10.0.0.0/26", 28) }));
+    assert_eq!(told(&controller.actions(0, 10)), ["FurtherBlockLimit"]);
+    controller.apply(Input::Pool(pool("four", "10.0.0.0/26", 28)));
+    let given = ["FurtherBlockAssigned", "record a: 10.0.0.16/28 10.0.0.32/28"];
+    assert_eq!(told(&controller.actions(0, 10)), given);
 }
 
 #[test]
@@ -204,7 +305,7 @@ fn conflicts_are_named_and_nobody_loses_a_block() {
     controller.done("1");
     controller.apply(Input::Node(node("c", "3", 3, &[])));
     assert_eq!(told(&controller.actions(0, 1)), ["c: 10.0.0.32/28"]);
-    let explained = controller.explain("b").unwrap();
+    let explained = controller.explain("b", seconds).unwrap();
     assert_eq!(
         explained,
         [
@@ -212,9 +313,9 @@ fn conflicts_are_named_and_nobody_loses_a_block() {
             "  pool four (10.0.0.0/24, blocks of /28) selects the node and has free blocks"
         ]
     );
-    let waiting = controller.explain("c").unwrap();
+    let waiting = controller.explain("c", seconds).unwrap();
     assert_eq!(waiting[0], "c has no block yet and gets 10.0.0.32/28 of pool four");
-    assert_eq!(controller.explain("d"), None);
+    assert_eq!(controller.explain("d", seconds), None);
 }
 
 /// The API server of a few lines.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::super::family_policy::FamilyPolicy;
 use super::super::wish::PortWish;
 use super::*;
+use crate::services::Written;
 
 fn ranges(networks: &[&str]) -> Ranges {
     let networks: Vec<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
@@ -163,17 +164,17 @@ proptest! {
             for (name, wish) in &all {
                 let given = assignment.given.get(name).map(|it| it.addresses.clone());
                 let given = given.unwrap_or_default();
-                for ip in given.iter().filter(|ip| !written(wish).contains(ip)) {
+                for ip in given.iter().filter(|ip| !wish.written().contains(ip)) {
                     prop_assert!(owners.insert(*ip, name).is_none(), "{} twice", ip);
                     let is_written = all.values().any(|other| {
-                        other.service_type != ServiceType::ExternalName && written(other).contains(ip)
+                        other.service_type != ServiceType::ExternalName && other.written().contains(ip)
                     });
                     prop_assert!(!is_written, "{} is somebody's", ip);
                 }
                 let families = families_of(wish, &Family::ALL).unwrap();
                 if !given.is_empty() {
                     prop_assert_eq!(given.iter().map(family_of).collect::<Vec<_>>(), families);
-                } else if written(wish).len() < families.len() {
+                } else if wish.written().len() < families.len() {
                     prop_assert!(assignment.problems.iter().any(|it| it.service == *name));
                 }
             }
@@ -182,7 +183,7 @@ proptest! {
         let after = assign(ranges(&networks), &both, &before.given);
         for (name, given) in before.given.iter().filter(|(name, _)| both[*name] == named(&first)[*name]) {
             let is_written =
-                |ip: &IpAddr| both.iter().any(|(of, wish)| of != name && written(wish).contains(ip));
+                |ip: &IpAddr| both.iter().any(|(of, wish)| of != name && wish.written().contains(ip));
             if !given.addresses.iter().any(is_written) {
                 prop_assert_eq!(after.given.get(name), Some(given));
             }

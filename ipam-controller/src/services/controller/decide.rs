@@ -4,19 +4,17 @@ use std::net::IpAddr;
 
 use cluster::{ObjectKey, Text};
 
-use super::super::assign::{Given, has_node_ports, seed};
-use super::super::family_policy::families_of;
-use super::super::state::{ServiceAction, ServiceReason, ServiceState, Subject, family};
-use super::super::wish::Wish;
+use super::super::state::{ServiceAction, ServiceReason, ServiceState, Subject};
+use super::give::Missing;
 use super::{DEFAULT_RANGE, Entry, ServiceController};
-use crate::Family;
 
 /// How long an IPAddress may name a Service that does not have the address, in seconds: somebody may be about to write it
 /// (`repairip.go`).
 const GRACE: u64 = 60;
 
-/// What is missing that cannot be had, with the remedy.
-struct Missing(ServiceReason, String);
+/// How long a ServiceCIDR that is being deleted stays after nothing of it is given, in seconds from its deletion: another
+/// allocator may not have heard of it (`servicecidrs_controller.go`).
+pub(super) const DELETION_GRACE: u64 = 10;
 
 impl ServiceController {
     /// Decides what is to be written for something, at most one write, and what is to be reported.
@@ -35,7 +33,7 @@ impl ServiceController {
                 action
             }
             Subject::Address(ip) => self.for_address(*ip, now, actions),
-            Subject::Range(name) => self.for_range(name),
+            Subject::Range(name) => self.for_range(name, now),
         }
     }
 
@@ -54,12 +52,15 @@ impl ServiceController {
         if state.is_deleting || waits_for_range {
             return None;
         }
-        if let Some(claim) = self.check(key, &state, entry, actions) {
+        // Of what a Service is to lose nothing is looked after.
+        let wish = state.wish.without_second_family().unwrap_or_else(|| state.wish.clone());
+        let kept = wish.written().to_vec();
+        if let Some(claim) = self.check(key, &state, &kept, entry, actions) {
             return Some(claim);
         }
         let given = match entry.intent.clone() {
             Some(given) => given,
-            None => match self.give(key, &state, entry) {
+            None => match self.give(key, &state, &wish, entry) {
                 Ok(given) => given?,
                 Err(Missing(reason, message)) => {
                     self.starved.insert(key.clone());
@@ -96,11 +97,12 @@ impl ServiceController {
         &mut self,
         key: &ObjectKey,
         state: &ServiceState,
+        kept: &[IpAddr],
         entry: &mut Entry,
         actions: &mut Vec<ServiceAction>,
     ) -> Option<ServiceAction> {
         let mut claim = None;
-        for ip in entry.written().to_vec() {
+        for ip in kept.iter().copied() {
             if !self.book.is_in_range(ip) {
                 let message = format!(
                     "{ip} is in no ServiceCIDR and stays with the Service; add a ServiceCIDR with it, or delete the Service \
@@ -138,7 +140,8 @@ impl ServiceController {
                 }
             }
         }
-        for port in state.wish.ports.iter().filter_map(|port| port.node_port) {
+        let ports = state.wish.ports.iter().filter_map(|port| port.node_port);
+        for port in ports.chain(state.wish.health_check) {
             if let Some(other) = self.book.other_of_port(port, key) {
                 let message = format!(
                     "node port {port} is that of Service {other}, too; write another into one of them"
@@ -147,86 +150,6 @@ impl ServiceController {
             }
         }
         claim
-    }
-
-    /// Chooses what a Service lacks: all of it or nothing; none when it lacks nothing.
-    fn give(
-        &mut self,
-        key: &ObjectKey,
-        state: &ServiceState,
-        entry: &mut Entry,
-    ) -> Result<Option<Given>, Missing> {
-        let families = families_of(&state.wish, &self.families())
-            .map_err(|text| Missing(ServiceReason::CannotAllocate, text))?;
-        let written = entry.written().to_vec();
-        let mut addresses = written.clone();
-        for family in families.iter().skip(written.len()) {
-            addresses.push(self.address_for(key, *family, &addresses)?);
-        }
-        if addresses.len() == written.len() {
-            addresses.clear();
-        }
-        let node_ports = self.node_ports(key, &state.wish)?;
-        if addresses.is_empty() && node_ports.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        let given = Given { addresses, node_ports };
-        entry.intent = Some(given.clone());
-        self.settle(key, entry);
-        Ok(Some(given))
-    }
-
-    /// Chooses an address: one that is claimed for the Service already, or a free one.
-    fn address_for(&self, key: &ObjectKey, of: Family, but: &[IpAddr]) -> Result<IpAddr, Missing> {
-        let mut claimed = self.claimed.get(key).into_iter().flatten();
-        let claimed = claimed.find(|ip| {
-            family(**ip) == of
-                && !but.contains(ip)
-                && self.book.is_in_range(**ip)
-                && self.book.other(**ip, key).is_none()
-                && self.addresses.get(ip).is_some_and(|it| it.is_labelled && it.is_managed)
-        });
-        let new = || self.book.pick(of, seed(key, &of.to_string()));
-        claimed.copied().or_else(new).ok_or_else(|| {
-            let text = format!("no address of {of} is free; add a ServiceCIDR, or delete Services");
-            Missing(ServiceReason::CannotAllocate, text)
-        })
-    }
-
-    fn node_ports(&mut self, key: &ObjectKey, wish: &Wish) -> Result<Vec<Option<u16>>, Missing> {
-        if !has_node_ports(wish) {
-            return Ok(Vec::new());
-        }
-        // The same port of several protocols has one node port.
-        let mut of_port = std::collections::BTreeMap::new();
-        for port in &wish.ports {
-            of_port.extend(port.node_port.map(|node_port| (port.port, node_port)));
-        }
-        let mut chosen: Vec<u16> = Vec::new();
-        let mut given = Vec::new();
-        for port in &wish.ports {
-            let node_port = match (port.node_port, of_port.get(&port.port)) {
-                (Some(_), _) => None,
-                (None, Some(node_port)) => Some(*node_port),
-                (None, None) => {
-                    let found = self.book.pick_port(seed(key, &port.port.to_string()));
-                    // Held at once, so that the next port gets another.
-                    chosen.extend(found.inspect(|port| self.book.hold_port(*port, key)));
-                    of_port.extend(found.map(|found| (port.port, found)));
-                    found
-                }
-            };
-            let is_missing = port.node_port.is_none() && node_port.is_none();
-            if is_missing {
-                chosen.iter().for_each(|port| self.book.release_port(*port, key));
-                let text = "no node port is free; delete Services, or make some of type ClusterIP";
-                return Err(Missing(ServiceReason::NoNodePort, text.to_owned()));
-            }
-            given.push(node_port);
-        }
-        // What is given is held by the Service from now on, by its intent.
-        chosen.iter().for_each(|port| self.book.release_port(*port, key));
-        Ok(given)
     }
 
     fn for_address(
@@ -271,14 +194,14 @@ impl ServiceController {
         })
     }
 
-    fn for_range(&mut self, name: &Text) -> Option<ServiceAction> {
+    fn for_range(&mut self, name: &Text, now: u64) -> Option<ServiceAction> {
         let Some(range) = self.ranges.get(name) else {
             let networks = self.settings.networks.clone();
             let is_wanted = **name == *DEFAULT_RANGE && !networks.is_empty();
             return is_wanted.then(|| ServiceAction::CreateRange { name: name.clone(), networks });
         };
         let range = range.clone();
-        if !range.is_deleting {
+        let Some(deleted_at) = range.deleted_at else {
             return if !range.has_finalizer {
                 Some(ServiceAction::Finalize { range, is_kept: true })
             } else if range.ready == Some(true) {
@@ -286,9 +209,15 @@ impl ServiceController {
             } else {
                 Some(ServiceAction::Status { range, is_ready: true })
             };
-        }
-        let is_needed = range.networks.iter().any(|network| self.book.is_needed(*network, name));
-        if !is_needed {
+        };
+        let is_managed = |ip: IpAddr| self.addresses.get(&ip).is_some_and(|it| it.is_managed);
+        let mut networks = range.networks.iter();
+        if !networks.any(|network| self.book.is_needed(*network, name, is_managed)) {
+            let over_at = deleted_at.saturating_add(DELETION_GRACE);
+            if over_at > now {
+                self.waiting.insert((over_at, Subject::Range(name.clone())));
+                return None;
+            }
             return range
                 .has_finalizer
                 .then_some(ServiceAction::Finalize { range, is_kept: false });

@@ -1,12 +1,15 @@
 //! The controller against an API server of a few lines: whatever is delivered, lost or refused, each Service ends with its
 //! addresses, no address has two Services, and there is an IPAddress for each and no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::ServiceType;
 use proptest::prelude::*;
 
 use super::super::family_policy::FamilyPolicy;
-use super::super::wish::{PortWish, Wish};
+use super::super::state::family;
+use super::super::wish::{PortWish, Wish, Written};
+use super::decide::DELETION_GRACE;
 use super::*;
 
 #[derive(Clone, Default)]
@@ -79,6 +82,15 @@ impl Api {
                 state.resource_version = version;
                 if !given.addresses.is_empty() {
                     state.wish.cluster_ips = Written::Addresses(given.addresses.clone());
+                    state.wish.families = given.addresses.iter().map(|ip| family(*ip)).collect();
+                }
+                if given.drops_node_ports {
+                    state.wish.ports.iter_mut().for_each(|port| port.node_port = None);
+                }
+                match given.health_check {
+                    Some(HealthCheck::Given(port)) => state.wish.health_check = Some(port),
+                    Some(HealthCheck::Dropped) => state.wish.health_check = None,
+                    None => {}
                 }
                 for (port, given) in state.wish.ports.iter_mut().zip(&given.node_ports) {
                     port.node_port = port.node_port.or(*given);
@@ -97,7 +109,7 @@ impl Api {
                     uid: "r".into(),
                     resource_version,
                     networks: networks.clone(),
-                    is_deleting: false,
+                    deleted_at: None,
                     has_finalizer: false,
                     ready: None,
                 });
@@ -106,7 +118,7 @@ impl Api {
                 let version = self.version();
                 if let Some(stored) = self.ranges.get_mut(&range.name) {
                     (stored.has_finalizer, stored.resource_version) = (*is_kept, version);
-                    if stored.is_deleting && !is_kept {
+                    if stored.is_deleting() && !is_kept {
                         self.ranges.remove(&range.name);
                     }
                 }
@@ -257,7 +269,7 @@ fn a_restart_adopts_a_hundred_thousand_services() {
         uid: "r".into(),
         resource_version: "1".to_owned(),
         networks: ranges.networks.clone(),
-        is_deleting: false,
+        deleted_at: None,
         has_finalizer: true,
         ready: Some(true),
     };
@@ -362,14 +374,123 @@ fn a_range_stays_until_nothing_of_it_is_given() {
     api.run(&mut controller);
     let version = api.version();
     let range = api.ranges.get_mut("more").unwrap();
-    (range.is_deleting, range.resource_version) = (true, version);
+    (range.deleted_at, range.resource_version) = (Some(api.now), version);
     api.list(&mut controller);
     api.run(&mut controller);
     assert_eq!(api.ranges["more"].ready, Some(false), "it is needed");
+    // The address of another's object is not the allocator's to wait for.
+    api.object("10.97.0.77", None, 0);
+    api.addresses.values_mut().for_each(|address| address.is_managed &= address.parent.is_some());
     api.services.remove(&key("b"));
+    api.now += DELETION_GRACE - 1;
     api.list(&mut controller);
     api.run(&mut controller);
+    assert!(api.ranges.contains_key("more"), "another allocator may not know yet");
+    assert_eq!(controller.next_deadline(), Some(api.now + 1));
+    api.now += 1;
+    api.run(&mut controller);
     assert!(!api.ranges.contains_key("more"));
+    assert!(api.addresses.contains_key(&"10.97.0.77".parse().unwrap()));
+}
+
+/// `TestTrimFieldsForDualStackDowngrade` of kube-apiserver, and what becomes of the address.
+#[test]
+fn a_service_of_one_family_loses_the_other() {
+    let single = Some(FamilyPolicy::SingleStack);
+    for (first, second) in [(Family::V4, Family::V6), (Family::V6, Family::V4)] {
+        let mut api = Api::default();
+        let families = vec![first, second];
+        api.put("a", Wish { families, ..dual() });
+        let mut controller = api.started(settings(&["10.96.0.0/24", "fd00::/112"]));
+        api.run(&mut controller);
+        let before = api.services[&key("a")].wish.clone();
+        let [primary, other] = before.written() else { panic!("{before:?}") };
+        assert!(api.addresses.contains_key(other));
+        // Prefer and require change nothing, and no policy is no wish to lose anything.
+        for policy in [None, Some(FamilyPolicy::PreferDualStack)] {
+            api.put("a", Wish { policy, ..before.clone() });
+            api.list(&mut controller);
+            api.run(&mut controller);
+            assert_eq!(api.services[&key("a")].wish.written(), before.written(), "{policy:?}");
+        }
+        api.put("a", Wish { policy: single, ..before.clone() });
+        api.list(&mut controller);
+        api.run(&mut controller);
+        let after = &api.services[&key("a")].wish;
+        assert_eq!((after.written(), &*after.families), (&[*primary][..], &[first][..]));
+        assert!(api.addresses.contains_key(primary));
+        assert!(!api.addresses.contains_key(other), "its IPAddress goes at once");
+        // And back again.
+        api.put("a", Wish { policy: Some(FamilyPolicy::RequireDualStack), ..after.clone() });
+        api.list(&mut controller);
+        api.run(&mut controller);
+        assert_eq!(api.services[&key("a")].wish.written().len(), 2);
+    }
+}
+
+/// `TestAllocateLoadBalancerNodePorts` and `TestCreateInitNodePorts`, as far as health checks are concerned.
+#[test]
+fn load_balancers_of_local_traffic_have_a_port_for_health_checks() {
+    let port = |node_port| PortWish { port: 80, protocol: cluster::Protocol::Tcp, node_port };
+    let balancer = Wish {
+        service_type: ServiceType::LoadBalancer,
+        is_local: true,
+        allocates_node_ports: true,
+        ports: vec![port(None)],
+        ..Wish::default()
+    };
+    let mut api = Api::default();
+    api.put("a", balancer.clone());
+    api.put("without", Wish { allocates_node_ports: false, ..balancer.clone() });
+    api.put("cluster", Wish { is_local: false, ..balancer.clone() });
+    api.put("node", Wish { service_type: ServiceType::NodePort, ..balancer.clone() });
+    api.put("own", Wish { health_check: Some(30_001), ..balancer.clone() });
+    let mut controller = api.started(settings(&["10.96.0.0/24"]));
+    api.run(&mut controller);
+    let of = |api: &Api, name: &str| api.services[&key(name)].wish.clone();
+    let mut ports = BTreeSet::new();
+    for (name, has_check, has_node_port) in [
+        ("a", true, true),
+        ("without", true, false),
+        ("cluster", false, true),
+        ("node", false, true),
+        ("own", true, true),
+    ] {
+        let wish = of(&api, name);
+        let found = (wish.health_check.is_some(), wish.ports[0].node_port.is_some());
+        assert_eq!(found, (has_check, has_node_port), "{name}");
+        for port in wish.health_check.into_iter().chain(wish.ports[0].node_port) {
+            assert!(ports.insert(port), "{port} is given once");
+        }
+    }
+    assert_eq!(of(&api, "own").health_check, Some(30_001));
+    assert_eq!(controller.port_usage().0, 7);
+    // Nobody asks any more: the field goes, and the port is free.
+    for name in ["a", "own"] {
+        let wish = Wish { is_local: false, ..of(&api, name) };
+        api.put(name, wish);
+    }
+    api.list(&mut controller);
+    api.run(&mut controller);
+    assert_eq!((of(&api, "a").health_check, of(&api, "own").health_check), (None, None));
+    assert_eq!(controller.port_usage().0, 5);
+    // Of a type without node ports.
+    for name in ["a", "own", "node", "cluster"] {
+        let wish = Wish { service_type: ServiceType::ClusterIp, ..of(&api, name) };
+        api.put(name, wish);
+    }
+    api.list(&mut controller);
+    api.run(&mut controller);
+    assert_eq!(of(&api, "node").ports[0].node_port, None);
+    assert_eq!(controller.port_usage().0, 1, "the one of health checks is left");
+    // Two with the same: told, and taken from nobody.
+    for name in ["x", "y"] {
+        api.put(name, Wish { health_check: Some(30_002), ..balancer.clone() });
+    }
+    api.list(&mut controller);
+    let reported = api.run(&mut controller);
+    assert!(reported.contains(&"PortAlreadyAllocated"), "{reported:?}");
+    assert_eq!(of(&api, "x").health_check, of(&api, "y").health_check);
 }
 
 /// What happens to a controller and its API server.
