@@ -141,7 +141,9 @@ impl Netfilter {
         Ok(Transaction::between(there.as_ref(), desired))
     }
 
-    /// Brings a table to a ruleset, in one transaction: at each moment packets see the one or the other.
+    /// Brings a table to a ruleset, in one transaction: at each moment packets see the one or the other. What is new and
+    /// has to be there before packets are led to it is made shortly before, in another one
+    /// ([`Transaction::made_first`]).
     ///
     /// The first time, the table is adopted if it is there: what it holds is listed, and only what differs is
     /// changed. From then on the changes are found against what was applied before. Where the kernel refuses
@@ -150,7 +152,7 @@ impl Netfilter {
     ///
     /// # Errors
     /// The kernel refuses the ruleset itself, the table is owned by another process, or the capability is
-    /// missing. The table is as it was.
+    /// missing. What packets meet is as it was.
     pub fn apply(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
         let applied = match std::mem::replace(&mut self.known, Known::Nothing) {
             Known::Ruleset(known) if known.table == desired.table => {
@@ -167,7 +169,7 @@ impl Netfilter {
     /// not taken, or there was none: then the table is adopted, and `changes` may be none.
     ///
     /// # Errors
-    /// As those of [`Netfilter::apply`]. The table is as it was, and the next time it is listed.
+    /// As those of [`Netfilter::apply`]. What packets meet is as it was, and the next time the table is listed.
     pub fn follow(
         &mut self,
         changes: Option<&Transaction>,
