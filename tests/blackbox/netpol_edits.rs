@@ -26,6 +26,9 @@ use test_pods::world::{Edit, NODE_NAME};
 /// How many probes are made after each edit.
 const SAMPLE: usize = 60;
 
+/// What the edits are drawn by.
+const SEED: u64 = 1;
+
 /// The rules that are and were in force, and who probes them.
 struct Watch {
     sightings: Receiver<Sighting>,
@@ -49,11 +52,13 @@ impl Watch {
         }
     }
 
-    /// Notes that an edit is written, before it is.
-    fn edit(&mut self, node: &mut Node, edits: &[Edit]) {
+    /// Notes that an edit is written, before it is, and returns the cluster that it makes.
+    fn edit(&mut self, node: &mut Node, edits: &[Edit]) -> Arc<Cluster> {
         let begins = Instant::now();
         node.edit(edits);
-        self.epochs.begin(cluster(node.manifests()), begins);
+        let cluster = cluster(node.manifests());
+        self.epochs.begin(Arc::clone(&cluster), begins);
+        cluster
     }
 }
 
@@ -94,22 +99,36 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Makes an edit and waits until it is enforced.
-fn enforce(agent: &mut Agent, node: &mut Node, watch: &mut Watch, edits: &[Edit]) {
+/// Makes an edit, waits until it is enforced, and returns the cluster that it makes.
+fn enforce(agent: &mut Agent, node: &mut Node, watch: &mut Watch, edits: &[Edit]) -> Arc<Cluster> {
     let name = "portolan_netpol_enforcement_seconds_count";
     let before = agent.metric(name);
-    watch.edit(node, edits);
+    let cluster = watch.edit(node, edits);
     agent.waits_for(name, before + 1.0);
     watch.epochs.settle(Instant::now());
+    cluster
 }
 
-/// Probes some pairs, and compares what is in the kernel.
-fn show(node: &Node, edits: &mut Edits, netfilter: &mut Netfilter, all: &[Probe], what: &str) {
-    let cluster = cluster(node.manifests());
-    assert_table(netfilter, &cluster, what);
-    let probes: Vec<Probe> = (0..SAMPLE).map(|_| *edits.choose(all)).collect();
-    let wrong = node.network.check(&probes, |probe| outcome(&cluster, probe));
-    assert!(wrong.is_empty(), "{what}: {}", lines(&wrong));
+/// What the kernel is compared with after each edit, and how.
+struct Show {
+    edits: Edits,
+    netfilter: Netfilter,
+    all: Vec<Probe>,
+}
+
+impl Show {
+    fn new(seed: u64) -> Self {
+        let all = [between_pods(), beyond_pods()].concat();
+        Self { edits: Edits::new(seed), netfilter: Netfilter::open().unwrap(), all }
+    }
+
+    /// Probes some pairs, and compares what is in the kernel.
+    fn of(&mut self, node: &Node, cluster: &Cluster, what: &str) {
+        assert_table(&mut self.netfilter, cluster, what);
+        let probes: Vec<Probe> = (0..SAMPLE).map(|_| *self.edits.choose(&self.all)).collect();
+        let wrong = node.network.check(&probes, |probe| outcome(cluster, probe));
+        assert!(wrong.is_empty(), "{what}: {}", lines(&wrong));
+    }
 }
 
 /// `make test` makes some edits, `make soak` 10,000, or as many as fit into its time.
@@ -118,9 +137,7 @@ fn after_every_edit_the_kernel_does_what_the_verdict_says() {
     inside("after_every_edit_the_kernel_does_what_the_verdict_says", || {
         let mut node = Node::new(Layout::Routed);
         let mut agent = node.agent();
-        let mut netfilter = Netfilter::open().unwrap();
-        let all = [between_pods(), beyond_pods()].concat();
-        let mut edits = Edits::new(1);
+        let mut show = Show::new(SEED);
         let end = soak().map(|limit| Instant::now() + limit);
         watched(&mut node, |node, watch| {
             for number in 1..=rounds(120, 10_000) {
@@ -129,14 +146,14 @@ fn after_every_edit_the_kernel_does_what_the_verdict_says() {
                     break;
                 }
                 let what = format!("edit {number}");
-                let next = edits.next(&node.world);
-                enforce(&mut agent, node, watch, &next);
-                show(node, &mut edits, &mut netfilter, &all, &what);
+                let next = show.edits.next(&node.world);
+                let cluster = enforce(&mut agent, node, watch, &next);
+                show.of(node, &cluster, &what);
                 watch.look(&what);
                 if number % 1_000 == 0 {
+                    let Watch { answered, lost, .. } = watch;
                     println!(
-                        "{number} edits, {} probes answered, {} lost",
-                        watch.answered, watch.lost
+                        "{number} edits of seed {SEED}, {answered} probes answered, {lost} lost"
                     );
                 }
             }
@@ -152,16 +169,14 @@ fn a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit() {
     inside("a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit", || {
         let mut node = Node::new(Layout::Bridged);
         let mut agent = node.agent();
-        let mut netfilter = Netfilter::open().unwrap();
-        let all = [between_pods(), beyond_pods()].concat();
-        let mut edits = Edits::new(2);
+        let mut show = Show::new(SEED + 1);
         watched(&mut node, |node, watch| {
             for number in 1..=rounds(12, 100) {
                 let what = format!("kill {number}");
                 let enforced = "portolan_netpol_enforcement_seconds_count";
                 let before = agent.metric(enforced);
                 for _ in 0..3 {
-                    let next = edits.next(&node.world);
+                    let next = show.edits.next(&node.world);
                     watch.edit(node, &next);
                 }
                 // At once, or when some of it is enforced: then the rest may be under way.
@@ -172,7 +187,7 @@ fn a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit() {
                 assert!(!agent.server.wait().success());
                 agent = node.agent();
                 watch.epochs.settle(Instant::now());
-                show(node, &mut edits, &mut netfilter, &all, &what);
+                show.of(node, &cluster(node.manifests()), &what);
                 watch.look(&what);
             }
         });
