@@ -221,14 +221,37 @@ impl Netfilter {
     /// As those of [`Netfilter::read`].
     pub fn counts(&mut self, table: &Name) -> Result<BTreeMap<Name, Vec<Counts>>, Error> {
         for _ in 0..TRIES {
-            let mut observed = Observed::new(table.clone());
-            let mut is_whole = self.dump(Request::Chains, |body| observed.take_chain(body))?;
-            is_whole &= self.dump(Request::Rules(table), |body| observed.take_rule(body))?;
+            let mut counts: BTreeMap<Name, Vec<Counts>> = BTreeMap::new();
+            let is_whole = self.dump(Request::Rules(table), |body| {
+                if let Some((chain, counted)) = Counts::read(body) {
+                    counts.entry(chain).or_default().push(counted);
+                }
+            })?;
             if is_whole {
-                return Ok(observed.counts().clone());
+                return Ok(counts);
             }
         }
         Err(Error::Answer(format!("list table inet {table}")))
+    }
+
+    /// Reads what the rules of one chain counted, in their order; nothing of a chain that is not there.
+    ///
+    /// # Errors
+    /// As those of [`Netfilter::read`].
+    pub fn counts_of(&mut self, table: &Name, chain: &Name) -> Result<Vec<Counts>, Error> {
+        for _ in 0..TRIES {
+            let mut counts = Vec::new();
+            let (kind, body) = Request::RulesOf(table, chain).message();
+            let what = format!("list chain inet {table} {chain}");
+            let take = |body: &[u8]| counts.extend(Counts::read(body).map(|(_, counted)| counted));
+            match self.socket.dump(&what, NFTABLES << 8 | u16::from(kind), &body, take) {
+                Ok(true) => return Ok(counts),
+                Ok(false) => {}
+                Err(error) if error.errno() == Some(ENOENT) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Answer(format!("list chain inet {table} {chain}")))
     }
 
     /// Brings the table from what the kernel lists to a ruleset. Of a table that is there, the first change makes it

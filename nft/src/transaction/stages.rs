@@ -40,20 +40,24 @@ impl Transaction {
     }
 
     fn added_sets(&self) -> BTreeSet<&Name> {
-        let added = |change| match change {
-            &Change::AddSet { ref name, .. } => Some(name),
-            _ => None,
-        };
-        self.changes.iter().filter_map(added).collect()
+        let mut sets = BTreeSet::new();
+        for change in &self.changes {
+            if let Change::AddSet { name, .. } = change {
+                sets.insert(name);
+            }
+        }
+        sets
     }
 
     /// Returns the chains that are new and that no hook leads to.
     fn added_chains(&self) -> BTreeSet<&Name> {
-        let added = |change| match change {
-            &Change::AddChain { ref name, base: None, .. } => Some(name),
-            _ => None,
-        };
-        self.changes.iter().filter_map(added).collect()
+        let mut chains = BTreeSet::new();
+        for change in &self.changes {
+            if let Change::AddChain { name, base: None, .. } = change {
+                chains.insert(name);
+            }
+        }
+        chains
     }
 }
 
