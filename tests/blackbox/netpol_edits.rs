@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use cluster::Cluster;
 use netfilter::Netfilter;
+use portolan_tests::client::http_get;
 use portolan_tests::namespace::inside;
 use portolan_tests::netpol_agent::{Agent, Node, deny};
 use portolan_tests::netpol_edits::Edits;
@@ -196,34 +197,66 @@ fn a_kill_in_the_middle_of_an_edit_changes_no_verdict_but_by_the_edit() {
 
 /// A table that belongs to somebody else is one that the kernel does not let the agent change: nothing of it changes, that
 /// is told and tried again, and when it can be changed it is brought to what the cluster has become.
-#[test]
-fn a_transaction_that_the_kernel_refuses_changes_nothing() {
-    inside("a_transaction_that_the_kernel_refuses_changes_nothing", || {
+fn a_refusal_changes_nothing(name: &str, start: fn(&Node, &mut dyn FnMut()) -> Agent) {
+    inside(name, || {
         let mut node = Node::new(Layout::Routed);
         node.edit(&[deny("x/deny", None, &["Ingress"])]);
         let before = cluster(node.manifests());
+        let ruleset = netpol::compile(&before, NODE_NAME, &options()).ruleset;
+        // What is there is what every probe is to meet, from the beginning on.
+        node.print(&["--once", "--table", "shared"]);
         let mut owner = Netfilter::open().unwrap();
-        owner.apply(&netpol::compile(&before, NODE_NAME, &options()).ruleset).unwrap();
         watched(&mut node, |node, watch| {
-            let mut agent = node.agent_that_waits();
-            let failures = "portolan_netpol_transaction_failures_total";
+            let mut agent = start(node, &mut || assert!(owner.apply(&ruleset).is_ok()));
+            let (failures, unsynced) =
+                ("portolan_netpol_transaction_failures_total", "portolan_netpol_unsynced_seconds");
             until("failures", || agent.metric(failures), |count| *count >= 2.0);
             node.edit(&[deny("y/deny", None, &["Ingress"])]);
             let count = agent.metric(failures);
             until("more failures", || agent.metric(failures), |more| *more >= count + 2.0);
-            assert!(agent.metric("portolan_netpol_unsynced_seconds") > 0.0);
+            assert!(agent.metric(unsynced) > 0.0);
+            let line = agent.server.wait_for_line("the kernel is not up to date");
+            assert!(line.contains("no other process may own the table"), "{line}");
+            let (status, why) = http_get(agent.server.endpoint("admin"), "/readyz");
+            assert_eq!((status, why.contains("the kernel refuses")), (503, true), "{why}");
             assert_table(&mut owner, &before, "while the kernel refuses");
             // Up to here, every probe has met the rules from before.
             watch.look("the end of the refusals");
             watch.epochs.begin(cluster(node.manifests()), Instant::now());
-            drop(owner);
-            agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
+            let enforced = "portolan_netpol_enforcement_seconds_count";
+            let count = agent.metric(enforced);
+            drop(std::mem::replace(&mut owner, Netfilter::open().unwrap()));
+            agent.waits_for(enforced, count + 1.0);
             watch.epochs.settle(Instant::now());
             let after = cluster(node.manifests());
-            assert_table(&mut Netfilter::open().unwrap(), &after, "when the kernel takes it");
+            assert_table(&mut owner, &after, "when the kernel takes it");
             let wrong = node.network.check(&between_pods(), |probe| outcome(&after, probe));
             assert!(wrong.is_empty(), "{}", lines(&wrong));
-            until("unsynced", || agent.metric("portolan_netpol_unsynced_seconds"), |it| *it == 0.0);
+            until("unsynced", || agent.metric(unsynced), |seconds| *seconds == 0.0);
+            let ready = || http_get(agent.server.endpoint("admin"), "/readyz").0;
+            until("it is ready", ready, |status| *status == 200);
         });
+    });
+}
+
+#[test]
+fn a_transaction_that_the_kernel_refuses_at_the_start_changes_nothing() {
+    let name = "a_transaction_that_the_kernel_refuses_at_the_start_changes_nothing";
+    a_refusal_changes_nothing(name, |node, take| {
+        take();
+        node.agent_that_waits()
+    });
+}
+
+/// The table is anybody's until somebody makes it their own, as it is.
+#[test]
+fn a_transaction_that_the_kernel_refuses_in_mid_life_changes_nothing() {
+    let name = "a_transaction_that_the_kernel_refuses_in_mid_life_changes_nothing";
+    a_refusal_changes_nothing(name, |node, take| {
+        let mut agent = node.agent_with(&["--table", "shared"]);
+        let ready = || http_get(agent.server.endpoint("admin"), "/readyz").0;
+        until("it is ready", ready, |status| *status == 200);
+        take();
+        agent
     });
 }

@@ -134,7 +134,11 @@ impl Agent {
         Self { server }
     }
 
-    fn start(command: Command) -> Self {
+    /// Starts a command of the role, and waits until it enforces.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn start(command: Command) -> Self {
         let mut agent = Self::that_waits(command);
         agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
         agent
