@@ -20,17 +20,30 @@ const NO_FAMILY: [u8; 4] = [0, 0, 0, 10];
 /// The room that a datagram takes besides its octets, in the accounting of a socket's buffer.
 const OVERHEAD: usize = 64 * 1024;
 
-/// Carries a transaction out, and returns the number of its messages.
+/// Carries a transaction out, and returns the number of its messages. What packets are led to is made first, in a
+/// transaction of its own.
 ///
 /// # Errors
-/// The kernel refused a change: then nothing has changed, and the first refused change is named. The
+/// The kernel refused a change: then what packets meet has not changed, and the first refused change is named. The
 /// transaction is larger than the socket's buffer may be (EMSGSIZE; 208 KiB without privileges on the host).
 pub(crate) fn commit(
     socket: &mut NetfilterSocket,
     transaction: &Transaction,
     ownership: Ownership,
 ) -> Result<usize, Error> {
-    let messages = transaction.messages(ownership);
+    let made_first = transaction.made_first();
+    let messages = transaction.messages(ownership).into_iter();
+    let (first, others): (Vec<_>, Vec<_>) =
+        messages.partition(|message| made_first.contains(&message.change));
+    Ok(commit_at_once(socket, transaction, &first)? + commit_at_once(socket, transaction, &others)?)
+}
+
+/// Carries messages of a transaction out, all or none of them.
+fn commit_at_once(
+    socket: &mut NetfilterSocket,
+    transaction: &Transaction,
+    messages: &[Message],
+) -> Result<usize, Error> {
     if messages.is_empty() {
         return Ok(0);
     }
@@ -48,7 +61,7 @@ pub(crate) fn commit(
     frame::write(&mut octets, END, frame::REQUEST, end, &NO_FAMILY);
     socket.grow_send_buffer(octets.len() + OVERHEAD);
     socket.send(&octets)?;
-    read_outcome(socket, transaction, &messages, begin)
+    read_outcome(socket, transaction, messages, begin)
 }
 
 fn flags(message: &Message) -> u16 {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nft::attribute::{Attribute, Attributes, find};
 
 use crate::Error;
+use crate::frame::NFNETLINK;
 use crate::socket::NetfilterSocket;
 
 /// The subsystem and its messages (`NFNL_SUBSYS_CTNETLINK`, `enum cntl_msg_types`).
@@ -29,9 +30,6 @@ const V6_DESTINATION: u16 = 4;
 const PROTOCOL_NUMBER: u16 = 1;
 const SOURCE_PORT: u16 = 2;
 const DESTINATION_PORT: u16 = 3;
-
-/// The octets of the header of nfnetlink.
-const HEADER: usize = 4;
 
 const ENOENT: i32 = 2;
 
@@ -111,7 +109,7 @@ impl Conntrack {
             }
         };
         // Connections always change: nothing is won by listing them again.
-        self.socket.dump("list connections", GET, &[0; HEADER], list).map(|_| ())
+        self.socket.dump("list connections", GET, &[0; NFNETLINK], list).map(|_| ())
     }
 
     /// Lists every connection of IPv4 and IPv6, as [`Conntrack::each`].
@@ -147,7 +145,7 @@ impl Conntrack {
 }
 
 fn read(body: &[u8]) -> Option<Flow> {
-    let (header, octets) = body.split_first_chunk::<HEADER>()?;
+    let (header, octets) = body.split_first_chunk::<NFNETLINK>()?;
     let original = find(octets, TUPLE_ORIGINAL)?;
     let (protocol, tuple) = read_tuple(original)?;
     Some(Flow {

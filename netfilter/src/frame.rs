@@ -7,6 +7,9 @@ use nft::attribute::find;
 /// The octets of the header.
 const HEADER: usize = 16;
 
+/// The octets of the header of nfnetlink (`struct nfgenmsg`), which is the first behind that of netlink.
+pub(crate) const NFNETLINK: usize = 4;
+
 /// Kinds of messages of netlink itself.
 const ERROR: u16 = 2;
 const DONE: u16 = 3;

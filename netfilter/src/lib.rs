@@ -14,6 +14,7 @@ mod batch;
 mod conntrack;
 mod error;
 mod frame;
+mod inbox;
 mod links;
 mod log;
 mod monitor;

@@ -1,11 +1,13 @@
 //! Packets that rules log to a netlink group (`net/netfilter/nfnetlink_log.c`).
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nft::attribute::{Attribute, Attributes, find};
+use nix::poll::PollTimeout;
 
 use crate::Error;
+use crate::frame::NFNETLINK;
+use crate::inbox::{Inbox, Received};
 use crate::socket::NetfilterSocket;
 
 /// The subsystem and its messages (`NFNL_SUBSYS_ULOG`, `enum nfulnl_msg_types`).
@@ -35,19 +37,14 @@ const PAYLOAD: u16 = 9;
 const PREFIX: u16 = 10;
 const NUMBER: u16 = 12;
 
-/// The octets of the header of nfnetlink.
-const HEADER: usize = 4;
-
-const ENOBUFS: i32 = 105;
-
 /// The room for packets that were not taken yet.
 const BUFFER: usize = 1 << 20;
 
 /// A socket that receives the packets of one group.
 pub struct Log {
-    socket: NetfilterSocket,
-    /// Packets of the last datagram that were not given yet, with their numbers, the first last.
-    waiting: Vec<(u32, LoggedPacket)>,
+    inbox: Inbox<(u32, LoggedPacket)>,
+    /// The packet behind those that were lost.
+    behind: Option<LoggedPacket>,
     /// The number of the next packet, if none is lost.
     next: u32,
 }
@@ -83,7 +80,6 @@ impl Log {
     /// Another process has the group (EPERM; EBUSY in a race), the kernel cannot log, or the capability is missing.
     pub fn open(group: u16, snaplen: u32) -> Result<Self, Error> {
         let mut socket = NetfilterSocket::open()?;
-        socket.grow_receive_buffer(BUFFER);
         let [high, low] = group.to_be_bytes();
         let config = |write: &dyn Fn(&mut Attributes)| {
             let mut to = Attributes::behind(vec![0, 0, high, low]);
@@ -101,7 +97,8 @@ impl Log {
             to.u16(CONFIG_FLAGS, NUMBERED);
         });
         socket.request(&what, CONFIG, 0, &mode, |_| {})?;
-        Ok(Self { socket, waiting: Vec::new(), next: 0 })
+        let inbox = Inbox::new(socket, BUFFER, PACKET, read, "cannot receive logged packets");
+        Ok(Self { inbox, behind: None, next: 0 })
     }
 
     /// Waits for the next packet.
@@ -113,7 +110,7 @@ impl Log {
             if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
-            self.socket.wait()?;
+            self.inbox.wait(PollTimeout::NONE)?;
         }
     }
 
@@ -123,27 +120,23 @@ impl Log {
     /// # Errors
     /// The socket fails.
     pub fn try_next(&mut self) -> Result<Option<LogEvent>, Error> {
+        if let Some(packet) = self.behind.take() {
+            return Ok(Some(LogEvent::Packet(packet)));
+        }
         loop {
-            if let Some((number, packet)) = self.waiting.pop() {
-                let lost = number.wrapping_sub(self.next);
-                if lost > 0 {
-                    self.next = number;
-                    self.waiting.push((number, packet));
+            match self.inbox.next()? {
+                Received::Message((number, packet)) => {
+                    let lost = number.wrapping_sub(self.next);
+                    self.next = number.wrapping_add(1);
+                    if lost == 0 {
+                        return Ok(Some(LogEvent::Packet(packet)));
+                    }
+                    self.behind = Some(packet);
                     return Ok(Some(LogEvent::Lost(lost)));
                 }
-                self.next = number.wrapping_add(1);
-                return Ok(Some(LogEvent::Packet(packet)));
-            }
-            match self.socket.receive() {
-                Ok(None) => return Ok(None),
-                Ok(Some(frames)) => {
-                    let packets = frames.filter(|frame| frame.kind == PACKET);
-                    self.waiting.extend(packets.filter_map(|frame| read(frame.body)));
-                    self.waiting.reverse();
-                }
-                // The number of the next packet says how many were lost.
-                Err(error) if error.raw_os_error() == Some(ENOBUFS) => {}
-                Err(error) => return Err(failed(error)),
+                Received::Nothing => return Ok(None),
+                // The number of the next packet says how many.
+                Received::Lost => {}
             }
         }
     }
@@ -151,16 +144,12 @@ impl Log {
 
 impl AsFd for Log {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.inbox.as_fd()
     }
 }
 
-fn failed(source: io::Error) -> Error {
-    Error::Socket { what: "cannot receive logged packets", source }
-}
-
-fn read(body: &[u8]) -> Option<(u32, LoggedPacket)> {
-    let octets = body.get(HEADER..)?;
+fn read(_: u32, body: &[u8]) -> Option<(u32, LoggedPacket)> {
+    let octets = body.get(NFNETLINK..)?;
     let number = |kind| find(octets, kind).and_then(Attribute::u32);
     let packet = LoggedPacket {
         prefix: find(octets, PREFIX).and_then(Attribute::text).unwrap_or_default().to_owned(),

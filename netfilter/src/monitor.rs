@@ -1,12 +1,14 @@
 //! Events of nftables: every transaction that was carried out makes a new generation.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nft::attribute::{Attribute, find};
+use nix::poll::PollTimeout;
 
 use crate::Error;
 use crate::batch::NFTABLES;
+use crate::frame::NFNETLINK;
+use crate::inbox::{Inbox, Received};
 use crate::socket::NetfilterSocket;
 
 /// The group of events (`NFNLGRP_NFTABLES`).
@@ -20,21 +22,11 @@ const ID: u16 = 1;
 const PROCESS_ID: u16 = 2;
 const PROCESS_NAME: u16 = 3;
 
-/// The octets of the header of nfnetlink.
-const HEADER: usize = 4;
-
-/// `ENOBUFS`: there were more events than the socket could hold.
-const ENOBUFS: i32 = 105;
-
 /// The room for events, of which a transaction makes one for each object.
 const BUFFER: usize = 4 << 20;
 
 /// A socket that is told of every transaction in its network namespace, also of this process's own.
-pub struct Monitor {
-    socket: NetfilterSocket,
-    /// Events of the last datagram that were not given yet, the first last.
-    waiting: Vec<Generation>,
-}
+pub struct Monitor(Inbox<Generation>);
 
 /// What a [`Monitor`] tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,9 +57,9 @@ impl Monitor {
     /// No socket can be opened, or the capability is missing.
     pub fn open() -> Result<Self, Error> {
         let socket = NetfilterSocket::open()?;
-        socket.grow_receive_buffer(BUFFER);
         socket.join(GROUP)?;
-        Ok(Self { socket, waiting: Vec::new() })
+        let what = "cannot receive events of nftables";
+        Ok(Self(Inbox::new(socket, BUFFER, NEW_GENERATION, read, what)))
     }
 
     /// Waits for the next event.
@@ -79,7 +71,7 @@ impl Monitor {
             if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
-            self.socket.wait()?;
+            self.0.wait(PollTimeout::NONE)?;
         }
     }
 
@@ -89,39 +81,22 @@ impl Monitor {
     /// # Errors
     /// The socket fails.
     pub fn try_next(&mut self) -> Result<Option<MonitorEvent>, Error> {
-        loop {
-            if let Some(generation) = self.waiting.pop() {
-                return Ok(Some(MonitorEvent::Generation(generation)));
-            }
-            match self.socket.receive() {
-                Ok(None) => return Ok(None),
-                Ok(Some(frames)) => {
-                    let generations = frames.filter(|frame| frame.kind == NEW_GENERATION);
-                    let read = generations.filter_map(|frame| read(frame.port, frame.body));
-                    self.waiting.extend(read);
-                    self.waiting.reverse();
-                }
-                Err(error) if error.raw_os_error() == Some(ENOBUFS) => {
-                    return Ok(Some(MonitorEvent::Lost));
-                }
-                Err(error) => return Err(failed(error)),
-            }
-        }
+        Ok(match self.0.next()? {
+            Received::Message(generation) => Some(MonitorEvent::Generation(generation)),
+            Received::Nothing => None,
+            Received::Lost => Some(MonitorEvent::Lost),
+        })
     }
 }
 
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.as_fd()
     }
 }
 
-fn failed(source: io::Error) -> Error {
-    Error::Socket { what: "cannot receive events of nftables", source }
-}
-
 fn read(port: u32, body: &[u8]) -> Option<Generation> {
-    let octets = body.get(HEADER..)?;
+    let octets = body.get(NFNETLINK..)?;
     let name = find(octets, PROCESS_NAME).map(|name| name.octets).unwrap_or_default();
     let name = name.split(|octet| *octet == 0).next().unwrap_or_default();
     Some(Generation {

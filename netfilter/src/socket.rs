@@ -96,11 +96,6 @@ impl NetfilterSocket {
         }
     }
 
-    /// Waits until there is something to receive.
-    pub(crate) fn wait(&self) -> Result<(), Error> {
-        self.wait_for(PollTimeout::NONE)
-    }
-
     /// Waits until there is something to receive, or for so long.
     pub(crate) fn wait_for(&self, most: PollTimeout) -> Result<(), Error> {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];

@@ -141,7 +141,9 @@ impl Netfilter {
         Ok(Transaction::between(there.as_ref(), desired))
     }
 
-    /// Brings a table to a ruleset, in one transaction: at each moment packets see the one or the other.
+    /// Brings a table to a ruleset, in one transaction: at each moment packets see the one or the other. What is new and
+    /// has to be there before packets are led to it is made shortly before, in another one
+    /// ([`Transaction::made_first`]).
     ///
     /// The first time, the table is adopted if it is there: what it holds is listed, and only what differs is
     /// changed. From then on the changes are found against what was applied before. Where the kernel refuses
@@ -150,7 +152,7 @@ impl Netfilter {
     ///
     /// # Errors
     /// The kernel refuses the ruleset itself, the table is owned by another process, or the capability is
-    /// missing. The table is as it was.
+    /// missing. What packets meet is as it was.
     pub fn apply(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
         let applied = match std::mem::replace(&mut self.known, Known::Nothing) {
             Known::Ruleset(known) if known.table == desired.table => {
@@ -167,7 +169,7 @@ impl Netfilter {
     /// not taken, or there was none: then the table is adopted, and `changes` may be none.
     ///
     /// # Errors
-    /// As those of [`Netfilter::apply`]. The table is as it was, and the next time it is listed.
+    /// As those of [`Netfilter::apply`]. What packets meet is as it was, and the next time the table is listed.
     pub fn follow(
         &mut self,
         changes: Option<&Transaction>,
@@ -219,14 +221,37 @@ impl Netfilter {
     /// As those of [`Netfilter::read`].
     pub fn counts(&mut self, table: &Name) -> Result<BTreeMap<Name, Vec<Counts>>, Error> {
         for _ in 0..TRIES {
-            let mut observed = Observed::new(table.clone());
-            let mut is_whole = self.dump(Request::Chains, |body| observed.take_chain(body))?;
-            is_whole &= self.dump(Request::Rules(table), |body| observed.take_rule(body))?;
+            let mut counts: BTreeMap<Name, Vec<Counts>> = BTreeMap::new();
+            let is_whole = self.dump(Request::Rules(table), |body| {
+                if let Some((chain, counted)) = Counts::read(body) {
+                    counts.entry(chain).or_default().push(counted);
+                }
+            })?;
             if is_whole {
-                return Ok(observed.counts().clone());
+                return Ok(counts);
             }
         }
         Err(Error::Answer(format!("list table inet {table}")))
+    }
+
+    /// Reads what the rules of one chain counted, in their order; nothing of a chain that is not there.
+    ///
+    /// # Errors
+    /// As those of [`Netfilter::read`].
+    pub fn counts_of(&mut self, table: &Name, chain: &Name) -> Result<Vec<Counts>, Error> {
+        for _ in 0..TRIES {
+            let mut counts = Vec::new();
+            let (kind, body) = Request::RulesOf(table, chain).message();
+            let what = format!("list chain inet {table} {chain}");
+            let take = |body: &[u8]| counts.extend(Counts::read(body).map(|(_, counted)| counted));
+            match self.socket.dump(&what, NFTABLES << 8 | u16::from(kind), &body, take) {
+                Ok(true) => return Ok(counts),
+                Ok(false) => {}
+                Err(error) if error.errno() == Some(ENOENT) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Answer(format!("list chain inet {table} {chain}")))
     }
 
     /// Brings the table from what the kernel lists to a ruleset. Of a table that is there, the first change makes it

@@ -9,6 +9,8 @@ use nix::poll::PollTimeout;
 
 use crate::Error;
 use crate::batch::NFTABLES;
+use crate::frame::NFNETLINK;
+use crate::inbox::{Inbox, Received};
 use crate::socket::NetfilterSocket;
 
 /// The group of traces (`NFNLGRP_NFTRACE`).
@@ -43,18 +45,11 @@ const RETURN: i32 = -5;
 const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;
 
-/// The octets of the header of nfnetlink.
-const HEADER: usize = 4;
-
 /// The room for messages, of which a packet makes one for each rule that it matches.
 const BUFFER: usize = 1 << 20;
 
 /// A socket that is told what becomes of traced packets.
-pub struct Tracer {
-    socket: NetfilterSocket,
-    /// Steps that were not given yet, the first last.
-    waiting: Vec<Step>,
-}
+pub struct Tracer(Inbox<Step>);
 
 /// One thing that happened to a packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,9 +86,8 @@ impl Tracer {
     /// No socket can be opened, or the capability is missing.
     pub fn open() -> Result<Self, Error> {
         let socket = NetfilterSocket::open()?;
-        socket.grow_receive_buffer(BUFFER);
         socket.join(GROUP)?;
-        Ok(Self { socket, waiting: Vec::new() })
+        Ok(Self(Inbox::new(socket, BUFFER, TRACE, read, "cannot receive traces")))
     }
 
     /// Waits for the next step, at most until a time; none when there is none by then.
@@ -102,15 +96,11 @@ impl Tracer {
     /// The socket fails.
     pub fn next_until(&mut self, deadline: Instant) -> Result<Option<Step>, Error> {
         loop {
-            if let Some(step) = self.waiting.pop() {
-                return Ok(Some(step));
-            }
-            let received = self.socket.receive();
-            if let Some(frames) = received.map_err(Error::socket("cannot receive traces"))? {
-                let traces = frames.filter(|frame| frame.kind == TRACE);
-                self.waiting.extend(traces.filter_map(|frame| read(frame.body)));
-                self.waiting.reverse();
-                continue;
+            match self.0.next()? {
+                Received::Message(step) => return Ok(Some(step)),
+                Received::Nothing => {}
+                // What is left says something else than what happened.
+                Received::Lost => return Err(Error::Answer("trace a packet".to_owned())),
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -118,7 +108,7 @@ impl Tracer {
             }
             // Whole milliseconds, and never less than one.
             let left = left + Duration::from_millis(1);
-            self.socket.wait_for(PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))?;
+            self.0.wait(PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))?;
         }
     }
 
@@ -132,7 +122,7 @@ impl Tracer {
         self.dump(Request::Chains, |body| observed.take_chain(body))?;
         self.dump(Request::Rules(table), |body| {
             observed.take_rule(body);
-            let octets = body.get(HEADER..).unwrap_or_default();
+            let octets = body.get(NFNETLINK..).unwrap_or_default();
             let handle = find(octets, RULE_HANDLE).and_then(Attribute::u64);
             let chain = find(octets, RULE_CHAIN).and_then(Attribute::text);
             if let (Some(handle), Some(Ok(chain))) = (handle, chain.map(Name::new)) {
@@ -151,12 +141,12 @@ impl Tracer {
     fn dump(&mut self, request: Request<'_>, take: impl FnMut(&[u8])) -> Result<(), Error> {
         let (kind, body) = request.message();
         let what = format!("list {request:?}");
-        self.socket.dump(&what, NFTABLES << 8 | u16::from(kind), &body, take).map(|_| ())
+        self.0.socket().dump(&what, NFTABLES << 8 | u16::from(kind), &body, take).map(|_| ())
     }
 }
 
-fn read(body: &[u8]) -> Option<Step> {
-    let octets = body.get(HEADER..)?;
+fn read(_: u32, body: &[u8]) -> Option<Step> {
+    let octets = body.get(NFNETLINK..)?;
     let number = |kind| find(octets, kind).and_then(Attribute::u32);
     let text = |kind| Some(find(octets, kind)?.text()?.to_owned());
     let outcome = if number(KIND)? == OF_POLICY {

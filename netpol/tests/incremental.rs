@@ -3,6 +3,7 @@
 
 mod random;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster::{Cluster, Event, Kind, KindSet, Object, ObjectKey, Store};
@@ -32,11 +33,19 @@ fn snapshots(objects: Vec<Object>, rounds: Vec<Vec<Event>>) -> Vec<Arc<Cluster>>
 fn assert_equal(snapshots: &[Arc<Cluster>], options: &Options) -> Result<(), TestCaseError> {
     for node in random::NODES {
         let mut compiler = Compiler::new(&snapshots[0], node, options);
+        let mut profiles = BTreeMap::new();
         for cluster in &snapshots[1..] {
             let before = compiler.compiled().ruleset.clone();
             let transaction = compiler.update(cluster);
             let whole = compile(cluster, node, options);
             prop_assert_eq!(compiler.compiled(), &whole);
+            for chain in compiler.take_changed_profiles() {
+                match whole.profiles.get(&chain) {
+                    Some(profile) => profiles.insert(chain, profile.clone()),
+                    None => profiles.remove(&chain),
+                };
+            }
+            prop_assert_eq!(&profiles, &whole.profiles);
             prop_assert_eq!(transaction, Transaction::between(Some(&before), &whole.ruleset));
         }
         let last = &snapshots[snapshots.len() - 1];

@@ -11,6 +11,7 @@
 pub mod attribute;
 mod chain;
 mod command;
+mod counts;
 mod edits;
 mod expression;
 mod field;
@@ -21,6 +22,7 @@ mod message;
 mod name;
 mod observe;
 mod packet;
+mod request;
 mod rule;
 mod ruleset;
 #[cfg(test)]
@@ -34,13 +36,15 @@ mod value;
 
 pub use chain::{BaseChain, Chain, Hook, Policy};
 pub use command::Command;
+pub use counts::Counts;
 pub use edits::Edits;
 pub use field::Field;
 pub use key::{Key, KeyRange};
 pub use message::{Adds, Message, Ownership};
 pub use name::{InterfaceName, Name, NameError, Quoted};
-pub use observe::{Counts, Observed, Request};
+pub use observe::Observed;
 pub use packet::{CtState, Packet, protocol};
+pub use request::Request;
 pub use rule::{Comparison, Limit, Log, Rule, Statement, TimeUnit, Verdict};
 pub use ruleset::Ruleset;
 pub use set::{Elements, Set, VerdictMap};

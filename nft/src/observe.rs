@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::attribute::{Attribute, find};
 use crate::expression::{Expression, read_verdict};
 use crate::lift::lift;
-use crate::message::{body, hook_number, key_len, number, predecessor};
-use crate::uapi::{chain, data, element, message, rule, set, table, userdata};
+use crate::message::{hook_number, key_len, number, predecessor};
+use crate::uapi::{chain, data, element, rule, set, userdata};
 use crate::{
     BaseChain, Chain, DataType, Elements, Hook, Key, KeyRange, Name, Policy, Quoted, Rule, Ruleset,
     Set, Verdict, VerdictMap,
@@ -20,65 +20,12 @@ use crate::{
 /// The octets of the header of nfnetlink.
 const HEADER: usize = 4;
 
-/// What the kernel can be asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Request<'a> {
-    /// A table, or the error ENOENT; no dump.
-    Table(&'a Name),
-    /// The chains of all tables, as a dump.
-    Chains,
-    /// The sets and maps of a table, as a dump.
-    Sets(&'a Name),
-    /// The elements of a set or map, as a dump.
-    Elements(&'a Name, &'a Name),
-    /// The rules of a table, as a dump.
-    Rules(&'a Name),
-}
-
-impl Request<'_> {
-    /// Returns the kind of the message within nftables, and its octets behind the header of netlink.
-    pub fn message(&self) -> (u8, Vec<u8>) {
-        let mut to = body();
-        let kind = match self {
-            Self::Table(name) => {
-                to.text(table::NAME, name.as_str());
-                message::GET_TABLE
-            }
-            Self::Chains => message::GET_CHAIN,
-            Self::Sets(table) => {
-                to.text(set::TABLE, table.as_str());
-                message::GET_SET
-            }
-            Self::Elements(table, name) => {
-                to.text(element::LIST_TABLE, table.as_str());
-                to.text(element::LIST_SET, name.as_str());
-                message::GET_SET_ELEM
-            }
-            Self::Rules(table) => {
-                to.text(rule::TABLE, table.as_str());
-                message::GET_RULE
-            }
-        };
-        (kind, to.finish())
-    }
-}
-
-/// Packets and octets that a rule counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// The packets.
-    pub packets: u64,
-    /// Their octets, from the IP header on.
-    pub octets: u64,
-}
-
 /// The content of a table, as it is collected.
 #[derive(Debug)]
 pub struct Observed {
     table: Name,
     chains: BTreeMap<Name, Chain>,
     sets: BTreeMap<Name, ObservedSet>,
-    counts: BTreeMap<Name, Vec<Counts>>,
 }
 
 #[derive(Debug)]
@@ -102,7 +49,7 @@ struct ObservedElement {
 impl Observed {
     /// Begins with an empty table.
     pub fn new(table: Name) -> Self {
-        Self { table, chains: BTreeMap::new(), sets: BTreeMap::new(), counts: BTreeMap::new() }
+        Self { table, chains: BTreeMap::new(), sets: BTreeMap::new() }
     }
 
     /// Takes a message of a dump of [`Request::Chains`]; those of other tables are passed over.
@@ -159,23 +106,10 @@ impl Observed {
         let octets = attributes(message);
         let Some(name) = name_in(octets, rule::CHAIN) else { return };
         let Some(chain) = self.chains.get_mut(&name) else { return };
-        let list = find(octets, rule::EXPRESSIONS).into_iter().flat_map(Attribute::nested);
-        let expressions: Option<Vec<Expression>> = list.map(Expression::read).collect();
-        let counted = expressions.iter().flatten().find_map(|expression| match expression {
-            Expression::Counter { packets, octets } => {
-                Some(Counts { packets: *packets, octets: *octets })
-            }
-            _ => None,
-        });
-        self.counts.entry(name).or_default().push(counted.unwrap_or_default());
+        let expressions: Option<Vec<Expression>> = expressions(octets).collect();
         let statements = expressions.and_then(|expressions| lift(&expressions)).unwrap_or_default();
         let comment = read_comment(octets, rule::USERDATA, userdata::RULE_COMMENT);
         chain.rules.push(Rule { statements, comment });
-    }
-
-    /// Returns what the rules of each chain counted, zero for those without a counter.
-    pub fn counts(&self) -> &BTreeMap<Name, Vec<Counts>> {
-        &self.counts
     }
 
     /// Makes the ruleset of what was taken.
@@ -241,12 +175,18 @@ fn join_ends(mut elements: Vec<ObservedElement>, len: usize) -> BTreeSet<KeyRang
     ranges
 }
 
+/// Returns the expressions of a rule; none for one that is not known.
+pub(crate) fn expressions(octets: &[u8]) -> impl Iterator<Item = Option<Expression>> {
+    let list = find(octets, rule::EXPRESSIONS).into_iter().flat_map(Attribute::nested);
+    list.map(Expression::read)
+}
+
 /// Returns the attributes behind the header of nfnetlink.
-fn attributes(message: &[u8]) -> &[u8] {
+pub(crate) fn attributes(message: &[u8]) -> &[u8] {
     message.get(HEADER..).unwrap_or_default()
 }
 
-fn name_in(octets: &[u8], kind: u16) -> Option<Name> {
+pub(crate) fn name_in(octets: &[u8], kind: u16) -> Option<Name> {
     Name::new(find(octets, kind)?.text()?).ok()
 }
 

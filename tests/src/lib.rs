@@ -24,6 +24,7 @@ pub mod memory;
 pub mod netpol_agent;
 pub mod netpol_edits;
 pub mod netpol_oracle;
+pub mod netpol_scale;
 pub mod pod;
 pub mod puppet;
 pub mod quic_client;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use test_apiserver::Flavour;
@@ -13,6 +14,9 @@ use test_pods::world::{Edit, NODE_NAME, World};
 
 use crate::server::{Server, binary};
 use crate::stage::{Stage, metric, until};
+
+/// From one look at metrics to the next.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A node with pods, and the manifests of its cluster.
 #[derive(Debug)]
@@ -130,7 +134,11 @@ impl Agent {
         Self { server }
     }
 
-    fn start(command: Command) -> Self {
+    /// Starts a command of the role, and waits until it enforces.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn start(command: Command) -> Self {
         let mut agent = Self::that_waits(command);
         agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
         agent
@@ -148,7 +156,12 @@ impl Agent {
 
     /// Waits until a metric is as high as this.
     pub fn waits_for(&mut self, name: &str, least: f64) {
-        until(name, || self.metric(name), |value| *value >= least);
+        let look = || {
+            // Who is asked without pause gets to nothing else.
+            std::thread::park_timeout(LOOK);
+            self.metric(name)
+        };
+        until(name, look, |value| *value >= least);
     }
 
     /// Edits the objects, and waits until the kernel has been brought up to date.

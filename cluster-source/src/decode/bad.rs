@@ -22,6 +22,15 @@ pub(super) struct Fault {
     pub(super) problem: String,
 }
 
+/// Which pods a policy closes that cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Closes {
+    /// Those that it selects.
+    OwnPods,
+    /// All of its namespace: which it selects cannot be read either.
+    Namespace,
+}
+
 impl Fault {
     pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
@@ -37,9 +46,13 @@ impl Fault {
         Self { problem: format!("{}; the {part} matches nothing", self.problem), ..self }
     }
 
-    /// Returns the fault of a policy that closes its pods, for its rules cannot be read.
-    pub(super) fn allowing_nothing(self) -> Self {
-        Self { problem: format!("{}; the policy allows nothing", self.problem), ..self }
+    /// Returns the fault of a policy that closes pods, for it cannot be read.
+    pub(super) fn closing(self, closes: Closes) -> Self {
+        let whose = match closes {
+            Closes::OwnPods => "",
+            Closes::Namespace => " to any pod of its namespace, for its own cannot be told",
+        };
+        Self { problem: format!("{}; the policy allows nothing{whose}", self.problem), ..self }
     }
 
     /// Returns the fault as seen from the object that holds it: the field's path gets longer.

@@ -2,7 +2,8 @@
 //!
 //! A peer or port that cannot be read matches nothing, and the policy isolates its pods all the same. Of a policy whose
 //! rules are of no form at all, its pods are read, and nothing is allowed. A bad policy closes its own pods and opens
-//! nobody's; only when it cannot be said which pods are its own, it is no policy.
+//! nobody's. When it cannot be said which pods are its own, all of its namespace are: some of them are meant, and who
+//! may write policies there may close all of them anyway.
 
 use cluster::{
     IpBlock, NetworkPolicy, Oddity, Peer, PolicyDirection, PolicyPort, PolicyRule, PortMatch,
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::bad::Closes;
 use super::metadata::Metadata;
 use super::selector::WireSelector;
 use super::wire::{IntOrWord, Word, each, text};
@@ -76,20 +78,23 @@ struct Port<'a> {
     end_port: Option<i64>,
 }
 
-/// What is read of a policy whose rules cannot be.
+/// What is read of a policy whose rules cannot be: its name, its pods, its directions, each as far as it can be.
 #[derive(Deserialize)]
-struct Closed<'a> {
+struct MetadataOnly<'a> {
     #[serde(borrow, default)]
     metadata: Metadata<'a>,
-    #[serde(borrow)]
-    spec: ClosedSpec<'a>,
 }
 
 #[derive(Deserialize)]
-struct ClosedSpec<'a> {
+struct PodsOnly<'a> {
+    #[serde(borrow)]
+    spec: Pods<'a>,
+}
+
+#[derive(Deserialize)]
+struct Pods<'a> {
     #[serde(borrow, rename = "podSelector")]
     pod_selector: Option<WireSelector<'a>>,
-    egress: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +107,7 @@ struct TypesOnly<'a> {
 struct Types<'a> {
     #[serde(borrow, rename = "policyTypes")]
     policy_types: Option<Vec<Word<'a>>>,
+    egress: Option<IgnoredAny>,
 }
 
 pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, Fault> {
@@ -110,33 +116,35 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<NetworkPol
         Err(fault) => fault,
     };
     context.dropped.clear();
-    let Some(policy) = closed(json, context) else { return Err(fault) };
-    context.dropped.push(fault.allowing_nothing());
+    let Some((policy, closes)) = closed(json, context) else { return Err(fault) };
+    context.dropped.push(fault.closing(closes));
     Ok(policy)
 }
 
-/// Reads a policy whose rules cannot be read as one without rules; none when it cannot be said which pods are its own.
-fn closed(json: &str, context: &mut Context<'_>) -> Option<NetworkPolicy> {
-    let Closed { metadata, spec } = wire::parse(json).ok()?;
-    let pod_selector = match &spec.pod_selector {
-        Some(selector) => selector.decode(context).ok()?,
-        None => Selector::default(),
+/// Reads a policy whose rules cannot be read as one without rules, and says whose pods it closes; none when it has no
+/// name.
+fn closed(json: &str, context: &mut Context<'_>) -> Option<(NetworkPolicy, Closes)> {
+    let MetadataOnly { metadata } = wire::parse(json).ok()?;
+    let own = wire::parse(json).and_then(|PodsOnly { spec }| {
+        spec.pod_selector.map_or(Ok(Selector::default()), |selector| selector.decode(context))
+    });
+    let (pod_selector, closes) = match own {
+        Ok(selector) => (selector, Closes::OwnPods),
+        Err(_) => (Selector::default(), Closes::Namespace),
     };
     let types = wire::parse(json).and_then(|TypesOnly { spec }| {
-        named_types(spec.policy_types.as_deref().unwrap_or_default())
+        let named = named_types(spec.policy_types.as_deref().unwrap_or_default())?;
+        Ok(named.unwrap_or((true, spec.egress.is_some())))
     });
-    let (has_ingress, has_egress) = match types {
-        Ok(Some(types)) => types,
-        Ok(None) => (true, spec.egress.is_some()),
-        Err(_) => (true, true),
-    };
-    Some(NetworkPolicy {
+    let (has_ingress, has_egress) = types.unwrap_or((true, true));
+    let policy = NetworkPolicy {
         key: context.key(&metadata).ok()?,
         pod_selector,
         ingress: has_ingress.then(PolicyDirection::default),
         egress: has_egress.then(PolicyDirection::default),
         oddities: Box::default(),
-    })
+    };
+    Some((policy, closes))
 }
 
 fn decode_whole(json: &str, context: &mut Context<'_>) -> Result<NetworkPolicy, Fault> {

@@ -304,7 +304,7 @@ fn peers_and_ports_of_policies_are_read() {
 
 #[test]
 fn what_is_wrong_is_said_with_object_field_and_remedy() {
-    use Kind::{EndpointSlice, NetworkPolicy, Node, Pod, Service};
+    use Kind::{EndpointSlice, Node, Pod, Service};
     let cases = [
         (
             Service,
@@ -360,11 +360,6 @@ fn what_is_wrong_is_said_with_object_field_and_remedy() {
             Node,
             r#""spec":{"podCIDRs":["10.0.0.0"]}"#,
             "Node x: spec.podCIDRs[0]: \"10.0.0.0\" is no network; write",
-        ),
-        (
-            NetworkPolicy,
-            r#""spec":{"podSelector":{"matchExpressions":[{"key":"a","operator":"In"}]}}"#,
-            "spec.podSelector.matchExpressions[0].values: is empty",
         ),
     ];
     for (kind, body, expected) in cases {
@@ -467,11 +462,40 @@ fn a_policy_whose_rules_cannot_be_read_allows_nothing() {
         assert!(said.starts_with(&format!("NetworkPolicy n/x: {problem}")), "{said}");
         assert!(said.ends_with("; the policy allows nothing"), "{said}");
     }
-    // Whose pods these would be nobody can say.
-    for spec in
-        [r#"{"podSelector":1,"ingress":1}"#, r#"{"podSelector":{"matchLabels":{"a":true}}}"#, "7"]
-    {
-        assert!(decoded(spec).is_err(), "{spec}");
+}
+
+/// Some pods of the namespace are meant, and nobody can say which.
+#[test]
+fn a_policy_whose_pods_cannot_be_told_closes_its_namespace() {
+    let cases = [
+        (r#"{"podSelector":1,"ingress":1}"#, (true, false), "spec.podSelector: "),
+        (
+            r#"{"podSelector":{"matchLabels":{"a":true}},"policyTypes":["Egress"],"egress":[{}]}"#,
+            (false, true),
+            "spec.podSelector.matchLabels",
+        ),
+        (
+            r#"{"podSelector":{"matchExpressions":[{"key":"a","operator":"In"}]}}"#,
+            (true, false),
+            "spec.podSelector.matchExpressions[0].values: is empty",
+        ),
+        ("7", (true, true), "spec: "),
+    ];
+    for (spec, directions, problem) in cases {
+        let json = format!(r#"{{"metadata":{{"name":"x","namespace":"n"}},"spec":{spec}}}"#);
+        let decoded = Decoder::default().decode(Kind::NetworkPolicy, &json, Keep::Labels).unwrap();
+        let Object::NetworkPolicy(policy) = decoded.object else { unreachable!() };
+        assert!(policy.pod_selector.is_everything(), "{spec}");
+        assert_eq!((policy.ingress.is_some(), policy.egress.is_some()), directions, "{spec}");
+        let both = [&policy.ingress, &policy.egress].into_iter().flatten();
+        assert!(both.into_iter().all(|direction| direction.rules.is_empty()), "{spec}");
+        let said: Vec<_> = decoded.dropped.iter().map(ToString::to_string).collect();
+        let [said] = &said[..] else { unreachable!() };
+        assert!(said.starts_with(&format!("NetworkPolicy n/x: {problem}")), "{said}");
+        assert!(
+            said.ends_with("to any pod of its namespace, for its own cannot be told"),
+            "{said}"
+        );
     }
 }
 

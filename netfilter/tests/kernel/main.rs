@@ -20,3 +20,4 @@ mod namespace;
 mod sample;
 mod tables;
 mod traffic;
+mod transitions;

@@ -80,6 +80,11 @@ fn a_logged_packet_arrives_with_its_prefix_and_is_counted() {
         assert_eq!(log.try_next().unwrap(), None);
         let counts = netfilter.counts(&ruleset.table).unwrap();
         assert_eq!((counts["output"][0].packets, counts["output"][0].octets), (1, 40));
+        let of = |netfilter: &mut Netfilter, chain| {
+            netfilter.counts_of(&ruleset.table, &name(chain)).unwrap()
+        };
+        assert_eq!(of(&mut netfilter, "output"), counts["output"]);
+        assert_eq!(of(&mut netfilter, "nowhere"), []);
     });
 }
 

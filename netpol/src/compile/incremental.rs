@@ -42,6 +42,8 @@ pub struct Compiler {
     sets: LiveSets,
     /// How many elements of maps lead to each chain.
     jumps: BTreeMap<Name, usize>,
+    /// Chains of profiles that came or went since somebody asked.
+    changed_profiles: BTreeSet<Name>,
 }
 
 /// Chains of an update by the policies that select, which are told by their addresses in memory.
@@ -70,6 +72,7 @@ impl Compiler {
             policies: BTreeMap::new(),
             sets: LiveSets::default(),
             jumps: BTreeMap::new(),
+            changed_profiles: BTreeSet::new(),
         };
         compiler.follow(cluster);
         // What was edited up to here is everything.
@@ -86,6 +89,12 @@ impl Compiler {
     pub fn update(&mut self, cluster: &Arc<Cluster>) -> Transaction {
         self.follow(cluster);
         self.edits.finish(&self.compiled.ruleset)
+    }
+
+    /// Returns the chains of [`Compiled::profiles`] that came or went since this was called last; the first time, all that
+    /// are there. What stands behind a chain never changes.
+    pub fn take_changed_profiles(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.changed_profiles)
     }
 
     fn follow(&mut self, cluster: &Arc<Cluster>) {
@@ -231,6 +240,7 @@ impl Compiler {
             self.sets.need(wanted, sources, &mut self.edits, ruleset);
             self.edits.put_chain(ruleset, &draft.name, Arc::new(chain));
             profiles.insert(draft.name.clone(), draft.profile(&selecting));
+            self.changed_profiles.insert(draft.name.clone());
         }
         Some(draft.name)
     }
@@ -243,6 +253,7 @@ impl Compiler {
         self.jumps.remove(chain);
         let Compiled { ruleset, profiles } = &mut self.compiled;
         profiles.remove(chain);
+        self.changed_profiles.insert(chain.clone());
         if let Some(chain) = self.edits.take_chain(ruleset, chain) {
             self.sets.leave(&chain, &mut self.edits, ruleset);
         }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::message::body;
+use crate::uapi::message;
 use crate::{Ownership, Transaction, sample};
 
 /// Reads a transaction's messages as if the kernel had listed them.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Hook, Policy, Value, VerdictMap, sample};
+use crate::{Chain, Hook, Policy, Set, Statement, Value, VerdictMap, sample};
 
 fn key(last: u8) -> Key {
     Key::new(&[Value::Ipv4([10, 0, 0, last].into())])

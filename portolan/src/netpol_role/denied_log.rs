@@ -1,10 +1,9 @@
 //! The log of denied packets: what rules log to a netlink group becomes lines.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use arc_swap::ArcSwap;
 use cluster_source::Source;
 use netfilter::{Error, Log, LogEvent};
 use netpol::{LogOptions, Mode};
@@ -26,7 +25,7 @@ pub(super) struct DeniedLog {
     /// Whose addresses they are.
     pub source: Source,
     /// What stands behind the chains.
-    pub profiles: Arc<ArcSwap<Profiles>>,
+    pub profiles: Arc<RwLock<Profiles>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -90,7 +89,10 @@ impl DeniedLog {
                 Ok(LogEvent::Lost(count)) => self.metrics.skipped("lost", count.into()),
                 Ok(LogEvent::Packet(logged)) => {
                     let snapshot = self.source.snapshot();
-                    let denial = Denial::read(&snapshot, &self.profiles.load(), &logged);
+                    let denial = {
+                        let profiles = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
+                        Denial::read(&snapshot, &profiles, &logged)
+                    };
                     if let Some(denial) = denial {
                         self.tell_one(&denial, throttle);
                     }

@@ -5,33 +5,37 @@
 //! when somebody asks for the metrics, and before chains are replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::{Context, Result};
-use arc_swap::ArcSwap;
 use netfilter::Netfilter;
 use netpol::{Mode, Profile};
 use nft::{Counts, Name};
-use prometheus::{Error, IntCounterVec, Opts, Registry};
+use prometheus::{Error, IntCounter, IntCounterVec, Opts, Registry};
 
 use super::denials::Profiles;
 
 /// Counts denied packets.
 pub(super) struct Drops {
     /// What stands behind the chains that the kernel has.
-    profiles: Arc<ArcSwap<Profiles>>,
+    profiles: Arc<RwLock<Profiles>>,
     kernel: Mutex<Kernel>,
     all: IntCounterVec,
     by_policy: IntCounterVec,
 }
+
+/// The labels of a policy's counter.
+type PolicyLabels = [String; 4];
 
 /// The socket that counters are read by, and what they were.
 struct Kernel {
     netfilter: Netfilter,
     table: Name,
     last: BTreeMap<Name, u64>,
-    /// The labels of the policies that have a counter.
-    policies: BTreeSet<[String; 4]>,
+    /// Chains that come or go with the ruleset that the kernel gets next.
+    changing: BTreeSet<Name>,
+    /// How many profiles each policy that has a counter is part of.
+    policies: BTreeMap<PolicyLabels, usize>,
 }
 
 impl Drops {
@@ -41,7 +45,8 @@ impl Drops {
     /// No socket can be opened, or the registry has metrics of these names already.
     pub(super) fn open(table: Name, registry: &Registry) -> Result<Self> {
         let netfilter = Netfilter::open().context("cannot read the kernel's counters")?;
-        let kernel = Kernel { netfilter, table, last: BTreeMap::new(), policies: BTreeSet::new() };
+        let (last, changing, policies) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let kernel = Kernel { netfilter, table, last, changing, policies };
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counter.clone()))?;
@@ -70,64 +75,91 @@ impl Drops {
     }
 
     /// Returns what stands behind the chains that the kernel has.
-    pub(super) fn profiles(&self) -> Arc<ArcSwap<Profiles>> {
+    pub(super) fn profiles(&self) -> Arc<RwLock<Profiles>> {
         Arc::clone(&self.profiles)
     }
 
-    /// Reads the counters.
+    /// Brings the counters up to date with those of the kernel.
     pub(super) fn refresh(&self) {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
         let Kernel { netfilter, table, last, .. } = &mut *kernel;
         match netfilter.counts(table) {
             Ok(counts) => {
-                for (profile, packets) in denied(&self.profiles.load(), &counts, last) {
-                    self.count(&profile, packets);
+                last.retain(|chain, _| counts.contains_key(chain));
+                counts.iter().for_each(|(chain, counts)| self.count_chain(chain, counts, last));
+            }
+            Err(error) => warn(&error),
+        }
+    }
+
+    /// Reads the counters of chains that are about to go, before the kernel gets a ruleset: `changed` are the chains that
+    /// come or go with it. Those that the kernel did not take before are added to them.
+    pub(super) fn before(&self, changed: BTreeSet<Name>) {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kernel { netfilter, table, last, changing, .. } = &mut *kernel;
+        changing.extend(changed);
+        let going: Vec<&Name> = {
+            let profiles = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
+            changing.iter().filter(|chain| profiles.contains_key(*chain)).collect()
+        };
+        for chain in going {
+            match netfilter.counts_of(table, chain) {
+                Ok(counts) => self.count_chain(chain, &counts, last),
+                Err(error) => warn(&error),
+            }
+        }
+    }
+
+    /// Notes that the kernel has the ruleset, with these profiles: policies that isolate nobody any more lose their
+    /// counters.
+    pub(super) fn behind(&self, profiles: &Profiles) {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kernel { last, changing, policies, .. } = &mut *kernel;
+        let mut own = self.profiles.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = std::mem::take(changing);
+        // Those that come first, so that a policy that stays keeps its counter.
+        for (chain, profile) in changed.iter().filter_map(|chain| profiles.get_key_value(chain)) {
+            if own.insert(chain.clone(), profile.clone()).is_none() {
+                for labels in labels(profile) {
+                    self.counter(&labels).inc_by(0);
+                    *policies.entry(labels).or_default() += 1;
                 }
             }
-            Err(error) => {
-                let error = error.to_string();
-                tracing::warn!(error, "denied packets cannot be counted");
+        }
+        for chain in changed.iter().filter(|chain| !profiles.contains_key(*chain)) {
+            last.remove(chain);
+            for labels in own.remove(chain).iter().flat_map(labels) {
+                if leave(policies, &labels) {
+                    let labels = labels.each_ref().map(String::as_str);
+                    // Fails when there is none.
+                    let _ = self.by_policy.remove_label_values(&labels);
+                }
             }
         }
     }
 
-    /// Reads the counters of chains that are about to be replaced by others. Chains whose rules stay keep theirs.
-    pub(super) fn before(&self, next: &Profiles) {
-        if **self.profiles.load() != *next {
-            self.refresh();
-        }
-    }
-
-    /// Notes what the kernel has from here on: policies that isolate nobody any more lose their counters.
-    pub(super) fn behind(&self, profiles: &Profiles) {
-        if **self.profiles.load() == *profiles {
-            return;
-        }
-        let policies: BTreeSet<[String; 4]> = profiles.values().flat_map(labels).collect();
-        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in kernel.policies.difference(&policies) {
-            // Fails when there is none.
-            let _ = self.by_policy.remove_label_values(&gone.each_ref().map(String::as_str));
-        }
-        for policy in &policies {
-            self.by_policy.with_label_values(&policy.each_ref().map(String::as_str)).inc_by(0);
-        }
-        kernel.policies = policies;
-        self.profiles.store(Arc::new(profiles.clone()));
-    }
-
-    fn count(&self, profile: &Profile, packets: u64) {
+    /// Counts what a chain has counted since it was read last.
+    fn count_chain(&self, chain: &Name, counts: &[Counts], last: &mut BTreeMap<Name, u64>) {
+        let profiles = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(profile) = profiles.get(chain) else { return };
+        let packets = since(last, chain, counts);
         let (direction, mode) = (profile.direction.name(), profile.mode.name());
         self.all.with_label_values(&[direction, mode]).inc_by(packets);
-        for labels in labels(profile) {
-            let labels = labels.each_ref().map(String::as_str);
-            self.by_policy.with_label_values(&labels).inc_by(packets);
-        }
+        labels(profile).for_each(|labels| self.counter(&labels).inc_by(packets));
+    }
+
+    fn counter(&self, labels: &PolicyLabels) -> IntCounter {
+        self.by_policy.with_label_values(&labels.each_ref().map(String::as_str))
     }
 }
 
+fn warn(error: &netfilter::Error) {
+    let error = error.to_string();
+    tracing::warn!(error, "denied packets cannot be counted");
+}
+
 /// Returns the labels of each policy of a profile.
-fn labels(profile: &Profile) -> impl Iterator<Item = [String; 4]> {
+fn labels(profile: &Profile) -> impl Iterator<Item = PolicyLabels> {
     let (direction, mode) = (profile.direction.name(), profile.mode.name());
     profile.policies.iter().map(move |policy| {
         let namespace = policy.namespace.to_string();
@@ -135,55 +167,24 @@ fn labels(profile: &Profile) -> impl Iterator<Item = [String; 4]> {
     })
 }
 
-/// Returns what the chains of profiles have counted since they were read last.
-fn denied(
-    profiles: &Profiles,
-    counts: &BTreeMap<Name, Vec<Counts>>,
-    last: &mut BTreeMap<Name, u64>,
-) -> Vec<(Profile, u64)> {
-    let mut read = BTreeMap::new();
-    let mut denied = Vec::new();
-    for (chain, profile) in profiles {
-        let Some(counts) = counts.get(chain) else { continue };
-        let all = counts.iter().map(|counts| counts.packets).sum::<u64>();
-        // A chain that was made anew counts from 0.
-        let before = last.get(chain).copied().filter(|before| *before <= all).unwrap_or(0);
-        if all > before {
-            denied.push((profile.clone(), all - before));
-        }
-        read.insert(chain.clone(), all);
+/// Notes that a policy is part of one profile less, and says whether that was the last.
+fn leave(policies: &mut BTreeMap<PolicyLabels, usize>, labels: &PolicyLabels) -> bool {
+    let Some(count) = policies.get_mut(labels) else { return false };
+    *count -= 1;
+    let is_last = *count == 0;
+    if is_last {
+        policies.remove(labels);
     }
-    *last = read;
-    denied
+    is_last
+}
+
+/// Returns how many packets the rules of a chain have counted since they were read last.
+fn since(last: &mut BTreeMap<Name, u64>, chain: &Name, counts: &[Counts]) -> u64 {
+    let all = counts.iter().map(|counts| counts.packets).sum::<u64>();
+    // A chain that was made anew counts from 0.
+    let before = last.insert(chain.clone(), all).filter(|before| *before <= all).unwrap_or(0);
+    all - before
 }
 
 #[cfg(test)]
-mod tests {
-    use cluster::ObjectKey;
-    use netpol::{Direction, Family};
-
-    use super::*;
-
-    #[test]
-    fn what_a_chain_counted_before_is_not_counted_again() {
-        let profile = Profile {
-            direction: Direction::Egress,
-            family: Family::V4,
-            mode: Mode::Enforce,
-            policies: vec![ObjectKey::new("x", "a")],
-        };
-        let chain = Name::new("egress4_1").unwrap();
-        let profiles = Profiles::from([(chain.clone(), profile)]);
-        let mut last = BTreeMap::new();
-        let mut read = |packets: Option<u64>| {
-            let counts =
-                |packets| (chain.clone(), vec![Counts::default(), Counts { packets, octets: 0 }]);
-            let counts = packets.map(counts).into_iter().collect();
-            let denied = denied(&profiles, &counts, &mut last);
-            denied.iter().map(|(_, packets)| *packets).sum::<u64>()
-        };
-        assert_eq!([read(Some(7)), read(Some(9)), read(Some(9))], [7, 2, 0]);
-        assert_eq!(read(Some(4)), 4, "it was made anew");
-        assert_eq!([read(None), read(Some(5))], [0, 5], "it was gone");
-    }
-}
+mod tests;

@@ -251,8 +251,8 @@ impl Agent {
         let changes = self.compiler.as_mut().map(|compiler| compiler.update(&snapshot));
         let compiler = (self.compiler)
             .get_or_insert_with(|| Compiler::new(&snapshot, &self.node, &self.options));
+        self.drops.before(compiler.take_changed_profiles());
         let compiled = compiler.compiled();
-        self.drops.before(&compiled.profiles);
         match self.enforcer.enforce(&compiled.ruleset, changes.as_ref()) {
             Ok(applied) => {
                 self.drops.behind(&compiled.profiles);

@@ -35,6 +35,14 @@ impl Place {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
     }
 
+    /// Moves this thread inside.
+    ///
+    /// # Panics
+    /// It cannot be entered.
+    pub(super) fn enter(&self) {
+        setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace can be entered");
+    }
+
     /// Runs something inside. Sockets that are made there stay there wherever they are used, as processes do that are
     /// started there.
     ///
@@ -43,7 +51,7 @@ impl Place {
     pub fn within<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
             let inside = || {
-                setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace can be entered");
+                self.enter();
                 body()
             };
             let result = scope.spawn(inside).join();

@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// server sends when it gets to run.
 const ON_THE_WAY: Duration = Duration::from_millis(500);
 
+/// After how long the machine stood still, which stops processes to measure others: of probes that were under way then
+/// nothing can be said. The answer may come when the kernel has forgotten the question.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// What came of a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting {
@@ -95,8 +99,13 @@ impl Network {
             let mut waiting: Vec<(Waiting, Probe, Instant)> = Vec::new();
             let mut next = Instant::now();
             let mut probes = probes.iter().cycle();
+            let mut last = Instant::now();
             while !stop.load(Ordering::Relaxed) || !waiting.is_empty() {
                 let now = Instant::now();
+                if now.duration_since(last) > STANDSTILL {
+                    waiting.clear();
+                }
+                last = now;
                 if now >= next && !stop.load(Ordering::Relaxed) {
                     // What was missed is not made up for.
                     next = now + PACE;

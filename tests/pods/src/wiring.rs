@@ -34,8 +34,14 @@ const GATEWAY: (&str, &str) = ("10.244.0.1", "fd00:244::1");
 /// The next hop of pods with links of their own, at the other end of each.
 const NEXT_HOP: (&str, &str) = ("169.254.1.1", "fe80::1");
 
+/// How long the node keeps connections of probes in mind that are over: whoever judges live connections judges them, too.
+const OVER_S: &str = "2";
+
 /// Makes this network namespace a node that forwards.
 pub(super) fn node(layout: Layout) {
+    for timeout in ["udp_timeout", "tcp_timeout_close", "sctp_timeout_cookie_wait"] {
+        sysctl(&format!("netfilter/nf_conntrack_{timeout}"), OVER_S);
+    }
     sysctl("ipv4/ip_forward", "1");
     sysctl("ipv6/conf/all/forwarding", "1");
     no_duplicate_detection();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use cluster::Cluster;
 use cluster_source::{Interest, Origin, RequestLimits, Source, SourceConfig, Timing};
 use netfilter::Netfilter;
-use netpol::{Flow, Options, Traffic};
+use netpol::{Flow, LogOptions, Options, Traffic};
 use nft::Ruleset;
 use portolan_test_pods::case::{Case, Expectation, e2e};
 use portolan_test_pods::namespace::inside;
@@ -19,7 +19,7 @@ use portolan_test_pods::network::{NODE, Network, between_pods, beyond_pods, ip, 
 use portolan_test_pods::probe::{Outcome, Probe, Transport};
 use portolan_test_pods::shapes;
 use portolan_test_pods::wiring::Layout;
-use portolan_test_pods::world::{NODE_NAME, World};
+use portolan_test_pods::world::{Edit, NODE_NAME, World};
 
 /// Reads objects as the agent does.
 fn cluster(world: &World, directory: &Path) -> Arc<Cluster> {
@@ -99,14 +99,41 @@ fn expected(cluster: &Cluster, options: &Options, probe: &Probe) -> Outcome {
     if verdict.passes() { Outcome::Connected } else { Outcome::Timeout }
 }
 
+/// What the rules do beside what policies say.
+#[derive(Clone, Copy, Debug)]
+enum Logging {
+    /// Nothing.
+    Off,
+    /// What is denied is logged, as it is by default.
+    On,
+    /// The namespace that most policies are of is audited: what they deny is logged and passes.
+    Audit,
+}
+
+impl Logging {
+    fn options(self) -> Options {
+        let log = LogOptions { group: 9353, per_second: 10 };
+        let log = (!matches!(self, Self::Off)).then_some(log);
+        Options { log, ..Options::default() }
+    }
+
+    fn world(self) -> World {
+        let mut world = World::new();
+        if matches!(self, Self::Audit) {
+            world.edit(&Edit::Mode { namespace: "x".to_owned(), mode: "audit".to_owned() });
+        }
+        world
+    }
+}
+
 /// Goes through every step of a case.
-fn show(network: &Network, loader: &mut Loader, case: &Case, probes: &[Probe]) {
+fn show(network: &Network, loader: &mut Loader, logging: Logging, case: &Case, probes: &[Probe]) {
     let directory = tempfile::tempdir().unwrap();
-    let (mut world, options) = (World::new(), Options::default());
+    let (mut world, options) = (logging.world(), logging.options());
     for (number, step) in case.steps.iter().enumerate() {
         step.edits.iter().for_each(|edit| world.edit(edit));
         let cluster = cluster(&world, directory.path());
-        if let Some(expectation) = &step.expect {
+        if let (Some(expectation), Logging::Off | Logging::On) = (&step.expect, logging) {
             agrees(expectation, &cluster, &options, case);
         }
         let compiled = netpol::compile(&cluster, NODE_NAME, &options);
@@ -126,15 +153,15 @@ fn agrees(expectation: &Expectation, cluster: &Cluster, options: &Options, case:
     }
 }
 
-fn all(layout: Layout, cases: &[Case], probes: &[Probe]) {
+fn all(layout: Layout, logging: Logging, cases: &[Case], probes: &[Probe]) {
     let network = Network::new(layout);
     let start = Instant::now();
     let mut loader = Loader::of(layout);
-    cases.iter().for_each(|case| show(&network, &mut loader, case, probes));
+    cases.iter().for_each(|case| show(&network, &mut loader, logging, case, probes));
     let steps: usize = cases.iter().map(|case| case.steps.len()).sum();
     let took = start.elapsed().as_secs_f64();
     println!(
-        "{layout:?}: {} cases, {steps} steps, {} probes each, {took:.1} s",
+        "{layout:?}, log {logging:?}: {} cases, {steps} steps, {} probes each, {took:.1} s",
         cases.len(),
         probes.len()
     );
@@ -142,7 +169,7 @@ fn all(layout: Layout, cases: &[Case], probes: &[Probe]) {
 
 /// Those of Kubernetes' own tests, with the node and what is outside.
 fn end_to_end(layout: Layout) {
-    all(layout, &e2e(), &[between_pods(), beyond_pods()].concat());
+    all(layout, Logging::Off, &e2e(), &[between_pods(), beyond_pods()].concat());
 }
 
 #[test]
@@ -155,14 +182,27 @@ fn the_end_to_end_cases_with_bridged_pods() {
     inside("the_end_to_end_cases_with_bridged_pods", || end_to_end(Layout::Bridged));
 }
 
+fn all_shapes(name: &str, layout: Layout, logging: Logging) {
+    inside(name, || all(layout, logging, &shapes::all(), &between_pods()));
+}
+
 #[test]
 fn all_shapes_with_routed_pods() {
-    let name = "all_shapes_with_routed_pods";
-    inside(name, || all(Layout::Routed, &shapes::all(), &between_pods()));
+    all_shapes("all_shapes_with_routed_pods", Layout::Routed, Logging::Off);
 }
 
 #[test]
 fn all_shapes_with_bridged_pods() {
-    let name = "all_shapes_with_bridged_pods";
-    inside(name, || all(Layout::Bridged, &shapes::all(), &between_pods()));
+    all_shapes("all_shapes_with_bridged_pods", Layout::Bridged, Logging::Off);
+}
+
+#[test]
+fn all_shapes_with_a_log() {
+    all_shapes("all_shapes_with_a_log", Layout::Routed, Logging::On);
+}
+
+#[test]
+fn all_shapes_with_a_log_and_an_audited_namespace() {
+    let name = "all_shapes_with_a_log_and_an_audited_namespace";
+    all_shapes(name, Layout::Bridged, Logging::Audit);
 }
