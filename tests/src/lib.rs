@@ -8,6 +8,7 @@
 
 pub mod acme;
 pub mod alive;
+pub mod appliance;
 pub mod certificates;
 pub mod client;
 pub mod cni;

@@ -130,7 +130,8 @@ impl Agent {
         Self { server }
     }
 
-    fn start(command: Command) -> Self {
+    /// Starts a command line of the role, and waits until it enforces.
+    pub fn start(command: Command) -> Self {
         let mut agent = Self::that_waits(command);
         agent.waits_for("portolan_netpol_enforcement_seconds_count", 1.0);
         agent
