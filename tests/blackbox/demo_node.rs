@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use portolan_tests::namespace::run;
+use portolan_tests::picture::draw;
 use portolan_tests::server::{Server, binary};
 use portolan_tests::stage::until;
 
@@ -94,6 +95,28 @@ fn without_br_netfilter_there_is_another_plugin() {
     assert_shown(&text);
 }
 
+/// The picture of the README is what a terminal shows of one step. `PORTOLAN_GOLDEN=write` draws it anew.
+fn assert_drawn(coloured: &str) {
+    let step =
+        coloured.split("\n\n").find(|part| plain(part).starts_with("5  Policies\n")).unwrap();
+    // As a person sees it: the command is the one of the README, and times are those of a fast machine.
+    let milliseconds = |line: &str| match line.split_once("timed out after ") {
+        Some((before, _)) => format!("{before}timed out after 1001 milliseconds\n"),
+        None => format!("{line}\n"),
+    };
+    let session: String = ["\u{1b}[32m$\u{1b}[0m make demo-node", "…"]
+        .into_iter()
+        .chain(step.lines())
+        .map(milliseconds)
+        .collect();
+    let drawn = draw("make demo-node: NetworkPolicies enforced, and explained", &session);
+    let file = root().join("docs/demo-node.svg");
+    if std::env::var("PORTOLAN_GOLDEN").is_ok_and(|what| what == "write") {
+        fs::write(&file, &drawn).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), drawn, "PORTOLAN_GOLDEN=write draws it anew");
+}
+
 /// `script` gives it a terminal.
 #[test]
 fn a_terminal_has_colours_unless_they_are_not_wanted() {
@@ -108,6 +131,7 @@ fn a_terminal_has_colours_unless_they_are_not_wanted() {
     let coloured = on_a_terminal(None);
     assert!(coloured.contains("\u{1b}[32m✓\u{1b}[0m no address is held\n"), "{coloured}");
     assert_shown(&plain(&coloured));
+    assert_drawn(&coloured);
     let without = on_a_terminal(Some("1"));
     assert!(!without.contains('\u{1b}'), "{without}");
 }

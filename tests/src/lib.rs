@@ -25,6 +25,7 @@ pub mod memory;
 pub mod netpol_agent;
 pub mod netpol_edits;
 pub mod netpol_oracle;
+pub mod picture;
 pub mod pod;
 pub mod puppet;
 pub mod quic_client;
