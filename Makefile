@@ -1,7 +1,7 @@
 # `make help` lists what can be made.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build release release-ipam lint bench bench-flame bench-ipam bench-model bench-netpol \
+.PHONY: help demo demo-node test build release release-ipam lint bench bench-flame bench-ipam bench-model bench-netpol \
 	bench-pure \
 	fuzz image install soak uninstall clean tools kubernetes-validate
 
@@ -16,11 +16,15 @@ TOOLS := cc=build-essential
 test soak: TOOLS += /usr/bin/containerd=containerd promtool=prometheus setpriv=util-linux skopeo=skopeo \
 	systemd-analyze=systemd
 test soak: TOOLS += python3=python3 /usr/share/doc/python3-venv/copyright=python3-venv
-test soak: TOOLS += curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
-	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot /usr/sbin/nft=nftables ping=iputils-ping strace=strace \
-	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
+test soak: TOOLS += dnsperf=dnsperf gtlsclient=ngtcp2-client kdig=knot-dnsutils \
+	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot ping=iputils-ping strace=strace \
+	/etc/ssl/certs/ca-certificates.crt=ca-certificates
+# Of the node that is shown and tested.
+test soak demo-node: TOOLS += busybox=busybox curl=curl dig=bind9-dnsutils ip=iproute2 /usr/sbin/nft=nftables \
+	unshare=util-linux /usr/lib/cni/bridge=containernetworking-plugins
+test soak: TOOLS += script=bsdutils
 image: TOOLS += git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
-test soak bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins
+bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins
 bench bench-flame: TOOLS += dnsperf=dnsperf /usr/sbin/knotd=knot taskset=util-linux
 bench: TOOLS += /usr/bin/dnsdist=dnsdist /usr/sbin/unbound=unbound
 bench-flame: TOOLS += perf=linux-perf
@@ -50,6 +54,10 @@ help: ## Show this list
 demo: tools ## Build in release mode and serve deploy/demo/ on 127.0.0.1:5300 until Ctrl-C
 	$(CARGO) build --release -p portolan --locked
 	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo/run
+
+demo-node: tools ## Build in release mode and show pods, names and policies on a node of namespaces, in under a minute
+	$(CARGO) build --release -p portolan --locked
+	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo-node/run
 
 test: tools kubernetes-validate release-ipam ## Install missing Debian packages, build everything and run every test
 	$(CARGO) build --workspace --locked

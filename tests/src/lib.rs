@@ -8,6 +8,7 @@
 
 pub mod acme;
 pub mod alive;
+pub mod appliance;
 pub mod certificates;
 pub mod client;
 pub mod cni;
@@ -25,6 +26,7 @@ pub mod netpol_agent;
 pub mod netpol_edits;
 pub mod netpol_oracle;
 pub mod netpol_scale;
+pub mod picture;
 pub mod pod;
 pub mod puppet;
 pub mod quic_client;

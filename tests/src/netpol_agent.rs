@@ -134,7 +134,7 @@ impl Agent {
         Self { server }
     }
 
-    /// Starts a command of the role, and waits until it enforces.
+    /// Starts a command line of the role, and waits until it enforces.
     ///
     /// # Panics
     /// It does not.

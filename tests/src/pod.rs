@@ -36,6 +36,25 @@ impl Pod {
         if network != Network::OfNode {
             command.arg("--net");
         }
+        let pod = Self::of(command, resolv_conf);
+        if let Network::Own(address) = network {
+            pod.connect(address);
+        }
+        pod
+    }
+
+    /// Starts a pod with this `/etc/resolv.conf` in the network namespace at a path, which a CNI plugin connects.
+    ///
+    /// # Panics
+    /// Its namespaces cannot be made.
+    pub fn inside(netns: &str, resolv_conf: &str) -> Self {
+        let mut command = Command::new("nsenter");
+        command.args([&format!("--net={netns}"), "unshare"]);
+        Self::of(command, resolv_conf)
+    }
+
+    /// Starts a pod with the namespaces that a command makes, which ends with `unshare` and its options.
+    fn of(mut command: Command, resolv_conf: &str) -> Self {
         command.args(["--mount", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = command
             .spawn()
@@ -46,9 +65,6 @@ impl Pod {
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "the namespaces of a pod");
         let pod = Self { holder };
-        if let Network::Own(address) = network {
-            pod.connect(address);
-        }
         pod.cover("/etc/resolv.conf", resolv_conf);
         // Whatever this machine asks beside files and DNS, a pod does not.
         pod.cover("/etc/nsswitch.conf", "hosts: files dns\n");
@@ -100,12 +116,18 @@ impl Pod {
     /// # Panics
     /// It cannot be run.
     pub fn run(&self, command: &str) -> Output {
-        let id = self.holder.id().to_string();
-        let mut enter = Command::new("nsenter");
-        enter.args(["--target", &id, "--net", "--mount", "--"]).args(command.split_whitespace());
+        let mut enter = self.enter();
+        enter.args(command.split_whitespace());
         enter
             .output()
             .unwrap_or_else(|error| panic!("nsenter (package util-linux) cannot be run: {error}"))
+    }
+
+    /// Returns a command whose arguments are a command line, which becomes a process of the pod with the same id.
+    pub fn enter(&self) -> Command {
+        let mut enter = Command::new("nsenter");
+        enter.args(["--target", &self.holder.id().to_string(), "--net", "--mount", "--"]);
+        enter
     }
 
     /// Runs a command that has to succeed, and returns what it printed.
@@ -136,6 +158,22 @@ impl Pod {
             // "One or more supplied key could not be found" (getent(1)).
             Some(2) => None,
             _ => panic!("getent {words}: {output:?}"),
+        }
+    }
+
+    /// Fetches a page with `curl`, whose resolver is the C library's, or returns its exit code.
+    ///
+    /// # Errors
+    /// Codes of curl(1): 6 for a name that is not found, 7 for a refused connection, 28 for more than a second.
+    ///
+    /// # Panics
+    /// `curl` is missing.
+    pub fn fetch(&self, url: &str) -> Result<String, i32> {
+        let output = self.run(&format!("curl --silent --max-time 1 {url}"));
+        match output.status.code() {
+            Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Some(code) if code < 126 => Err(code),
+            _ => panic!("curl {url}: {output:?}"),
         }
     }
 }

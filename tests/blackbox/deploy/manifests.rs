@@ -30,7 +30,8 @@ fn every_manifest_is_valid() {
         fs::write(&file, text(&folder)).unwrap();
         files.push(file);
     }
-    let entries = fs::read_dir(deploy.join("demo")).unwrap();
+    let folders = ["demo", "demo-node", "demo-node/pods"];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(deploy.join(folder)).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
     files.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "yaml")));
     let validator = validator();

@@ -13,6 +13,7 @@ mod metrics;
 mod options;
 mod plugins;
 mod security;
+mod shown;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,4 +27,14 @@ fn root() -> PathBuf {
 fn page(name: &str) -> String {
     let path = root().join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Returns the names of the pages: README.md and those of `docs/`.
+fn pages() -> Vec<String> {
+    let mut pages = vec!["README.md".to_owned()];
+    for file in fs::read_dir(root().join("docs")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        pages.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+    }
+    pages
 }
