@@ -16,8 +16,8 @@ TOOLS := cc=build-essential
 test soak: TOOLS += /usr/bin/containerd=containerd promtool=prometheus setpriv=util-linux skopeo=skopeo \
 	systemd-analyze=systemd
 test soak: TOOLS += python3=python3 /usr/share/doc/python3-venv/copyright=python3-venv
-test soak: TOOLS += curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 kdig=knot-dnsutils \
-	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot /usr/sbin/nft=nftables ping=iputils-ping strace=strace \
+test soak: TOOLS += chromium=chromium curl=curl dig=bind9-dnsutils dnsperf=dnsperf gtlsclient=ngtcp2-client ip=iproute2 \
+	kdig=knot-dnsutils /bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot /usr/sbin/nft=nftables ping=iputils-ping strace=strace \
 	unshare=util-linux /etc/ssl/certs/ca-certificates.crt=ca-certificates
 image: TOOLS += git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
 test soak bench-ipam: TOOLS += /usr/lib/cni/host-local=containernetworking-plugins

@@ -14,7 +14,7 @@ use std::time::Duration;
 use cni::NetworkName;
 use serde::Serialize;
 
-pub use explain::{Explanation, Finding, RangeUse, explain};
+pub use explain::{Explanation, Finding, RangeUse, explain, usage};
 pub use listed::{Listed, PodName};
 
 use crate::config::Placement;

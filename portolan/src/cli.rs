@@ -3,6 +3,7 @@
 mod netpol;
 mod nodes;
 mod origin;
+mod status;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,13 +18,14 @@ use crate::logging::LineForm;
 
 pub(crate) use netpol::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
-    LiveFlows, NetpolArguments, OwnNode, TableOwner,
+    LiveFlows, NetpolArguments, OwnNode, TableOwner, traffic,
 };
 pub(crate) use nodes::{
     ExplainNodeArguments, IpamControllerArguments, IpamPlanArguments, NodeBlocksArguments,
     NodeFileArguments,
 };
 pub(crate) use origin::OriginArguments;
+pub(crate) use status::{SampledQueries, StatusArguments};
 
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
@@ -88,6 +90,12 @@ pub(crate) enum Command {
     /// Of several replicas the one that holds a Lease writes. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
     /// wrong command line and after a second signal.
     IpamController(IpamControllerArguments),
+    /// Show how running roles are: what they follow, how much is asked and denied, how full pools are, and what is not
+    /// well.
+    ///
+    /// The same is at /status of a role's admin address, for a browser. Exit codes: 0 when all that was asked is well, 1
+    /// when something is not, which is told as a problem, or a role does not answer, 2 for a wrong command line.
+    Status(StatusArguments),
     /// Print the version, and how the program was built.
     Version {
         /// Print JSON.
@@ -237,8 +245,11 @@ pub(crate) struct DnsArguments {
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
     #[arg(long = "log-format", value_name = "FORM")]
     pub log_format: Option<LineForm>,
-    /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
-    /// /debug/cluster and /debug/explain. `off` for nowhere.
+    /// What the status page tells of queries, from samples of them: names, and the addresses of clients.
+    #[arg(long = "sample-queries", value_name = "WHAT", default_value = "names-and-clients")]
+    pub sample_queries: SampledQueries,
+    /// Where the admin endpoints listen: /status, /healthz, /readyz, /metrics, /debug/cluster and /debug/explain. `off`
+    /// for nowhere; otherwise 127.0.0.1:9353.
     /// When the default is taken by another process, the server starts without them.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,
