@@ -34,7 +34,7 @@ pub(crate) use view::{Column, Section, Unit, Value, View, Width};
 pub(crate) fn run(arguments: &StatusArguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut views = runtime.block_on(ask::all(&arguments.admin));
-    views.extend(stores::view(&arguments.store_dir));
+    views.extend(stores::view(&arguments.store_dir, &arguments.node_blocks));
     let answer = if arguments.json {
         serde_json::to_string_pretty(&views.iter().map(json::write).collect::<Vec<_>>())? + "\n"
     } else {

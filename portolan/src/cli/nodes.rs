@@ -20,7 +20,7 @@ pub(crate) struct NodeFileArguments {
     #[command(flatten)]
     pub origin: OriginArguments,
     /// The file to write.
-    #[arg(long, value_name = "FILE", default_value = "/run/portolan/node-blocks.json")]
+    #[arg(long, value_name = "FILE", default_value = super::NODE_BLOCKS)]
     pub file: PathBuf,
     /// Follow the node's NodeBlock, too, and write its further blocks: the IPAM controller gives them.
     #[arg(long)]

@@ -70,9 +70,9 @@ fn answered(mut rates: Vec<Rate>) -> Section {
 fn section(id: &str, title: &str, (key, what): (&str, &str), rates: Vec<Rate>) -> Section {
     let columns = [
         (key, what, Unit::Text),
-        ("per_second_1m", "per second, 1 min", Unit::PerSecond),
-        ("per_second_5m", "per second, 5 min", Unit::PerSecond),
-        ("all", "since the start", Unit::Count),
+        ("per_second_1m", "per s, 1 min", Unit::PerSecond),
+        ("per_second_5m", "per s, 5 min", Unit::PerSecond),
+        ("all", "in all", Unit::Count),
     ];
     let row = |rate: Rate| -> [Value; 4] {
         let [minute, five] = rate.per_second;
@@ -109,7 +109,7 @@ fn of_top(
     let columns = [
         (key, what, Unit::Text),
         ("queries", "Queries", Unit::Count),
-        ("per_second", "per second", Unit::PerSecond),
+        ("per_second", "per s", Unit::PerSecond),
     ];
     // Less than a second says nothing of a second.
     let seconds = span.as_secs_f64().max(1.0);

@@ -1,5 +1,6 @@
 //! What the role says of itself: `/status`.
 
+use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
 
 use cluster::Cluster;
@@ -159,11 +160,13 @@ fn empty_matrix(note: String) -> Section {
 
 fn matrix(cluster: &Cluster, options: &Options, asked: &Asked) -> Section {
     let Asked { namespace, traffic } = asked;
-    let links = cluster.namespaces().take(MOST_LINKS).map(|namespace| {
-        let name: String = form_urlencoded::byte_serialize(namespace.name.as_bytes()).collect();
-        (namespace.name.to_string(), format!("?namespace={name}&port={traffic}"))
-    });
-    let links = links.collect();
+    let names: BTreeSet<String> =
+        cluster.namespaces().map(|namespace| namespace.name.to_string()).collect();
+    let link = |name: String| {
+        let in_url: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        (name, format!("?namespace={in_url}&port={traffic}"))
+    };
+    let links = names.into_iter().take(MOST_LINKS).map(link).collect();
     if namespace.is_none() && cluster.pods().nth(MOST_PODS).is_some() {
         let note = format!(
             "of more than {MOST_PODS} pods, choose a namespace (?namespace=NAME&port=5432/tcp)"

@@ -66,9 +66,9 @@ fn write_page(page: &mut String, view: &View, refresh: Refresh) -> fmt::Result {
     }
     match refresh {
         Refresh::On => {
-            write!(page, ". Anew every {REFRESH} s (<a href=\"?refresh=off\">stop that</a>)")?;
+            write!(page, ". Refreshed every {REFRESH} s (<a href=\"?refresh=off\">stop</a>)")?;
         }
-        Refresh::Off => write!(page, ". As it was (<a href=\"?\">follow it</a>)")?,
+        Refresh::Off => write!(page, ". Not refreshed (<a href=\"?\">refresh</a>)")?,
     }
     writeln!(page, ". <a href=\"/status.json\">JSON</a>, <a href=\"/metrics\">metrics</a></p>")?;
     write_problems(page, &view.problems)?;

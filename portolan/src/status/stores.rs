@@ -1,32 +1,61 @@
-//! The stores of the IPAM plugin on this host, which no process serves: whoever asks reads them.
+//! The stores of the IPAM plugin on this host, and the blocks of the node: no process serves them, and whoever asks reads
+//! them.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use cni_ipam::edge::site::Site;
+use cni_ipam::node_blocks;
 use cni_ipam::tools::{self, RangeUse};
 use dns::edge::hostname::hostname;
+use ipnet::IpNet;
 
 use super::view::{Section, Unit, Value, View, Width};
 
-/// Returns the view of the stores in a folder; none when there is none, or the folder is `off`.
-pub(super) fn view(folder: &Path) -> Option<View> {
+/// Returns the view of the stores in a folder, and of the file of the node's blocks; none when there is neither, or the
+/// folder is `off`.
+pub(super) fn view(folder: &Path, blocks: &Path) -> Option<View> {
     if folder == Path::new("off") {
         return None;
     }
     let site = Site { store_root: folder.to_owned(), ..Site::host() };
-    let (usage, problems) = match tools::usage(&site) {
-        Ok(usage) if usage.is_empty() => return None,
-        Ok(usage) => (usage, Vec::new()),
-        Err(error) => (Vec::new(), vec![format!("{error}; --store-dir off leaves it out")]),
-    };
+    let mut problems = Vec::new();
+    let usage = tools::usage(&site).unwrap_or_else(|error| {
+        problems.push(format!("{error}; --store-dir off leaves it out"));
+        Vec::new()
+    });
+    let blocks = read_blocks(blocks).unwrap_or_else(|error| {
+        problems.push(error);
+        Vec::new()
+    });
+    if usage.is_empty() && blocks.is_empty() && problems.is_empty() {
+        return None;
+    }
     Some(View {
         role: "ipam".to_owned(),
         host: hostname(),
         version: String::new(),
         uptime: None,
         problems,
-        sections: vec![section(&usage)],
+        sections: vec![of_blocks(&blocks), section(&usage)],
     })
+}
+
+/// Reads the blocks of this node; none without a file.
+fn read_blocks(file: &Path) -> Result<Vec<IpNet>, String> {
+    let octets = match fs::read(file) {
+        Ok(octets) => octets,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("{}: {error}", file.display())),
+    };
+    node_blocks::parse(&octets).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn of_blocks(blocks: &[IpNet]) -> Section {
+    let columns = [("block", "Block", Unit::Text)];
+    let row = |block: &IpNet| [block.to_string().into()];
+    Section::new("blocks", "Blocks of this node", columns).with_rows(blocks.iter().map(row))
 }
 
 fn section(usage: &[(String, Vec<RangeUse>)]) -> Section {
@@ -84,6 +113,7 @@ mod tests {
     #[test]
     fn without_stores_there_is_nothing_to_tell() {
         let folder = Path::new("/nonexistent/portolan-status");
-        assert_eq!((view(folder), view(Path::new("off"))), (None, None));
+        let file = folder.join("blocks.json");
+        assert_eq!((view(folder, &file), view(Path::new("off"), &file)), (None, None));
     }
 }
