@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! message ─▶ each thread counts down ─▶ its sample ─▶ sketches of two windows ─▶ Top
-//!              (most end here)          at most 2,000 a second where much is asked
+//!              (most end here)          about 1,000 a second and thread where much is asked
 //! ```
 //!
 //! A thread that has nothing to sample does a subtraction. A sample is a look at a table of 128 entries; it allocates

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 /// asked when that is over.
 const MOST: u32 = 256;
 
-/// Samples that are less apart are too many.
-const TOO_SOON: Duration = Duration::from_micros(500);
+/// How far samples of a thread are apart where much is asked.
+const APART: Duration = Duration::from_millis(1);
 
-/// Samples that are more apart are too few.
-const TOO_LATE: Duration = Duration::from_millis(2);
+/// Time that a thread saves while samples are further apart, for as many that come at once: 64.
+const MOST_SAVED: Duration = Duration::from_millis(64);
 
 thread_local! {
     static PACE: Pace = const { Pace::new() };
@@ -30,6 +30,8 @@ struct Pace {
     /// How many the next one stands for.
     weight: Cell<u32>,
     last: Cell<Option<Instant>>,
+    /// The time that is saved.
+    saved: Cell<Duration>,
     /// How many samples there were.
     number: Cell<u64>,
 }
@@ -46,6 +48,7 @@ impl Pace {
             distance: Cell::new(1),
             weight: Cell::new(1),
             last: Cell::new(None),
+            saved: Cell::new(MOST_SAVED),
             number: Cell::new(0),
         }
     }
@@ -58,8 +61,10 @@ impl Pace {
         }
         let weight = self.weight.get();
         let since = self.last.replace(Some(now)).map(|last| now.saturating_duration_since(last));
-        let distance = distance(self.distance.get(), since);
+        let (distance, saved) =
+            go_on(self.distance.get(), self.saved.get(), since.unwrap_or_default());
         self.distance.set(distance);
+        self.saved.set(saved);
         let next = spread(distance, random());
         self.left.set(next);
         self.weight.set(next);
@@ -68,12 +73,14 @@ impl Pace {
     }
 }
 
-/// Returns how many messages a sample stands for, on average, after one that came so long behind the last.
-fn distance(before: u32, since: Option<Duration>) -> u32 {
-    match since {
-        Some(since) if since < TOO_SOON => (before * 2).min(MOST),
-        Some(since) if since > TOO_LATE => (before / 2).max(1),
-        Some(_) | None => before,
+/// Returns how many messages a sample stands for, on average, and the time that is saved, after a sample that came so
+/// long behind the last one.
+fn go_on(distance: u32, saved: Duration, since: Duration) -> (u32, Duration) {
+    let saved = saved.saturating_add(since).min(MOST_SAVED);
+    match saved.checked_sub(APART) {
+        Some(left) if saved == MOST_SAVED => ((distance / 2).max(1), left),
+        Some(left) => (distance, left),
+        None => ((distance * 2).min(MOST), Duration::ZERO),
     }
 }
 
@@ -104,11 +111,21 @@ mod tests {
     }
 
     #[test]
+    fn a_few_that_come_at_once_are_samples_each() {
+        let (pace, now) = (Pace::new(), Instant::now());
+        let weights: Vec<u64> = (0..60).filter_map(|_| pace.turn(now, || 1)).collect();
+        assert_eq!(weights, [1; 60]);
+        let later = now + Duration::from_secs(1);
+        let weights: Vec<u64> = (0..60).filter_map(|_| pace.turn(later, || 1)).collect();
+        assert_eq!(weights, [1; 60]);
+    }
+
+    #[test]
     fn where_much_is_asked_samples_are_few_and_stand_for_all() {
         let (pace, start) = (Pace::new(), Instant::now());
         for rate in [10_000, 100_000, 1_000_000] {
             let samples = samples(&pace, start, rate, 2);
-            assert!((800..8_000).contains(&samples.len()), "{rate}: {}", samples.len());
+            assert!((800..10_000).contains(&samples.len()), "{rate}: {}", samples.len());
             let all: u64 = samples.iter().sum();
             let part = all as f64 / f64::from(rate * 2);
             assert!((0.99..1.01).contains(&part), "{rate}: {all}");
