@@ -16,7 +16,7 @@ TOOLS := cc=build-essential
 test soak: TOOLS += /usr/bin/containerd=containerd promtool=prometheus setpriv=util-linux skopeo=skopeo \
 	systemd-analyze=systemd
 test soak: TOOLS += python3=python3 /usr/share/doc/python3-venv/copyright=python3-venv
-test soak: TOOLS += dnsperf=dnsperf gtlsclient=ngtcp2-client kdig=knot-dnsutils \
+test soak: TOOLS += chromium=chromium dnsperf=dnsperf gtlsclient=ngtcp2-client kdig=knot-dnsutils \
 	/bin/kill=procps kubectl=kubernetes-client /usr/sbin/knotd=knot ping=iputils-ping strace=strace \
 	/etc/ssl/certs/ca-certificates.crt=ca-certificates
 # Of the node that is shown and tested.

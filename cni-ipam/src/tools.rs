@@ -15,7 +15,7 @@ use std::time::Duration;
 use cni::NetworkName;
 use serde::Serialize;
 
-pub use explain::{Explanation, Finding, RangeUse, explain};
+pub use explain::{Explanation, Finding, RangeUse, explain, usage};
 pub use fullness::Fullness;
 pub use listed::{Listed, PodName};
 

@@ -18,6 +18,7 @@ mod query;
 mod random;
 mod repeat;
 mod reply;
+pub mod sampling;
 pub mod wire;
 pub mod zone_file;
 

@@ -1,8 +1,10 @@
 //! The command line.
 
+mod examples;
 mod netpol;
 mod nodes;
 mod origin;
+mod status;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,23 +19,29 @@ use crate::logging::LineForm;
 
 pub(crate) use netpol::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
-    LiveFlows, NetpolArguments, OwnNode, TableOwner,
+    LiveFlows, NetpolArguments, OwnNode, TableOwner, traffic,
 };
 pub(crate) use nodes::{
     ExplainNodeArguments, IpamControllerArguments, IpamPlanArguments, NodeBlocksArguments,
     NodeFileArguments,
 };
 pub(crate) use origin::OriginArguments;
+pub(crate) use status::{SampledQueries, StatusArguments};
 
 /// Where the admin endpoints of a role are, unless it is told otherwise.
 pub(crate) const DEFAULT_ADMIN: &str = "127.0.0.1:9353";
+
+/// Where the blocks of this node are, from which the IPAM plugin gives addresses.
+const NODE_BLOCKS: &str = "/run/portolan/node-blocks.json";
 
 /// Where the stores of the IPAM plugin are, unless its configuration says otherwise.
 const DEFAULT_STORES: &str = "/run/portolan/ipam";
 
 /// Names, addresses and rules for a cluster.
+///
+/// `portolan COMMAND --help` says more of each, and so does `man portolan-COMMAND`.
 #[derive(Debug, Parser)]
-#[command(name = "portolan", version, about, disable_help_subcommand = true)]
+#[command(name = "portolan", version, disable_help_subcommand = true, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The role to run, or the question to ask.
     #[command(subcommand)]
@@ -50,51 +58,72 @@ pub(crate) enum Command {
     ///
     /// Called as `coredns`, the program is this role. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
     /// flag that there is not and after a second signal.
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = examples::DNS)]
     Dns(DnsArguments),
-    /// Check a Corefile without serving it: every mistake, and what is allowed and hardly meant.
+    /// Name every mistake of a Corefile, and what is allowed and hardly meant.
     ///
     /// The exit code is 0 without mistakes and 1 otherwise. Files that the Corefile names are read; no socket is
     /// opened and no cluster is asked.
     Check(CheckArguments),
-    /// Print the resolv.conf that a Pod's dnsPolicy and dnsConfig produce on a node, as kubelet would make it.
+    /// Print the resolv.conf that a Pod gets on a node.
     ///
-    /// Warnings go to the standard error with the reasons and messages of kubelet's events. The exit code is 0 when
-    /// the file was printed, with warnings, too; 1 when there is none, because something cannot be read or an API
-    /// server would refuse the Pod; 2 for a wrong command line.
+    /// It is what kubelet makes of the Pod's dnsPolicy and dnsConfig. Warnings go to the standard error with the
+    /// reasons and messages of kubelet's events. The exit code is 0 when the file was printed, with warnings, too; 1
+    /// when there is none, because something cannot be read or an API server would refuse the Pod; 2 for a wrong
+    /// command line.
     ResolvConf(ResolvConfArguments),
-    /// Enforce NetworkPolicies for the pods of this node, with nftables.
+    /// Enforce the NetworkPolicies for the pods of this node.
     ///
-    /// The kernel is not touched until everything is listed. Nothing is removed at the end: the rules stay in force
-    /// until --uninstall. Exit codes: 0 after a signal and when what was asked for is done, 1 when it cannot be done, 2
-    /// for a wrong command line and after a second signal.
+    /// Rules are nftables', in the table `inet portolan-netpol`; it needs CAP_NET_ADMIN. The kernel is not touched
+    /// until everything is listed. Nothing is removed at the end: the rules stay in force until --uninstall. Exit
+    /// codes: 0 after a signal and when what was asked for is done, 1 when it cannot be done, 2 for a wrong command
+    /// line and after a second signal.
+    #[command(after_help = examples::NETPOL)]
     Netpol(NetpolArguments),
     /// Look after the addresses that the IPAM plugin gave out on this host.
     ///
-    /// Called as `portolan-ipam`, the program is that plugin.
+    /// List them, free those of containers that are gone, check the stores, plan the blocks of nodes. Called as
+    /// `portolan-ipam`, the program is that plugin.
     Ipam {
         /// What to do.
         #[command(subcommand)]
         what: IpamCommand,
     },
-    /// Keep the file of this node's pod blocks, from which the IPAM plugin gives addresses, as its `spec.podCIDRs` says.
+    /// Keep the file of this node's pod blocks.
     ///
-    /// The file is replaced as a whole, never emptied and never removed: pods get addresses whatever becomes of the API
-    /// server. Exit codes: 0 after a signal, and with --once when the file is written; 1 when it cannot be.
+    /// The IPAM plugin gives addresses from it. The Node's `spec.podCIDRs` says which they are. The file is replaced as
+    /// a whole, never emptied and never removed: pods get addresses whatever becomes of the API server. Exit codes: 0
+    /// after a signal, and with --once when the file is written; 1 when it cannot be.
     NodeBlocks(NodeFileArguments),
-    /// Give nodes their pod blocks, as kube-controller-manager does, from pools of several sizes; and Services their
-    /// addresses.
+    /// Give nodes their pod blocks, and Services their addresses.
     ///
-    /// Of several replicas the one that holds a Lease writes. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a
-    /// wrong command line and after a second signal.
+    /// Services get them with --service-addresses, where no API server gives them. It takes the place of
+    /// kube-controller-manager's --allocate-node-cidrs, with pools of several sizes (IPPool). Of several replicas the
+    /// one that holds a Lease writes. Exit codes: 0 after a signal, 1 when it cannot start, 2 for a wrong command line
+    /// and after a second signal.
     IpamController(IpamControllerArguments),
+    /// Show how running roles are, and what is not well.
+    ///
+    /// What they follow, how much is asked and denied, how full pools are. The same is at /status of a role's admin
+    /// address, for a browser. Exit codes: 0 when all that was asked is well, 1 when something is not, which is told as
+    /// a problem, or a role does not answer, 2 for a wrong command line.
+    #[command(after_help = examples::STATUS)]
+    Status(StatusArguments),
+    /// Explain why something is as it is.
+    Explain {
+        /// What to explain.
+        #[command(subcommand)]
+        what: ExplainCommand,
+    },
     /// Print the version, and how the program was built.
     Version {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Print completions for a shell; `make install` puts them where shells look.
+    /// Print completions for a shell.
+    ///
+    /// `make install` puts them where shells look.
     Completions {
         /// The shell.
         shell: Shell,
@@ -104,31 +133,34 @@ pub(crate) enum Command {
         /// The folder.
         folder: PathBuf,
     },
-    /// Explain why something is as it is.
-    Explain {
-        /// What to explain.
-        #[command(subcommand)]
-        what: ExplainCommand,
-    },
 }
 
 /// What can be explained.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExplainCommand {
-    /// Explain an answer: which server block, plugin, object and rule gave it, and for a miss what would
-    /// have matched.
+    /// Explain an answer of the DNS server.
+    ///
+    /// Which server block, plugin, object and rule gave it, and for a miss what would have matched. A running server is
+    /// asked, unless --conf or --manifests says what it would serve.
+    #[command(after_help = examples::EXPLAIN_DNS)]
     Dns(ExplainDnsArguments),
-    /// Explain whether policies let one pod or address talk to another: the policy, rule and peer that decide, and for a
-    /// denial what would have matched nearly.
+    /// Explain whether policies let one pod or address talk to another.
+    ///
+    /// The policy, rule and peer that decide, and for a denial what would have matched nearly.
+    #[command(after_help = examples::EXPLAIN_FLOW)]
     Flow(ExplainFlowArguments),
     /// Show which pods may talk to which, as a table.
     Matrix(ExplainMatrixArguments),
     /// Show what in the policies is allowed and hardly meant.
     Policies(ExplainPoliciesArguments),
-    /// Explain an address that the IPAM plugin of this host gives out: who holds it since when, and what keeps it; of
-    /// one that is not held, whether it can be given out, and of a full pool why it is full.
+    /// Explain an address that the IPAM plugin of this host gives out.
+    ///
+    /// Who holds it since when, and what keeps it; of one that is not held, whether it can be given out, and of a full
+    /// pool why it is full.
     Ip(ExplainIpArguments),
-    /// Explain the pod blocks of a node: which it has or should get, of which pools, and what is wrong with them.
+    /// Explain the pod blocks of a node.
+    ///
+    /// Which it has or should get, of which pools, and what is wrong with them.
     Node(ExplainNodeArguments),
 }
 
@@ -142,10 +174,14 @@ pub(crate) enum IpamCommand {
     /// The boot, the network namespace, the runtime's cache of results and the runtime itself are asked. An address is
     /// freed only when they agree; what stays, and why, is printed.
     Gc(IpamGcArguments),
-    /// Check that the stores are whole. The exit code is 1 when one is not. Nothing is changed.
+    /// Check that the stores are whole.
+    ///
+    /// The exit code is 1 when one is not. Nothing is changed.
     Verify(IpamArguments),
-    /// Show which pod blocks the nodes of a cluster should have: those that have none and what they would get, what is
-    /// wrong with those that there are, and how full the pools are. Nothing is written.
+    /// Show which pod blocks the nodes of a cluster should have.
+    ///
+    /// Those that have none and what they would get, what is wrong with those that there are, and how full the pools
+    /// are. Nothing is written.
     ///
     /// The exit code is 1 when something is wrong: a node that gets no block, blocks that overlap or are in no pool.
     Plan(IpamPlanArguments),
@@ -237,8 +273,11 @@ pub(crate) struct DnsArguments {
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
     #[arg(long = "log-format", value_name = "FORM")]
     pub log_format: Option<LineForm>,
-    /// Where the admin endpoints listen: /healthz, /readyz, /metrics,
-    /// /debug/cluster and /debug/explain. `off` for nowhere.
+    /// What the status page tells of queries, from samples of them: names, and the addresses of clients.
+    #[arg(long = "sample-queries", value_name = "WHAT", default_value = "names-and-clients")]
+    pub sample_queries: SampledQueries,
+    /// Where the admin endpoints listen: /status, /healthz, /readyz, /metrics, /debug/cluster and /debug/explain. `off`
+    /// for nowhere; otherwise 127.0.0.1:9353.
     /// When the default is taken by another process, the server starts without them.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,

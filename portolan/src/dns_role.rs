@@ -17,10 +17,12 @@ pub(crate) mod life;
 mod node_local;
 mod notify;
 mod pid_file;
+mod rates;
 mod reload;
 mod runtime_metrics;
 pub(crate) mod source_metrics;
 mod sources;
+mod status;
 mod takeover;
 mod unserved;
 
@@ -32,6 +34,7 @@ use dns::edge::acme::Acme;
 use dns::edge::open_files::raise_limit;
 use dns::edge::server::{Limits, Server};
 use dns::engine::ListenerId;
+use dns::sampling::Sampled;
 
 use crate::cli::DnsArguments;
 use crate::logging::{self, LineForm};
@@ -99,7 +102,8 @@ async fn serve(
         Addresses { config: &loaded.config, acme: &acme, insistence, arguments: &arguments };
     let mut early = addresses.bind_early().await?;
     let started = async {
-        let built = built(&loaded, &ids, acme.clone(), output).await?;
+        let sampled = arguments.sample_queries.into();
+        let built = built(&loaded, &ids, acme.clone(), (output, sampled)).await?;
         pid_file.write();
         if let Some((_, http)) = &mut early {
             http.show(&built)?;
@@ -144,11 +148,13 @@ async fn built(
     loaded: &Arc<Loaded>,
     listeners: &[ListenerId],
     acme: Acme,
-    output: &Output,
+    (output, sampled): (&Output, Sampled),
 ) -> Result<Arc<Built>> {
     let (loaded, listeners, output) = (Arc::clone(loaded), listeners.to_vec(), output.clone());
-    tokio::spawn(async move { build::build(&loaded.config, &listeners, acme, &output).await })
-        .await?
+    tokio::spawn(
+        async move { build::build(&loaded.config, &listeners, acme, (&output, sampled)).await },
+    )
+    .await?
 }
 
 /// Loads a Corefile and builds its engine, without any socket to serve on: for `explain`.
@@ -158,7 +164,8 @@ async fn built(
 pub(crate) async fn offline(choice: &Choice) -> Result<Arc<Built>> {
     let loaded = corefile::load(choice)?;
     let ids = ListenerIds::default().of(&loaded.config.listeners);
-    let built = build::build(&loaded.config, &ids, Acme::default(), &Output::none()).await?;
+    let unheard = (&Output::none(), Sampled::Nothing);
+    let built = build::build(&loaded.config, &ids, Acme::default(), unheard).await?;
     let served = built.served();
     served.sources.wait_until_synced(served.startup_timeout).await;
     Ok(built)

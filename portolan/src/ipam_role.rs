@@ -17,6 +17,7 @@ mod nodes;
 mod part;
 mod service_objects;
 mod services;
+mod status;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! `portolan`: the roles of the appliance behind one command line.
 
+mod admin_client;
 mod check;
 mod cli;
 mod coredns_flags;
@@ -15,7 +16,9 @@ mod node_file;
 mod output;
 mod print;
 mod resolv_conf;
+mod status;
 mod version;
+mod words;
 
 use std::process::ExitCode;
 
@@ -56,6 +59,9 @@ fn main() -> ExitCode {
         }
         Command::IpamController(arguments) => {
             role(arguments.log_format, |form| ipam_role::run(&arguments, form))
+        }
+        Command::Status(arguments) => {
+            status::run(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
         }
         Command::Version { json } => ended(version::run(json)),
         Command::Completions { shell } => ended(manual::completions(shell)),

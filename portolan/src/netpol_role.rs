@@ -21,6 +21,8 @@ mod live_flows;
 mod metrics;
 mod preview;
 pub(crate) mod questions;
+mod recent;
+mod status;
 mod view;
 
 use std::net::IpAddr;

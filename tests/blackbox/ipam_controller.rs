@@ -336,21 +336,10 @@ fn a_command_line_that_cannot_work_says_what_would() {
     }
 }
 
-/// Its page has every flag, and every reason of an Event that it counts.
+/// Its page has every reason of an Event that it counts.
 #[test]
-fn the_page_is_complete() {
+fn the_page_has_every_event() {
     let page = include_str!("../../docs/ipam-controller.md");
-    let help = Command::new(binary()).args(["ipam-controller", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let flags: Vec<&str> = help
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("--"))
-        .map(|line| line.split([' ', ',']).next().unwrap())
-        .collect();
-    assert!(flags.len() > 15, "{help}");
-    for flag in flags {
-        assert!(page.contains(&format!("`--{flag}")), "the page does not have --{flag}");
-    }
     let cluster = NodeCluster::new(Stage::local());
     let mut controller = cluster.controller(&SOON);
     let (_, text) = http_get(controller.server.endpoint("admin"), "/metrics");

@@ -64,7 +64,7 @@ pub fn explain(site: &Site, address: IpAddr) -> Result<Explanation, Failure> {
             state.family == Family::of(address) && state.span.contains(number(address))
         };
         let ranges: Vec<RangeUse> =
-            snapshot.header.ranges.iter().filter(is_inside).map(usage).collect();
+            snapshot.header.ranges.iter().filter(is_inside).map(RangeUse::of).collect();
         if lease.is_some() || !ranges.is_empty() {
             let settings = Settings::read(&snapshot.directory)?;
             let witnesses = Witnesses::new(site, &network, &settings.placement(), None)?;
@@ -79,14 +79,30 @@ pub fn explain(site: &Site, address: IpAddr) -> Result<Explanation, Failure> {
     })
 }
 
-fn usage(state: &RangeState) -> RangeUse {
-    let released = u64::from(state.released);
-    RangeUse {
-        first: state.family.address(state.span.first).to_string(),
-        last: state.family.address(state.span.last).to_string(),
-        addresses: state.span.count().to_string(),
-        held: state.taken.saturating_sub(released),
-        released,
+/// Returns how full the ranges of each network's store are, by network.
+///
+/// # Errors
+/// A store cannot be read.
+pub fn usage(site: &Site) -> Result<Vec<(String, Vec<RangeUse>)>, Failure> {
+    let mut found = Vec::new();
+    for network in networks(site)? {
+        let Some(snapshot) = Snapshot::read(site, &network)? else { continue };
+        let ranges = snapshot.header.ranges.iter().map(RangeUse::of).collect();
+        found.push((network.to_string(), ranges));
+    }
+    Ok(found)
+}
+
+impl RangeUse {
+    fn of(state: &RangeState) -> Self {
+        let released = u64::from(state.released);
+        Self {
+            first: state.family.address(state.span.first).to_string(),
+            last: state.family.address(state.span.last).to_string(),
+            addresses: state.span.count().to_string(),
+            held: state.taken.saturating_sub(released),
+            released,
+        }
     }
 }
 

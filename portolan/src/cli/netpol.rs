@@ -52,7 +52,7 @@ pub(crate) struct NetpolArguments {
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.
     #[arg(long = "log-format", value_name = "FORM")]
     pub log_format: Option<LineForm>,
-    /// Where the admin endpoints listen: /healthz, /readyz, /metrics and /debug/cluster. `off` for nowhere.
+    /// Where the admin endpoints listen: /status, /healthz, /readyz, /metrics and /debug/cluster. `off` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADMIN)]
     pub admin: String,
 }
@@ -123,7 +123,11 @@ pub(crate) struct ExplainPoliciesArguments {
     pub cluster: ClusterArguments,
 }
 
-fn traffic(text: &str) -> Result<Traffic, String> {
+/// Reads a port of a protocol, tcp where none is said.
+///
+/// # Errors
+/// It is something else; the text says what to write.
+pub(crate) fn traffic(text: &str) -> Result<Traffic, String> {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let port = number.parse::<u16>().ok().filter(|port| *port > 0);
     match (port, protocol.to_lowercase().as_str()) {

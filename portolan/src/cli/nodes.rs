@@ -20,7 +20,7 @@ pub(crate) struct NodeFileArguments {
     #[command(flatten)]
     pub origin: OriginArguments,
     /// The file to write.
-    #[arg(long, value_name = "FILE", default_value = "/run/portolan/node-blocks.json")]
+    #[arg(long, value_name = "FILE", default_value = super::NODE_BLOCKS)]
     pub file: PathBuf,
     /// Follow the node's NodeBlock, too, and write its further blocks: the IPAM controller gives them.
     #[arg(long)]
@@ -134,7 +134,7 @@ pub(crate) struct IpamControllerArguments {
     /// How often the Lease is renewed or asked for, in seconds; less than the renew deadline.
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub leader_elect_retry_period: u64,
-    /// Where the admin endpoints listen: /healthz, /readyz and /metrics; `off` for nowhere.
+    /// Where the admin endpoints listen: /status, /healthz, /readyz and /metrics; `off` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = super::DEFAULT_ADMIN)]
     pub admin: String,
     /// The form of log lines; otherwise what PORTOLAN_LOG_FORMAT says, or text.

@@ -29,18 +29,21 @@ use dns::plugin::r#loop::{Loop, LoopGuard};
 use dns::plugin::prometheus::{BuildInfo, DnsMetrics, Prometheus};
 use dns::plugin::whoami::Whoami;
 use dns::plugin::{Plugin, PluginMetrics, Sent, Setup, Site};
+use dns::sampling::Sampled;
 use dns::{Engine, Query};
 use hickory_proto::rr::{LowerName, Name};
 use prometheus::Registry;
 use tokio::sync::watch;
 
 use super::kubernetes_metrics::KubernetesMetrics;
+use super::rates::Readings;
 use super::runtime_metrics::RuntimeCollector;
 use super::source_metrics::SourceMetrics;
 use super::sources::{Live, PodSearch, Sources};
 use super::unserved::{Recorders, Unserved, recorders};
 use crate::logging;
 use crate::output::Output;
+use crate::status::Process;
 
 /// A server without its sockets. It lives as long as the process; a reload gives it another engine.
 #[derive(Debug)]
@@ -53,6 +56,10 @@ pub(crate) struct Built {
     pub source_metrics: SourceMetrics,
     /// The metrics of CoreDNS.
     pub dns_metrics: DnsMetrics,
+    /// What they were.
+    pub(super) readings: Arc<Readings>,
+    /// What the process says of itself.
+    pub(super) process: Process,
     unserved: Unserved,
     shared: Shared,
     served: ArcSwap<Served>,
@@ -120,7 +127,7 @@ pub(crate) async fn build(
     config: &Config,
     listeners: &[ListenerId],
     acme: Acme,
-    output: &Output,
+    (output, sampled): (&Output, Sampled),
 ) -> Result<Arc<Built>> {
     let shared = Shared::new(acme, output)?;
     let assembly = shared.assemble(config, listeners, &Sources::default()).await?;
@@ -131,8 +138,11 @@ pub(crate) async fn build(
     let count = move |listener: ListenerId, query: &Query, sent: &Sent<'_>| {
         counted.record(listener, query, sent);
     };
+    let responder = Responder::new(assembly.engine.clone(), metrics, Box::new(count));
     let built = Built {
-        responder: Arc::new(Responder::new(assembly.engine.clone(), metrics, Box::new(count))),
+        responder: Arc::new(responder.sampling(sampled)),
+        readings: Readings::start(dns_metrics),
+        process: Process::start("dns"),
         unserved,
         registry: registry.clone(),
         source_metrics: SourceMetrics::register(registry)?,

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use http_body_util::{BodyExt, Empty, Limited};
+use anyhow::{Context, Result};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::{Explanation, Question};
+use crate::admin_client;
 
 /// How long the server may take: longer than it gives its own upstreams.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -35,23 +32,9 @@ pub(crate) async fn running_server(address: &str, question: &Question) -> Result
 }
 
 async fn fetch(address: &str, question: &Question) -> Result<Bytes> {
-    let stream = TcpStream::connect(address).await?;
-    // Not the name: the server refuses names that are not its own.
-    let host = stream.peer_addr()?.to_string();
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
     let (name, qtype, client) = (encoded(question), question.qtype(), question.client);
-    let uri = format!("/debug/explain?name={name}&type={qtype}&client={client}");
-    let request = Request::get(uri).header("host", host).body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
-    let body = body.map_err(anyhow::Error::from_boxed)?.to_bytes();
-    if status != StatusCode::OK {
-        bail!("HTTP {status}: {}", String::from_utf8_lossy(&body).trim());
-    }
-    Ok(body)
+    let path = format!("/debug/explain?name={name}&type={qtype}&client={client}");
+    admin_client::get(address, &path, MAX_BODY).await
 }
 
 /// Returns the name with everything escaped that has a meaning in a URL.

@@ -1,20 +1,11 @@
 //! Leases, explanations and reports as people read them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use cni_ipam::gc::{Testimony, Vote};
 use cni_ipam::tools::{Collected, Explanation, Listed, RangeUse, Verification, Verified};
 
-/// Escapes what would not be seen, or would move the cursor: names of pods are whatever a runtime passes on.
-fn plain(text: &str) -> String {
-    let is_plain = |character: char| !character.is_control();
-    let shown = text.chars().map(|character| match is_plain(character) {
-        true => character.to_string(),
-        false => character.escape_default().to_string(),
-    });
-    shown.collect()
-}
+use crate::words::{age, plain, table};
 
 /// Writes leases as a table; of none, that there is none.
 pub(super) fn leases(leases: &[Listed]) -> String {
@@ -164,63 +155,5 @@ fn note(lease: &Listed) -> String {
             }
         }
         (None, None) => String::new(),
-    }
-}
-
-/// Writes milliseconds by their two largest units, as kubectl writes ages: `3d4h`, `5m3s`, `12s`.
-fn age(milliseconds: u64) -> String {
-    let seconds = Duration::from_millis(milliseconds).as_secs();
-    let parts = [
-        (seconds / 86_400, 'd'),
-        (seconds / 3600 % 24, 'h'),
-        (seconds / 60 % 60, 'm'),
-        (seconds % 60, 's'),
-    ];
-    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
-    let shown = parts[first..].iter().take(2).enumerate();
-    let shown = shown.filter(|(at, (count, _))| *at == 0 || *count > 0);
-    shown.map(|(_, (count, unit))| format!("{count}{unit}")).collect()
-}
-
-/// Aligns the columns of a table with two spaces between them.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_have_their_two_largest_units() {
-        for (milliseconds, expected) in [
-            (0, "0s"),
-            (999, "0s"),
-            (12_000, "12s"),
-            (303_000, "5m3s"),
-            (300_000, "5m"),
-            (3_600_000, "1h"),
-            (3_601_000, "1h"),
-            (90_000_000, "1d1h"),
-        ] {
-            assert_eq!(age(milliseconds), expected);
-        }
-    }
-
-    #[test]
-    fn what_would_move_the_cursor_is_escaped() {
-        assert_eq!(plain("a\u{1b}[31m\tb\nc é"), "a\\u{1b}[31m\\tb\\nc é");
-    }
-
-    #[test]
-    fn columns_are_aligned_and_lines_end_with_their_text() {
-        let rows = [["A".to_owned(), "B".to_owned()], ["long".to_owned(), String::new()]];
-        assert_eq!(table(&rows), "A     B\nlong\n");
     }
 }

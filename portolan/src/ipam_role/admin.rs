@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cluster_writer::EventRecorder;
-use dns::edge::http::{Handler, Routes, health, metrics, only_own_hosts, ready};
+use dns::edge::http::{Handler, HttpRequest, Routes, health, metrics, only_own_hosts, ready};
 use prometheus::Registry;
 use tokio::sync::watch;
 
 use super::metrics::Metrics;
+use super::status;
+use crate::status::Process;
+use crate::status::metrics::Families;
 
 /// Returns the handler of all endpoints. The role is ready when what it follows is listed, or another leads.
 pub(super) fn handler(
@@ -18,7 +21,14 @@ pub(super) fn handler(
     unready: watch::Receiver<BTreeMap<&'static str, String>>,
     name: Option<String>,
 ) -> Handler {
-    let of_registry = metrics(registry);
+    let process = Process::start("ipam-controller");
+    let of_registry = metrics(registry.clone());
+    let (counted, recorded, told) = (Arc::clone(&own), events.clone(), unready.clone());
+    let view = move |_: &HttpRequest| {
+        counted.refresh(&recorded);
+        let families = Families::new(registry.gather());
+        process.view(status::problems(&told.borrow(), &families), status::sections(&families))
+    };
     let fresh: Handler = Arc::new(move |request| {
         own.refresh(&events);
         of_registry(request)
@@ -31,5 +41,6 @@ pub(super) fn handler(
         .route("/healthz", health())
         .route("/readyz", readiness)
         .route("/metrics", fresh);
+    let routes = crate::status::add(routes, view);
     only_own_hosts(name, routes.into_handler())
 }

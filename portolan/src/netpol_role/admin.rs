@@ -7,20 +7,21 @@ use anyhow::{Result, bail};
 use cluster_source::Source;
 use cluster_writer::EventRecorder;
 use dns::edge::http::{
-    Handler, HttpListener, HttpReply, Routes, health, metrics, only_own_hosts, ready,
+    Handler, HttpListener, HttpReply, HttpRequest, Routes, health, metrics, only_own_hosts, ready,
 };
 use dns::plugin::{ListenAddress, ListenHost};
 use hyper::StatusCode;
+use netpol::Options;
 use prometheus::Registry;
 use tokio::sync::watch;
 
 use super::drops::Drops;
 use super::metrics::Metrics;
+use super::recent::Recent;
+use super::status::{self, SOURCE};
 use crate::cli::DEFAULT_ADMIN;
 use crate::dns_role::source_metrics::SourceMetrics;
-
-/// The label of the role's source among the metrics.
-const SOURCE: &str = "netpol";
+use crate::status::Process;
 
 /// What the endpoints tell of.
 #[derive(Clone)]
@@ -35,6 +36,12 @@ pub(super) struct Told {
     pub events: Option<EventRecorder>,
     /// The cluster.
     pub source: Source,
+    /// The denied packets that had a line last.
+    pub recent: Arc<Recent>,
+    /// How policies are enforced.
+    pub options: Options,
+    /// What the process says of itself.
+    pub process: Process,
     /// What keeps the role from being ready; none when the kernel has had what the cluster says.
     pub unready: watch::Receiver<Option<String>>,
 }
@@ -75,6 +82,12 @@ pub(super) fn handler(told: &Told, name: Option<String>) -> Result<Handler> {
         .route("/readyz", readiness(told))
         .route("/metrics", fresh_metrics(told, of_source))
         .route("/debug/cluster", objects(told.source.clone()));
+    let told = told.clone();
+    let view = move |request: &HttpRequest| {
+        told.refresh();
+        status::view(&told, request)
+    };
+    let routes = crate::status::add(routes, view);
     Ok(only_own_hosts(name, routes.into_handler()))
 }
 
@@ -87,18 +100,24 @@ fn readiness(told: &Told) -> Handler {
 }
 
 fn fresh_metrics(told: &Told, of_source: SourceMetrics) -> Handler {
-    let Told { registry, metrics: own, drops, events, source, .. } = told.clone();
-    let handler = metrics(registry);
+    let (told, handler) = (told.clone(), metrics(told.registry.clone()));
     Arc::new(move |request| {
-        own.refresh(source.status());
-        if let Some(events) = &events {
-            own.set_events(events.counts());
-        }
         // Listing chains and rules takes the kernel milliseconds.
-        tokio::task::block_in_place(|| drops.refresh());
-        of_source.refresh([(SOURCE.to_owned(), &source)].into_iter());
+        tokio::task::block_in_place(|| told.refresh());
+        of_source.refresh([(SOURCE.to_owned(), &told.source)].into_iter());
         handler(request)
     })
+}
+
+impl Told {
+    /// Brings the metrics of the role up to date that nothing counts along the way.
+    fn refresh(&self) {
+        self.metrics.refresh(self.source.status());
+        if let Some(events) = &self.events {
+            self.metrics.set_events(events.counts());
+        }
+        self.drops.refresh();
+    }
 }
 
 /// The objects as a Kubernetes List, which can be saved and used with `--manifests`.

@@ -10,6 +10,7 @@ use netpol::{LogOptions, Mode};
 
 use super::denials::{Denial, Profiles, Skipped, Throttle};
 use super::metrics::Metrics;
+use super::recent::Recent;
 
 /// The octets of a packet that are taken, as rules send them.
 const SNAPLEN: u32 = 128;
@@ -28,6 +29,8 @@ pub(super) struct DeniedLog {
     pub profiles: Arc<RwLock<Profiles>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What had a line last.
+    pub recent: Arc<Recent>,
 }
 
 /// The group that rules log to, and its receiver.
@@ -94,7 +97,7 @@ impl DeniedLog {
                         Denial::read(&snapshot, &profiles, &logged)
                     };
                     if let Some(denial) = denial {
-                        self.tell_one(&denial, throttle);
+                        self.tell_one(denial, throttle);
                     }
                 }
                 Err(error) => return error,
@@ -102,9 +105,13 @@ impl DeniedLog {
         }
     }
 
-    fn tell_one(&self, denial: &Denial, throttle: &mut Throttle) {
-        match throttle.admit(denial, Instant::now()) {
-            Ok(()) => write(denial),
+    fn tell_one(&self, denial: Denial, throttle: &mut Throttle) {
+        let now = Instant::now();
+        match throttle.admit(&denial, now) {
+            Ok(()) => {
+                write(&denial);
+                self.recent.note(denial, now);
+            }
             Err(Skipped::Repeated) => self.metrics.skipped("repeated", 1),
             Err(Skipped::TooMany) => self.metrics.skipped("too_many", 1),
         }

@@ -19,9 +19,11 @@ use super::drops::Drops;
 use super::enforcer::{Enforcer, Judged};
 use super::events::{self, BadPolicies};
 use super::metrics::{Metrics, to_gauge};
+use super::recent::Recent;
 use super::view;
 use crate::cli::NetpolArguments;
 use crate::dns_role::life::Signals;
+use crate::status::Process;
 
 /// How long after a failure the kernel is asked again: the first time, and at most. A change of the cluster, which may
 /// have what the kernel takes, waits for the first.
@@ -89,9 +91,11 @@ pub(super) async fn live(
     let metrics = Arc::new(Metrics::register(&registry)?);
     let events = events::start(&arguments.cluster.origin, &node, &source, told).await?;
     let drops = Arc::new(Drops::open(super::table()?, &registry)?);
+    let recent = Arc::new(Recent::default());
     if let Some(group) = denied_log::open(&mut options.log) {
         let (source, profiles) = (source.clone(), drops.profiles());
-        DeniedLog { source, profiles, metrics: Arc::clone(&metrics) }.start(group)?;
+        let (metrics, recent) = (Arc::clone(&metrics), Arc::clone(&recent));
+        DeniedLog { source, profiles, metrics, recent }.start(group)?;
     }
     let (unready, told) = watch::channel(Some("not enforced yet".to_owned()));
     let told = Told {
@@ -100,6 +104,9 @@ pub(super) async fn live(
         drops: Arc::clone(&drops),
         events: events.clone(),
         source: source.clone(),
+        recent,
+        options: options.clone(),
+        process: Process::start("netpol"),
         unready: told,
     };
     let (stop_http, http_stopped) = watch::channel(false);

@@ -8,6 +8,7 @@
 
 mod commands;
 mod differences;
+mod flags;
 mod markdown;
 mod metrics;
 mod options;

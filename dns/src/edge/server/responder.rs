@@ -20,6 +20,7 @@ use crate::engine::{Answered, ListenerId};
 use crate::plugin::Sent;
 use crate::plugin::cookie::CookieSecrets;
 use crate::repeat::{Duties, Key, Layout, Lesson, Table};
+use crate::sampling::{Sampled, Samples};
 use crate::wire::{self, Arrival, BareOpt, BareReply, Encoded, Rejection};
 use crate::{
     Engine, ExtendedError, ExtendedErrorCode, Lasting, Protocol, Query, Reply, minimal_any,
@@ -35,6 +36,7 @@ pub struct Responder {
     unserved: UnservedHook,
     kept: Table,
     cookies: Cookies,
+    samples: Samples,
 }
 
 /// A message that has been read.
@@ -79,7 +81,20 @@ impl Responder {
     pub fn new(engine: Engine, metrics: ServerMetrics, unserved: UnservedHook) -> Self {
         engine.count_cuts_with(&metrics.cut);
         let engine = ArcSwap::from_pointee(engine);
-        Self { engine, metrics, unserved, kept: Table::default(), cookies: Cookies::new() }
+        let (kept, cookies, samples) = (Table::default(), Cookies::new(), Samples::default());
+        Self { engine, metrics, unserved, kept, cookies, samples }
+    }
+
+    /// Samples messages for [`Self::samples`].
+    #[must_use]
+    pub fn sampling(mut self, sampled: Sampled) -> Self {
+        self.samples = Samples::new(sampled);
+        self
+    }
+
+    /// Returns the samples of what is asked, and by whom.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
     }
 
     /// Returns the engine.

@@ -26,6 +26,7 @@ use crate::engine::{Block, Context, Engine, Router};
 use crate::plugin::stream_limits::StreamLimits;
 use crate::plugin::timeouts::TimeoutsConfig;
 use crate::plugin::{Handling, Outcome, Plugin};
+use crate::sampling::Sampled;
 use crate::wire::Arrival;
 use crate::{Protocol, Query, Reply, wire};
 
@@ -74,7 +75,8 @@ fn open(rcode: ResponseCode, ids: &[ListenerId]) -> Engine {
 fn responder(engine: Engine) -> Arc<Responder> {
     let panics = IntCounter::new("panics", "Panics.").unwrap();
     let metrics = ServerMetrics::register(&Registry::new(), panics).unwrap();
-    Arc::new(Responder::new(engine, metrics, Box::new(|_, _, _| ())))
+    let sampled = Sampled::NamesAndClients;
+    Arc::new(Responder::new(engine, metrics, Box::new(|_, _, _| ())).sampling(sampled))
 }
 
 /// Lets a message, or what was received of it, become a reply; says whether it had been written at once.

@@ -1,6 +1,7 @@
 //! The metric families of the server, named and bucketed as CoreDNS 1.14 does.
 
 use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     exponential_buckets,
@@ -112,6 +113,12 @@ impl DnsMetrics {
     /// Forgets which plugins are enabled, before a reload tells anew.
     pub fn reset_plugins(&self) {
         self.plugin_enabled.reset();
+    }
+
+    /// Returns what is counted of queries and of their replies: `coredns_dns_requests_total` and
+    /// `coredns_dns_responses_total`.
+    pub fn queries(&self) -> Vec<MetricFamily> {
+        [self.requests.collect(), self.responses.collect()].concat()
     }
 
     /// Returns the families of the server's probes of its own health.

@@ -7,7 +7,8 @@ use dns::plugin::ready::{Monitor, Readiness};
 use hyper::StatusCode;
 use tokio::sync::watch;
 
-use super::super::{Built, admin};
+use super::super::{Built, admin, status};
+use crate::status::{Form, page, style};
 
 /// What a listener serves.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,7 +53,11 @@ impl Page {
                 .route("/readyz", readiness(true, current, going_away))
                 .route("/metrics", of_built(current, fresh_metrics))
                 .route("/debug/cluster", of_built(current, admin::cluster))
-                .route("/debug/explain", of_built(current, admin::explain)),
+                .route("/debug/explain", of_built(current, admin::explain))
+                .route("/", of_built(current, |built| status_page(built, Form::Html)))
+                .route("/status", of_built(current, |built| status_page(built, Form::Html)))
+                .route("/status.json", of_built(current, |built| status_page(built, Form::Json)))
+                .route("/status.css", style()),
         }
     }
 }
@@ -97,6 +102,11 @@ fn readiness(
         let still_waiting = state.report(unready.first().cloned());
         if still_waiting.is_empty() { still_waiting } else { unready }
     })
+}
+
+fn status_page(built: &Arc<Built>, form: Form) -> Handler {
+    let built = Arc::clone(built);
+    page(form, move |_| status::view(&built))
 }
 
 fn fresh_metrics(built: &Arc<Built>) -> Handler {

@@ -89,6 +89,7 @@ impl Together<'_> {
         reply: &mut Vec<u8>,
     ) -> Received {
         let Self { responder, engine, listener, ahead, may_keep } = self;
+        responder.samples.see(message, arrival.client.ip(), start);
         let mut lacking = None;
         if let Some(ahead) = ahead.get(number).filter(|_| *may_keep) {
             match engine.answer_directly(*listener, message, ahead, arrival, start, reply) {
