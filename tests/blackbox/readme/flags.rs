@@ -139,7 +139,7 @@ fn wrong(flag: &Flag, tables: &[Table]) -> Option<String> {
     let name = flag.names.last().unwrap();
     let rows = || tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
     let is_named = |code: &&str| flag.names.iter().any(|name| written(code).0 == name);
-    let row = rows().find(|(_, row)| codes(&row[0]).iter().any(|code| is_named(&code)));
+    let row = rows().find(|(_, row)| codes(&row[0]).iter().any(is_named));
     let Some((table, row)) = row else { return Some(format!("{name} has no row")) };
     let codes = codes(&row[0]);
     let value = codes.iter().find(|code| is_named(code)).map_or("", |code| written(code).1);
