@@ -157,6 +157,9 @@ bench-ipam: tools release-ipam ## Measure portolan-ipam against Debian's host-lo
 bench-netpol: tools ## Measure NetworkPolicies: from an event to the kernel, and what they cost packets (docs/netpol.md)
 	PORTOLAN_BENCH_OUT="$(CURDIR)/bench/results" $(CARGO) bench --locked -p portolan-netfilter \
 		--bench scale --bench throughput
+	$(CARGO) build --release -p portolan --locked
+	PORTOLAN_BENCH_OUT="$(CURDIR)/bench/results" PORTOLAN_BIN="$(abspath $(TARGET_DIR))/release/portolan" \
+		$(CARGO) test --locked -p portolan-tests --test netpol_memory -- --nocapture
 
 fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || \

@@ -2,7 +2,11 @@
 //! ruleset that is compiled of the cluster, real packets meet the verdict, and at no moment do they meet anything but the
 //! rules before an edit or those behind it.
 
-#![expect(clippy::print_stdout, reason = "how much was shown is worth knowing")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "how much was shown is worth knowing; a test that cannot go on says so by panicking"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

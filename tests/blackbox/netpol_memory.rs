@@ -1,8 +1,6 @@
 //! What `portolan netpol` keeps of a cluster of 5,000 pods and 1,000 policies with 250 of the pods on its node, and how much
 //! more it needs while thousands of events come. `make bench-netpol` runs it with a release build, for its table.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-
 use std::time::Instant;
 
 use portolan_tests::memory::{forget_the_peak, of_mapped, peak, resident};

@@ -40,7 +40,7 @@ impl Scale {
     pub fn event(self, number: usize) -> Value {
         let round = number / 10;
         match number % 10 {
-            0..6 => pod(number % self.pods, if number / self.pods % 2 == 0 { "db" } else { "web" }),
+            0..6 => pod(number % self.pods, tier(number / self.pods)),
             6..9 => policy(number % self.policies, 9_000 + number / self.policies),
             _ => namespace(round % NAMESPACES, round + 1),
         }
@@ -103,4 +103,9 @@ fn policy(number: usize, port: usize) -> Value {
             }],
         },
     })
+}
+
+/// Returns the tier of a pod that has been changed so often.
+fn tier(changes: usize) -> &'static str {
+    if changes.is_multiple_of(2) { "db" } else { "web" }
 }
