@@ -129,6 +129,8 @@ fn lines_are_few_however_many_packets_there_are() {
         let started = std::time::Instant::now();
         send(&node, Family::V4, 5000..5500);
         denied(&mut agent, IN, 500.0);
+        // Lines come a moment after the packets are counted.
+        agent.server.wait_for_line("denied by policies");
         let seconds = started.elapsed().as_secs() + 1;
         let lines = agent.server.log().matches("denied by policies").count() as u64;
         assert!((1..=2 + 2 * seconds).contains(&lines), "{lines} lines in {seconds} s");
@@ -142,6 +144,7 @@ fn lines_are_few_however_many_packets_there_are() {
         }
         let repeated = |agent: &mut Agent| agent.sample(SKIPPED, r#"reason="repeated""#);
         until("repetitions", || repeated(&mut agent), |count| *count >= 39.0);
+        agent.server.wait_for_line("traffic=6000/udp");
         assert_eq!(agent.server.log().matches("traffic=6000/udp").count(), 1);
         assert!(agent.sample(SKIPPED, r#"reason="lost""#) == 0.0);
         assert!(agent.sample(SKIPPED, r#"reason="too_many""#) == 0.0);
