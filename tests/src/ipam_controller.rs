@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,7 +18,11 @@ pub struct NodeCluster {
     pub stage: Stage,
     reader: ApiClient,
     made: Vec<(&'static str, String)>,
+    /// Held on a real cluster, where the pools of two tests would be in each other's way.
+    _alone: Option<MutexGuard<'static, ()>>,
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A running controller.
 #[derive(Debug)]
@@ -49,7 +54,10 @@ impl NodeCluster {
             let text = std::fs::read_to_string(file).unwrap();
             stage.wait(stage.cluster.apply_yaml(&text)).unwrap();
         }
-        Self { stage, reader, made: Vec::new() }
+        let is_real = stage.cluster.server().is_none();
+        // A test that failed has cleared up, too.
+        let alone = is_real.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
+        Self { stage, reader, made: Vec::new(), _alone: alone }
     }
 
     /// Makes a pool for the nodes of the test.
@@ -264,12 +272,21 @@ impl NodeCluster {
 }
 
 impl Drop for NodeCluster {
+    /// Leaves nothing in a real cluster: neither what the test made nor the records of its nodes, which would keep blocks
+    /// from the next.
     fn drop(&mut self) {
-        if self.stage.cluster.server().is_none() {
-            for (kind, name) in &self.made {
-                // What is gone already needs no deletion.
-                let _ = self.stage.wait(self.stage.cluster.delete(kind, "", name));
-            }
+        if self.stage.cluster.server().is_some() {
+            return;
+        }
+        let mut made = std::mem::take(&mut self.made);
+        let (prefix, records) = (self.name(""), "/apis/portolan.dev/v1alpha1/nodeblocks");
+        made.extend(self.list(records).iter().filter_map(|record| {
+            let is_own = record["spec"]["node"].as_str()?.starts_with(&prefix);
+            is_own.then_some(("NodeBlock", record["metadata"]["name"].as_str()?.to_owned()))
+        }));
+        for (kind, name) in made {
+            // What is gone already needs no deletion.
+            let _ = self.stage.wait(self.stage.cluster.delete(kind, "", &name));
         }
     }
 }
