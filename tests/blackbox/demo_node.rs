@@ -142,8 +142,10 @@ fn nothing_runs_on_when_it_is_interrupted() {
     for signal in ["INT", "TERM"] {
         let mark = format!("PORTOLAN_DEMO_TEST={signal}-{}", std::process::id());
         let (name, value) = mark.split_once('=').unwrap();
-        let mut command = demo();
-        command.env(name, value);
+        // What runs the tests in the background may ignore SIGINT, and a shell cannot trap what was ignored at its start.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,TERM").arg(root().join("deploy/demo-node/run"));
+        command.env("PORTOLAN_BIN", binary()).env(name, value);
         let mut demo = Server::of(command, tempfile::tempdir().unwrap());
         demo.wait_for_line("3  Names");
         assert!(processes(&mark).len() > 3);
