@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -126,6 +126,7 @@ impl Task<'_> {
         let (mut peak, mut measure) = (Peak::default(), Peak::default());
         for turn in 0..TURNS {
             let questions = self.workload.questions.list(self.cluster, Pass::Peak(turn));
+            self.write(&questions)?;
             if let Some(reflector) = reflector {
                 measure = measure.with(self.peak(reflector, &questions, self.turn())?);
             }
@@ -160,19 +161,19 @@ impl Task<'_> {
         };
         let by_chance = self.workload.questions == Questions::Miss;
         let time = if by_chance { WARM.min(self.time) } else { LONGEST_WARM };
-        self.with_file(&questions, |file| {
-            let load = self.load(mode, side.port, file, time, None);
-            dnsperf::run(Load { end: End::AllAskedTwice, ..load }).map(drop)
-        })
+        self.write(&questions)?;
+        let file = self.file();
+        let load = self.load(mode, side.port, &file, time, None);
+        dnsperf::run(Load { end: End::AllAskedTwice, ..load }).map(drop)
     }
 
+    /// Asks a server as fast as it answers: questions that dnsperf finds in [`Self::file`].
     fn peak(&self, side: Side<'_>, questions: &[Question], time: Duration) -> anyhow::Result<Peak> {
         let before = side.server.cpu()?;
         let (completed, lost, per_second) = match self.workload.transport {
             Transport::Dnsperf(mode) => {
-                let outcome = self.with_file(questions, |file| {
-                    dnsperf::run(self.load(mode, side.port, file, time, None))
-                })?;
+                let file = self.file();
+                let outcome = dnsperf::run(self.load(mode, side.port, &file, time, None))?;
                 (outcome.completed, outcome.lost, outcome.per_second)
             }
             Transport::Connections | Transport::Https => {
@@ -193,9 +194,10 @@ impl Task<'_> {
                 latency::measure(port, &questions, rate, self.turn())
             }),
             Transport::Dnsperf(mode) => {
-                let (times, lost) = self.with_file(&questions, |file| {
-                    dnsperf::latencies(self.load(mode, port, file, self.time, Some(rate)))
-                })?;
+                self.write(&questions)?;
+                let file = self.file();
+                let load = self.load(mode, port, &file, self.time, Some(rate));
+                let (times, lost) = dnsperf::latencies(load)?;
                 latency::of(&times, times.len() + usize::try_from(lost)?)
             }
             Transport::Connections | Transport::Https => {
@@ -239,14 +241,14 @@ impl Task<'_> {
         }
     }
 
-    fn with_file<T>(
-        &self,
-        questions: &[Question],
-        ask: impl FnOnce(&Path) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let file = self.directory.join("questions");
-        fs::write(&file, text(questions)).context("write the questions")?;
-        ask(&file)
+    /// Where dnsperf finds the questions.
+    fn file(&self) -> PathBuf {
+        self.directory.join("questions")
+    }
+
+    /// Puts questions there, for whoever is asked next.
+    fn write(&self, questions: &[Question]) -> anyhow::Result<()> {
+        fs::write(self.file(), text(questions)).context("write the questions")
     }
 
     /// Whether the first question gets NOERROR or NXDOMAIN (RFC 1035 §4.1.1).
