@@ -75,6 +75,11 @@ impl Matrix {
         &self.pods
     }
 
+    /// Returns how many pods there is no room for: all beyond [`MOST_PODS`].
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
     /// Returns what becomes of the traffic between two pods, by their places.
     pub fn cell(&self, source: usize, destination: usize) -> Option<Cell> {
         self.rows.get(source)?.get(destination).copied()

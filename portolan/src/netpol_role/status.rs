@@ -1,6 +1,7 @@
 //! What the role says of itself: `/status`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::{Instant, SystemTime};
 
 use cluster::Cluster;
@@ -189,7 +190,10 @@ fn matrix(cluster: &Cluster, options: &Options, asked: &Asked) -> Section {
     };
     let rows = pods().map(row).collect();
     let letters = Cell::ALL.map(|cell| format!("{} {}", cell.letter(), cell.words()));
-    let note = format!("{traffic}, from the rows to the columns: {}", letters.join("; "));
+    let mut note = format!("{traffic}, from the rows to the columns: {}", letters.join("; "));
+    if matrix.left_out() > 0 {
+        let _ = write!(note, "; {} more pods are left out", matrix.left_out());
+    }
     Section { links, columns, rows, ..empty_matrix(note) }
 }
 
