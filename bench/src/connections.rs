@@ -1,17 +1,25 @@
 //! TCP with one question on a connection, which dnsperf 2.10 paces by a timer of 100 ms instead of asking on.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt,
+};
 
 use crate::question::encode_all;
 use crate::workload::Question;
 
 /// Connections at a time.
 const CLIENTS: usize = 16;
+
+/// The first address that clients connect from; each has its own. One address has ports for a second of connections:
+/// then the kernel looks longer and longer for one that is free, and the server waits for its client.
+const FIRST_CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,7 +49,8 @@ pub(crate) fn ask(
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let mine = messages.iter().cycle().skip(client).step_by(CLIENTS);
-                scope.spawn(move || ask_in_turn(port, mine, rate, start, time))
+                let from = address(client);
+                scope.spawn(move || ask_in_turn((from, port), mine, rate, start, time))
             })
             .collect();
         let outcomes = clients.into_iter().filter_map(|client| client.join().ok());
@@ -60,8 +69,13 @@ impl Outcome {
     }
 }
 
+/// Returns the address of a client, by its number.
+fn address(client: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(FIRST_CLIENT.to_bits() + u32::try_from(client).unwrap_or(0))
+}
+
 fn ask_in_turn<'m>(
-    port: u16,
+    between: (Ipv4Addr, u16),
     messages: impl Iterator<Item = &'m Vec<u8>>,
     rate: Option<f64>,
     start: Instant,
@@ -76,7 +90,7 @@ fn ask_in_turn<'m>(
             break;
         }
         let before = Instant::now();
-        match exchange(port, message) {
+        match exchange(between, message) {
             Ok(()) => outcome.times.push(before.elapsed()),
             Err(_) => outcome.lost += 1,
         }
@@ -85,9 +99,19 @@ fn ask_in_turn<'m>(
     outcome
 }
 
+/// Connects from an address to a port of the loopback.
+fn open((from, port): (Ipv4Addr, u16)) -> nix::Result<TcpStream> {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // The port is chosen when the peer is known, and can be that of connections to others.
+    setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(from, 0)))?;
+    connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))?;
+    Ok(socket.into())
+}
+
 /// Asks one question on a connection (RFC 1035 §4.2.2).
-fn exchange(port: u16, message: &[u8]) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+fn exchange(between: (Ipv4Addr, u16), message: &[u8]) -> anyhow::Result<()> {
+    let mut stream = open(between)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let framed = [&u16::try_from(message.len())?.to_be_bytes(), message].concat();
     stream.write_all(&framed)?;

@@ -9,60 +9,84 @@
 //! keys ─▶ hashes, leaves ─▶ slots ─▶ objects ─▶ their names
 //! ```
 //!
-//! What this finds is thrown away; the lookups themselves follow, and find it in the processor's caches.
+//! The same goes for the Namespaces, which have to exist. What this finds is thrown away; the lookups themselves follow,
+//! and find it in the processor's caches.
 
 use std::hint::black_box;
 use std::net::IpAddr;
 
+use arrayvec::ArrayVec;
+
 use crate::table::Near;
-use crate::{Cluster, KeyRef, Service};
+use crate::{Cluster, KeyRef, Namespace, Service};
 
 /// How many lookups are begun together.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 8;
 
 /// What a Service will be looked up by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ServiceKey<'a> {
-    /// [`Cluster::service`].
+    /// [`Cluster::namespace`], then [`Cluster::service`].
     Name(KeyRef<'a>),
     /// [`Cluster::services_by_cluster_ip`].
     ClusterIp(IpAddr),
 }
 
+/// The lookups for a key, as far as they have come.
+struct Approach<'c> {
+    service: Near<'c, Service>,
+    /// None of a Service that is looked up by its address.
+    namespace: Near<'c, Namespace>,
+}
+
+impl<'c> Approach<'c> {
+    fn objects(&self) -> (Option<&'c Service>, Option<&'c Namespace>) {
+        (self.service.object(), self.namespace.object())
+    }
+}
+
 impl Cluster {
     /// Fetches into the processor's caches what the lookups of these Services will read. It changes nothing else.
     pub fn approach_services<'k>(&self, keys: impl IntoIterator<Item = ServiceKey<'k>>) {
-        let mut keys = keys.into_iter();
-        while self.approach_some(&mut keys) == TOGETHER {}
+        let mut begun = keys.into_iter().map(|key| self.begin(key));
+        loop {
+            let some: ArrayVec<_, TOGETHER> = begun.by_ref().take(TOGETHER).collect();
+            if some.is_empty() {
+                return;
+            }
+            approach(&some);
+        }
     }
 
-    /// Does so for the next few, and returns how many there were.
-    fn approach_some<'k>(&self, keys: &mut impl Iterator<Item = ServiceKey<'k>>) -> usize {
-        let mut near = [Near::<Service>::default(); TOGETHER];
-        let mut count = 0;
-        for (place, key) in near.iter_mut().zip(keys) {
-            *place = match key {
-                ServiceKey::Name(key) => self.services.near(key),
-                ServiceKey::ClusterIp(ip) => self.services_by_cluster_ip.near(ip),
-            };
-            count += 1;
+    fn begin(&self, key: ServiceKey<'_>) -> Approach<'_> {
+        match key {
+            ServiceKey::Name(key) => {
+                let of_namespace = KeyRef { namespace: "", name: key.namespace };
+                let namespace = self.namespaces.near(of_namespace);
+                Approach { service: self.services.near(key), namespace }
+            }
+            ServiceKey::ClusterIp(ip) => {
+                let service = self.services_by_cluster_ip.near(ip);
+                Approach { service, namespace: Near::default() }
+            }
         }
-        let near = &near[..count];
-        for near in near {
-            black_box(near.hashes());
-        }
-        let mut found = [None; TOGETHER];
-        for (place, near) in found.iter_mut().zip(near) {
-            *place = near.object();
-        }
-        let found = || found.iter().flatten();
-        for service in found() {
-            // In different cache lines.
-            black_box((service.key.name.len(), service.cluster_ips().len()));
-        }
-        for service in found() {
-            black_box(service.key.name.as_bytes().first().copied());
-        }
-        count
+    }
+}
+
+/// Takes the steps that are left, each for all before the next.
+fn approach(begun: &[Approach<'_>]) {
+    for Approach { service, namespace } in begun {
+        black_box((service.hashes(), namespace.hashes()));
+    }
+    let found: ArrayVec<_, TOGETHER> = begun.iter().map(Approach::objects).collect();
+    for (service, namespace) in &found {
+        // In different cache lines.
+        black_box(service.map(|service| (service.key.name.len(), service.cluster_ips().len())));
+        black_box(namespace.map(|namespace| namespace.name.len()));
+    }
+    let first = |text: &str| text.as_bytes().first().copied();
+    for (service, namespace) in &found {
+        black_box(service.map(|service| (first(&service.key.name), first(&service.key.namespace))));
+        black_box(namespace.map(|namespace| first(&namespace.name)));
     }
 }

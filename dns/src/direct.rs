@@ -20,12 +20,16 @@
 mod effects;
 mod question;
 mod read_ahead;
+mod uncounted;
+
 mod writer;
 mod zones;
 
 pub use question::PlainQuestion;
 pub(crate) use question::octets_of;
 pub(crate) use read_ahead::ReadAhead;
+pub(crate) use uncounted::Uncounted;
+
 pub use writer::Writer;
 pub(crate) use zones::{Lacking, Zones};
 

@@ -9,7 +9,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use hickory_proto::op::ResponseCode;
@@ -22,7 +21,7 @@ pub use metadata::Metadata;
 pub use router::Router;
 
 use self::context::Place;
-use crate::direct::{Lacking, ReadAhead, Zones};
+use crate::direct::{Lacking, ReadAhead, Uncounted, Zones};
 use crate::plugin::cookie::CookieConfig;
 use crate::plugin::{Filter, Handling, Outcome, Plugin};
 use crate::repeat::Duties;
@@ -183,12 +182,19 @@ impl Engine {
         message: &[u8],
         ahead: &ReadAhead,
         arrival: Arrival,
-        start: Instant,
+        uncounted: &mut Uncounted,
         reply: &mut Vec<u8>,
     ) -> Result<bool, Lacking> {
         self.direct_zones(listener).map_or(Ok(false), |zones| {
-            zones.answer(&self.0.blocks, message, ahead, arrival, start, reply)
+            zones.answer(&self.0.blocks, message, ahead, arrival, uncounted, reply)
         })
+    }
+
+    /// Counts what has been answered directly on a listener; see [`Zones::count`].
+    pub(crate) fn count(&self, listener: ListenerId, uncounted: &mut Uncounted) {
+        if let Some(zones) = self.direct_zones(listener) {
+            zones.count(uncounted);
+        }
     }
 
     fn direct_zones(&self, listener: ListenerId) -> Option<&Zones> {

@@ -26,5 +26,5 @@ pub use engine::Engine;
 pub use plugin::arguments::rcode_name;
 pub use plugin::record_text::record_text;
 pub use query::{MIN_PAYLOAD, Protocol, Query};
-pub use repeat::{Again, Count, Lasting, Repetition};
+pub use repeat::{Again, Count, Lasting, Repetition, Sizes};
 pub use reply::{Exchange, ExchangedMessages, ExtendedError, ExtendedErrorCode, Reply, Transport};

@@ -71,19 +71,33 @@ pub(crate) type Counts = Box<[Arc<dyn Count>]>;
 
 /// Counts repetitions of a reply.
 pub trait Count: Send + Sync + Debug {
-    /// Counts one.
-    fn count(&self, again: Again);
+    /// Counts these.
+    fn count(&self, again: Again<'_>);
 }
 
-/// A reply that was sent again.
+/// Replies that are sent again together.
 #[derive(Clone, Copy, Debug)]
-pub struct Again {
+pub struct Again<'a> {
+    /// The sizes of each.
+    pub sizes: &'a [Sizes],
+    /// From the arrival of the questions until the replies were ready to be sent.
+    pub elapsed: Duration,
+}
+
+/// The sizes of a question and its reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
     /// The size of the question's message in octets.
     pub question: usize,
     /// The size of the reply's message in octets.
     pub reply: usize,
-    /// From the arrival of the question until the reply was ready to be sent.
-    pub elapsed: Duration,
+}
+
+impl Again<'_> {
+    /// Returns how many replies there are.
+    pub fn number(self) -> u64 {
+        self.sizes.len() as u64
+    }
 }
 
 impl Lasting {

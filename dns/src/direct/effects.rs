@@ -62,6 +62,11 @@ impl Kind {
         Self::new(query.qtype, query.dnssec_ok(), query.protocol, is_ipv6, said)
     }
 
+    #[cfg(test)]
+    pub(super) fn numbered(number: usize) -> Self {
+        Self(number)
+    }
+
     fn new(
         qtype: RecordType,
         dnssec_ok: bool,

@@ -94,7 +94,7 @@ impl PlainQuestion {
             at += 1 + length;
         }
         let (name, rest) = octets.split_at_checked(at + 1)?;
-        self.has_dot = name.contains(&b'.');
+        self.has_dot = has_dot(name);
         self.lower.clear();
         self.lower.try_push_str(std::str::from_utf8(name).ok()?).ok()?;
         // Lengths are below any letter.
@@ -137,6 +137,11 @@ impl PlainQuestion {
         let label = self.lower.get(start + 1..start + 1 + length)?;
         (!self.has_dot || !label.contains('.')).then_some(label)
     }
+}
+
+/// Says whether there is a dot. Names are so short that looking at all of them takes less than looking for the first.
+pub(super) fn has_dot(octets: &[u8]) -> bool {
+    octets.iter().fold(false, |found, octet| found | (*octet == b'.'))
 }
 
 /// Returns the octets of a name as [`PlainQuestion::name`] has them.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::PlainQuestion;
+use super::question::has_dot;
 use crate::MIN_PAYLOAD;
 use crate::wire::{HEADER, TYPE_OPT, flags};
 
@@ -217,7 +218,7 @@ impl<'a> Writer<'a> {
     fn labels(&mut self, labels: &[&str]) -> Option<()> {
         for label in labels {
             let length = u8::try_from(label.len()).ok().filter(|length| (1..64).contains(length));
-            self.reply.push(length.filter(|_| !label.contains('.'))?);
+            self.reply.push(length.filter(|_| !has_dot(label.as_bytes()))?);
             self.reply.extend_from_slice(label.as_bytes());
         }
         Some(())

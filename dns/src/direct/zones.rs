@@ -1,19 +1,18 @@
 //! The zones of a listener whose names are answered directly.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use hickory_proto::rr::{LowerName, RecordType};
 
 use super::effects::{Effects, Kind, Known};
 use super::writer::Pair;
-use super::{PlainQuestion, ReadAhead, Writer, octets_of};
-use crate::Query;
+use super::{PlainQuestion, ReadAhead, Uncounted, Writer, octets_of};
 use crate::engine::{Answered, Block, Router};
 use crate::plugin::Plugin;
 use crate::random::Seeds;
 use crate::repeat::{Again, Duties};
 use crate::wire::{Arrival, HEADER};
+use crate::{Query, Sizes};
 
 /// The zones of one listener; longest first.
 #[derive(Debug)]
@@ -95,7 +94,8 @@ impl Zones {
         }
     }
 
-    /// Answers a message, if that can be done directly: `reply` has the answer then, in the place of what was there.
+    /// Answers a message, if that can be done directly: `reply` has the answer then, in the place of
+    /// what was there, and it is among the `uncounted`, which go to [`Self::count`] before the reply is sent.
     ///
     /// # Errors
     /// It could be done if it were known what the plugins have to do for it.
@@ -105,24 +105,25 @@ impl Zones {
         message: &[u8],
         ahead: &ReadAhead,
         arrival: Arrival,
-        start: Instant,
+        uncounted: &mut Uncounted,
         reply: &mut Vec<u8>,
     ) -> Result<bool, Lacking> {
-        let Some((question, zone)) = ahead.plain() else { return Ok(false) };
-        let Some(zone) = self.zones.get(zone) else { return Ok(false) };
+        let Some((question, number)) = ahead.plain() else { return Ok(false) };
+        let Some(zone) = self.zones.get(number) else { return Ok(false) };
         let Some((kind, pair)) = zone.write(blocks, message, question, arrival, reply) else {
             return Ok(false);
         };
         match zone.effects.of(kind) {
             Known::Duties(duties) => {
+                if !uncounted.takes(number, kind) {
+                    self.count(uncounted);
+                }
                 if let Some(pair) =
                     pair.filter(|_| duties.is_ordered && self.seeds.next().below(2) == 1)
                 {
                     pair.swap(reply);
                 }
-                let (question, reply) = (message.len(), reply.len());
-                let again = Again { question, reply, elapsed: start.elapsed() };
-                duties.counts.iter().for_each(|count| count.count(again));
+                uncounted.add(number, kind, Sizes { question: message.len(), reply: reply.len() });
                 Ok(true)
             }
             Known::Never => Ok(false),
@@ -130,6 +131,16 @@ impl Zones {
                 let effects = Arc::clone(&zone.effects);
                 Err(Lacking { effects, plugin: zone.plugin, kind })
             }
+        }
+    }
+
+    /// Counts answers that have been given.
+    pub(crate) fn count(&self, uncounted: &mut Uncounted) {
+        let Some((zone, kind, sizes)) = uncounted.take() else { return };
+        let Some(zone) = self.zones.get(zone) else { return };
+        if let Known::Duties(duties) = zone.effects.of(kind) {
+            let again = Again { sizes: &sizes, elapsed: uncounted.start().elapsed() };
+            duties.counts.iter().for_each(|count| count.count(again));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{Again, Counts, Lasting, Layout};
+use super::{Again, Counts, Lasting, Layout, Sizes};
 use crate::Protocol;
 use crate::engine::ListenerId;
 use crate::random::Random;
@@ -125,8 +125,8 @@ impl Table {
             }
             entry.count_down(start);
             entry.write(id, &mut shard.random, reply);
-            let again =
-                Again { question: message.len(), reply: reply.len(), elapsed: start.elapsed() };
+            let sizes = Sizes { question: message.len(), reply: reply.len() };
+            let again = Again { sizes: &[sizes], elapsed: start.elapsed() };
             entry.lesson.counts.iter().for_each(|count| count.count(again));
             return Repeated::Reply;
         }

@@ -206,7 +206,8 @@ impl Receiver {
         let Work { batch, ahead, later } = work;
         let Service { responder, id, .. } = &*self.service;
         let ahead = ahead.get_mut(..numbers.len()).unwrap_or_default();
-        let together = responder.together(*id, batch.messages().skip(numbers.start), ahead);
+        let messages = batch.messages().skip(numbers.start);
+        let mut together = responder.together(*id, messages, ahead, start);
         for (place, number) in numbers.enumerate() {
             let Some((datagram, reply)) = batch.datagram(number) else { continue };
             let way = self.note(&datagram);
@@ -215,7 +216,7 @@ impl Receiver {
                 // Sent to wake the receiver, by itself.
                 continue;
             }
-            match together.receive(place, message, arrival(way), start, reply) {
+            match together.receive(place, message, arrival(way), reply) {
                 Received::Written => batch.queue(number),
                 Received::Reply(Some(message)) => {
                     *reply = message;
@@ -225,6 +226,7 @@ impl Receiver {
                 Received::Question(question) => later.push(Later { number, way, question }),
             }
         }
+        drop(together);
         self.send(batch);
     }
 

@@ -49,9 +49,9 @@ struct RepeatedMiss {
 }
 
 impl Count for RepeatedMiss {
-    fn count(&self, _: Again) {
-        self.requests.inc();
-        self.misses.inc();
+    fn count(&self, again: Again<'_>) {
+        self.requests.inc_by(again.number());
+        self.misses.inc_by(again.number());
     }
 }
 
@@ -62,9 +62,9 @@ struct RepeatedHit {
 }
 
 impl Count for RepeatedHit {
-    fn count(&self, _: Again) {
-        self.requests.inc();
-        self.hits.inc();
+    fn count(&self, again: Again<'_>) {
+        self.requests.inc_by(again.number());
+        self.hits.inc_by(again.number());
     }
 }
 

@@ -18,14 +18,17 @@ pub(super) struct Series {
 }
 
 impl Count for Series {
-    fn count(&self, again: Again) {
-        self.requests.inc();
-        self.request_sizes.observe(octets(again.question));
-        self.duration.observe(again.elapsed.as_secs_f64());
-        if let Some(requests) = &self.dnssec_ok {
-            requests.inc();
+    fn count(&self, again: Again<'_>) {
+        let elapsed = again.elapsed.as_secs_f64();
+        for sizes in again.sizes {
+            self.request_sizes.observe(octets(sizes.question));
+            self.duration.observe(elapsed);
+            self.response_sizes.observe(octets(sizes.reply));
         }
-        self.responses.inc();
-        self.response_sizes.observe(octets(again.reply));
+        self.requests.inc_by(again.number());
+        if let Some(requests) = &self.dnssec_ok {
+            requests.inc_by(again.number());
+        }
+        self.responses.inc_by(again.number());
     }
 }

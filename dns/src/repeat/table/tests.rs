@@ -18,8 +18,8 @@ const KEY: Key = Key { listener: ListenerId(0), protocol: Protocol::Udp, is_ipv6
 struct Counted(AtomicUsize);
 
 impl Count for Counted {
-    fn count(&self, _: Again) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn count(&self, again: Again<'_>) {
+        self.0.fetch_add(again.sizes.len(), Ordering::Relaxed);
     }
 }
 

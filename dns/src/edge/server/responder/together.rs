@@ -8,28 +8,31 @@ use arc_swap::Guard;
 
 use super::{Keep, Received, Responder, may_keep};
 use crate::Engine;
-use crate::direct::ReadAhead;
+use crate::direct::{ReadAhead, Uncounted};
 use crate::engine::ListenerId;
 use crate::repeat::{Key, Repeated};
 use crate::wire::Arrival;
 
-/// Messages of a listener that came in together. They are answered with one engine, which is in use as long as this is.
+/// Messages of a listener that came in together. They are answered with one engine, which is in use as long as this is;
+/// what is answered directly is counted when this is dropped, before the replies are sent.
 pub(in crate::edge::server) struct Together<'t> {
     responder: &'t Responder,
     engine: Guard<Arc<Engine>>,
     listener: ListenerId,
     ahead: &'t [ReadAhead],
+    uncounted: Uncounted,
     may_keep: bool,
 }
 
 impl Responder {
-    /// Reads messages that came in together, one for each place in `ahead`, so that what their answers need is fetched
+    /// Reads messages that came in together at `start`, one for each place in `ahead`, so that what their answers need is fetched
     /// for all at once.
     pub(in crate::edge::server) fn together<'t, 'm>(
         &'t self,
         listener: ListenerId,
         messages: impl Iterator<Item = &'m [u8]>,
         ahead: &'t mut [ReadAhead],
+        start: Instant,
     ) -> Together<'t> {
         let engine = self.engine.load();
         let may_keep = may_keep(&engine);
@@ -41,7 +44,8 @@ impl Responder {
                 ahead.iter_mut().for_each(ReadAhead::clear);
             }
         }
-        Together { responder: self, engine, listener, ahead, may_keep }
+        let uncounted = Uncounted::new(start);
+        Together { responder: self, engine, listener, ahead, uncounted, may_keep }
     }
 
     /// Reads a message that came in alone, as [`Together::receive`] does.
@@ -54,9 +58,8 @@ impl Responder {
         reply: &mut Vec<u8>,
     ) -> Received {
         let mut ahead = ReadAhead::default();
-        let together =
-            self.together(listener, std::iter::once(message), std::slice::from_mut(&mut ahead));
-        together.receive(0, message, arrival, start, reply)
+        let (messages, ahead) = (std::iter::once(message), std::slice::from_mut(&mut ahead));
+        self.together(listener, messages, ahead, start).receive(0, message, arrival, reply)
     }
 }
 
@@ -65,15 +68,13 @@ impl Together<'_> {
     /// holds: then `reply` has it, in the place of what was there. A panic on the way is counted and becomes a SERVFAIL,
     /// so that one bad question harms no other.
     pub(in crate::edge::server) fn receive(
-        &self,
+        &mut self,
         number: usize,
         message: &[u8],
         arrival: Arrival,
-        start: Instant,
         reply: &mut Vec<u8>,
     ) -> Received {
-        let received =
-            AssertUnwindSafe(|| self.answer_or_read(number, message, arrival, start, reply));
+        let received = AssertUnwindSafe(|| self.answer_or_read(number, message, arrival, reply));
         std::panic::catch_unwind(received).unwrap_or_else(|_| {
             let id = message.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
             Received::Reply(self.responder.panicked(id, None, arrival.client))
@@ -81,18 +82,18 @@ impl Together<'_> {
     }
 
     fn answer_or_read(
-        &self,
+        &mut self,
         number: usize,
         message: &[u8],
         arrival: Arrival,
-        start: Instant,
         reply: &mut Vec<u8>,
     ) -> Received {
-        let Self { responder, engine, listener, ahead, may_keep } = self;
+        let Self { responder, engine, listener, ahead, uncounted, may_keep } = self;
+        let start = uncounted.start();
         responder.samples.see(message, arrival.client.ip(), start);
         let mut lacking = None;
         if let Some(ahead) = ahead.get(number).filter(|_| *may_keep) {
-            match engine.answer_directly(*listener, message, ahead, arrival, start, reply) {
+            match engine.answer_directly(*listener, message, ahead, arrival, uncounted, reply) {
                 Ok(true) => return Received::Written,
                 Ok(false) => {}
                 Err(lacks) => lacking = Some(lacks),
@@ -109,5 +110,16 @@ impl Together<'_> {
         };
         let keep = again.then(|| Keep { key, message: message.to_vec(), age });
         responder.read(message, arrival, start, keep, lacking)
+    }
+}
+
+impl Drop for Together<'_> {
+    fn drop(&mut self) {
+        let Self { responder, engine, listener, uncounted, .. } = self;
+        let counting = AssertUnwindSafe(|| engine.count(*listener, uncounted));
+        if std::panic::catch_unwind(counting).is_err() {
+            responder.metrics.panics.inc();
+            tracing::error!("counting made the server panic; please report it");
+        }
     }
 }

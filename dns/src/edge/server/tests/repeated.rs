@@ -13,6 +13,7 @@ use cluster::{
 };
 use hickory_proto::op::Edns;
 use hickory_proto::rr::Record;
+use prometheus::TextEncoder;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -68,6 +69,8 @@ struct World {
     store: Store,
     now: AtomicU64,
     responder: Arc<Responder>,
+    /// What the responder counts.
+    registry: Registry,
     /// Those of another server.
     plugins: Engine,
 }
@@ -81,9 +84,10 @@ impl World {
             store.apply(Event::ListEnd(kind), 1);
         }
         let live = Arc::new(Live { stamps, snapshot: ArcSwap::default() });
-        let responder = responder(engine_of(&live));
-        let plugins = engine_of(&live);
-        let mut world = Self { live, store, now: AtomicU64::new(1), responder, plugins };
+        let registry = Registry::new();
+        let responder = responder(engine_of(&live, &registry));
+        let plugins = engine_of(&live, &Registry::new());
+        let mut world = Self { live, store, now: AtomicU64::new(1), responder, registry, plugins };
         world.publish();
         assert_eq!(world.store.cluster().synced(), KindSet::of(&Kind::ALL));
         world
@@ -109,10 +113,11 @@ impl World {
     fn ask_together(&self, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut ahead = vec![ReadAhead::default(); messages.len()];
         let octets = messages.iter().map(Vec::as_slice);
-        let together = self.responder.together(ListenerId(0), octets, &mut ahead);
+        let now = Instant::now();
+        let mut together = self.responder.together(ListenerId(0), octets, &mut ahead, now);
         let reply = |(number, message): (usize, &Vec<u8>)| {
             let mut reply = Vec::new();
-            let received = together.receive(number, message, arrival(), Instant::now(), &mut reply);
+            let received = together.receive(number, message, arrival(), &mut reply);
             reply_to(&self.responder, received, reply).0
         };
         messages.iter().enumerate().map(reply).collect()
@@ -131,17 +136,17 @@ fn arrival() -> Arrival {
     Arrival { client, local: "10.96.0.10:53".parse().unwrap(), protocol: Protocol::Udp }
 }
 
-fn engine_of(live: &Arc<Live>) -> Engine {
-    engine_with(live, vec![Box::new(Loadbalance::round_robin(Vec::new(), 7))])
+fn engine_of(live: &Arc<Live>, registry: &Registry) -> Engine {
+    engine_with(live, registry, vec![Box::new(Loadbalance::round_robin(Vec::new(), 7))])
 }
 
 /// An engine with these plugins between `prometheus` and `kubernetes`.
-fn engine_with(live: &Arc<Live>, between: Vec<Box<dyn Plugin>>) -> Engine {
+fn engine_with(live: &Arc<Live>, registry: &Registry, between: Vec<Box<dyn Plugin>>) -> Engine {
     let zones = ["cluster.local.", "in-addr.arpa."].map(|zone| zone.parse().unwrap()).to_vec();
     let options = ZoneOptions { pods: PodMode::Insecure, ..ZoneOptions::default() };
     let zone = Zone { zones, options, own_addresses: Vec::new() };
     let kubernetes = Kubernetes::new(zone, Fallthrough::default(), Arc::clone(live) as _);
-    let metrics = DnsMetrics::register(&Registry::new()).unwrap();
+    let metrics = DnsMetrics::register(registry).unwrap();
     let servers = [(ListenerId(0), "dns://:53".to_owned())];
     let mut plugins: Vec<Box<dyn Plugin>> =
         vec![Box::new(Prometheus::new(&metrics, &servers, "", &[Name::root().into()]))];
@@ -324,8 +329,56 @@ fn the_order_of_two_addresses_varies_where_loadbalance_is() {
     assert_eq!(counts.len(), 2, "{counts:?}");
     // The seed is fixed, so this passes or fails for ever.
     assert!(counts.values().all(|count| (70..130).contains(count)), "{counts:?}");
-    world.responder = responder(engine_with(&world.live, Vec::new()));
+    world.responder = responder(engine_with(&world.live, &Registry::new(), Vec::new()));
     assert_eq!(orders(&world).len(), 1, "nobody asks for another order");
+}
+
+/// Returns the sum of all samples of a line of `/metrics` that begins with a name and whose labels have this in them.
+fn counted(world: &World, name: &str, label: &str) -> f64 {
+    let text = TextEncoder::new().encode_to_string(&world.registry.gather()).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    let samples = lines.filter(|line| line.contains(label)).filter_map(|l| l.rsplit(' ').next());
+    samples.map(|sample| sample.parse::<f64>().unwrap()).sum()
+}
+
+#[test]
+fn every_reply_is_counted_once_with_its_sizes() {
+    let mut world = World::new();
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default(), audit: false };
+    world.apply(Event::Upsert(Object::Namespace(Arc::new(namespace))));
+    let address = ServiceAddress::ClusterIps([ip(1)].into());
+    let service = service_of(ObjectKey::new("shop", "web"), address);
+    world.apply(Event::Upsert(Object::Service(Arc::new(service))));
+    let questions = questions();
+    let (mut number, mut sizes, mut errors) = (0.0, [0, 0], 0.0);
+    let mut note = |question: &[u8], reply: &[u8]| {
+        number += 1.0;
+        sizes = [sizes[0] + question.len(), sizes[1] + reply.len()];
+        let is_error = Message::from_vec(reply).unwrap().response_code == ResponseCode::NXDomain;
+        errors += f64::from(u8::from(is_error));
+    };
+    // By the plugins, by itself, with others of its kind and with others.
+    let same: Vec<_> = std::iter::repeat_n(questions[0].clone(), 21).collect();
+    for question in &questions {
+        (0..3).for_each(|_| note(question, &world.ask(question).0));
+    }
+    for together in questions.chunks(32).chain([&same[..]]) {
+        for (question, reply) in together.iter().zip(world.ask_together(together)) {
+            note(question, &reply);
+        }
+    }
+    for (name, label, expected) in [
+        ("coredns_dns_requests_total", "", number),
+        ("coredns_dns_responses_total", "", number),
+        ("coredns_dns_responses_total", "rcode=\"NXDOMAIN\"", errors),
+        ("coredns_dns_request_duration_seconds_count", "", number),
+        ("coredns_dns_request_size_bytes_count", "", number),
+        ("coredns_dns_request_size_bytes_sum", "", sizes[0] as f64),
+        ("coredns_dns_response_size_bytes_sum", "", sizes[1] as f64),
+    ] {
+        assert_eq!(counted(&world, name, label), expected, "{name} {label}");
+    }
+    assert!(errors > 0.0 && errors < number);
 }
 
 #[test]
@@ -373,9 +426,10 @@ fn the_short_ways_allocate_nothing() {
     let mut ahead = vec![ReadAhead::default(); messages.len()];
     let allocated = allocation_counter::measure(|| {
         let octets = messages.iter().map(Vec::as_slice);
-        let together = world.responder.together(ListenerId(0), octets, &mut ahead);
+        let now = Instant::now();
+        let mut together = world.responder.together(ListenerId(0), octets, &mut ahead, now);
         for (number, message) in messages.iter().enumerate() {
-            let received = together.receive(number, message, arrival(), Instant::now(), &mut reply);
+            let received = together.receive(number, message, arrival(), &mut reply);
             assert!(matches!(received, Received::Written));
         }
     });
