@@ -56,7 +56,7 @@ pub(crate) struct Times {
     pub(crate) p99: f64,
 }
 
-/// Measures a server that reads Corefiles.
+/// Measures a server that reads Corefiles, queries while nothing changes and while something does in so many turns.
 ///
 /// # Errors
 /// It does not start, ends, or does not follow a change.
@@ -65,6 +65,7 @@ pub(crate) fn measure(
     server: &Listed,
     processor: usize,
     time: Duration,
+    turns: u32,
 ) -> anyhow::Result<Changes> {
     let _running = scene.start(server, Corefile::Stock, processor)?;
     let questions = Questions::A.list(scene.cluster, Pass::Peak(0));
@@ -79,7 +80,7 @@ pub(crate) fn measure(
         end: End::Time,
     };
     let rate = dnsperf::run(load)?.per_second / 2.0;
-    let (still, changing) = with_and_without(&scene.api, || {
+    let (still, changing) = with_and_without(&scene.api, turns, || {
         latency::measure(server.port, &questions, rate, time / TURNS)
     })?;
     let times = under_load(&scene.api, load)?;
@@ -98,10 +99,11 @@ pub(crate) fn measure(
 /// Measures in turn while nothing changes and while the slice does, and returns the medians of both.
 fn with_and_without(
     api: &Api,
+    turns: u32,
     measure: impl Fn() -> anyhow::Result<Latency>,
 ) -> anyhow::Result<(Times, Times)> {
     let (mut still, mut changing) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         still.push(measure()?);
         changing.push(while_changing(api, &measure)?);
     }

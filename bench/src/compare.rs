@@ -10,7 +10,7 @@ use crate::arguments::{Comparison, Part};
 use crate::cluster::Cluster;
 use crate::goals::goals;
 use crate::machine::{Machine, Processors};
-use crate::measure::{Side, Task};
+use crate::measure::{Side, TURNS, Task};
 use crate::report;
 use crate::results::Results;
 use crate::scene::Scene;
@@ -145,8 +145,9 @@ impl Run<'_> {
             }
             if self.wanted.has(Part::Changes) {
                 tell(&format!("changes: {}", server.name));
-                let time = self.wanted.seconds;
-                let changes = changes::measure(self.scene(Size::Large)?, server, processor, time)?;
+                let (time, turns) = (self.wanted.seconds, TURNS * self.wanted.rounds);
+                let scene = self.scene(Size::Large)?;
+                let changes = changes::measure(scene, server, processor, time, turns)?;
                 self.results.changes.push(changes);
             }
             if self.wanted.has(Part::Start) {

@@ -10,7 +10,7 @@ use prometheus::{Histogram, IntCounter};
 
 use super::families::DnsMetrics;
 use super::labels::{PROTOCOLS, REQUEST_KINDS, RequestKind, protocol_number};
-use super::repeated::Series;
+use super::repeated::{Distributions, Series};
 use crate::plugin::Sent;
 use crate::plugin::arguments::rcode_name;
 use crate::{Count, Protocol, Query, Reply};
@@ -65,13 +65,16 @@ impl ZoneMetrics {
         let [server, zone, view] = of_zone;
         let labels = [server, zone, view, rcode_name(reply.rcode), reply.plugin];
         let dnssec_ok = || self.metrics.dnssec_ok_requests.with_label_values(&of_zone);
+        let distributions = Distributions::of(
+            &self.metrics.request_size.with_label_values(&of_protocol),
+            &self.metrics.request_duration.with_label_values(&of_zone),
+            &self.metrics.response_size.with_label_values(&of_protocol),
+        );
         Series {
             requests: self.new_requests(kind),
-            request_sizes: self.metrics.request_size.with_label_values(&of_protocol),
-            duration: self.metrics.request_duration.with_label_values(&of_zone),
             dnssec_ok: query.dnssec_ok().then(dnssec_ok),
             responses: self.metrics.responses.with_label_values(&labels),
-            response_sizes: self.metrics.response_size.with_label_values(&of_protocol),
+            distributions: Mutex::new(distributions),
         }
     }
 
