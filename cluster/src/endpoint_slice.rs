@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Addresses, Labels, ObjectKey, Protocol, Text};
+use crate::{Addresses, Labels, ObjectKey, Protocol, ShortText, Text};
 
 /// A `discovery.k8s.io/v1` EndpointSlice: a part of the endpoints of one Service.
 ///
@@ -13,7 +13,7 @@ pub struct EndpointSlice {
     pub key: ObjectKey,
     /// The Service, in the same namespace (label `kubernetes.io/service-name`); none for a slice
     /// that belongs to no Service.
-    pub service_name: Option<Text>,
+    pub service_name: Option<ShortText>,
     /// What the slice was imported for, when it is one of another cluster of the set.
     pub import: Option<Box<Import>>,
     /// Its labels, where a source keeps them.
@@ -42,7 +42,7 @@ pub struct Endpoint {
     /// The hostname that the pod asked for, if any.
     pub hostname: Option<Text>,
     /// `targetRef.name`: the pod's name, for endpoints that are Pods.
-    pub target_name: Option<Text>,
+    pub target_name: Option<ShortText>,
     /// `topology.kubernetes.io/zone` of the endpoint's node.
     pub zone: Option<Text>,
     /// `conditions.ready`; an absent condition is read as true (KEP-1672).

@@ -4,8 +4,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 /// An immutable string that is cheap to share between objects, indexes and snapshots.
 pub type Text = Arc<str>;
+
+/// The same for strings that are not shared, such as names of objects. Up to 23 octets, as most names have, stand in place:
+/// whoever finds the object has its name, too, and waits for memory once.
+pub type ShortText = SmolStr;
 
 /// The namespace and name of an object; the namespace of a cluster-scoped object is empty.
 ///
@@ -16,7 +22,7 @@ pub struct ObjectKey {
     /// The namespace, empty for Namespaces and Nodes.
     pub namespace: Text,
     /// The name within the namespace.
-    pub name: Text,
+    pub name: ShortText,
 }
 
 /// An [`ObjectKey`] made of borrowed strings, to look objects up without allocating.
@@ -32,12 +38,12 @@ pub struct KeyRef<'a> {
 
 impl ObjectKey {
     /// Returns the key of a namespaced object.
-    pub fn new(namespace: impl Into<Text>, name: impl Into<Text>) -> Self {
+    pub fn new(namespace: impl Into<Text>, name: impl Into<ShortText>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
     /// Returns the key of a cluster-scoped object: a Namespace or a Node.
-    pub fn cluster_scoped(name: impl Into<Text>) -> Self {
+    pub fn cluster_scoped(name: impl Into<ShortText>) -> Self {
         Self::new("", name)
     }
 

@@ -35,7 +35,7 @@ pub use approach::ServiceKey;
 pub use difference::{Changed, Difference};
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;
-pub use key::{KeyRef, ObjectKey, Text};
+pub use key::{KeyRef, ObjectKey, ShortText, Text};
 pub use kind::{Kind, KindSet};
 pub use labels::Labels;
 pub use namespace::Namespace;

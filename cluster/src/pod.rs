@@ -70,6 +70,6 @@ mod tests {
     /// A large cluster has tens of thousands.
     #[test]
     fn a_pod_takes_little_room() {
-        assert_eq!(size_of::<Pod>(), 104);
+        assert_eq!(size_of::<Pod>(), 112);
     }
 }

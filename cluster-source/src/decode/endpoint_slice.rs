@@ -1,6 +1,6 @@
 //! EndpointSlices.
 
-use cluster::{Addresses, Endpoint, EndpointPort, EndpointSlice, Import, Text};
+use cluster::{Addresses, Endpoint, EndpointPort, EndpointSlice, Import, ShortText, Text};
 use serde::Deserialize;
 
 use super::metadata::Metadata;
@@ -86,7 +86,7 @@ pub(super) fn decode(json: &str, context: &mut Context<'_>) -> Result<EndpointSl
     Ok(EndpointSlice {
         key: context.key(&wire.metadata)?,
         // Most slices have a Service of their own, whose name they share in the model.
-        service_name: service.map(Text::from),
+        service_name: service.map(ShortText::from),
         import: import.map(|name| {
             let (service_name, cluster) = (context.names.text(name), context.names.text(source));
             Box::new(Import { service_name, cluster })
@@ -109,7 +109,7 @@ fn endpoint(
     Ok(Endpoint {
         addresses: addresses(at, wire)?,
         hostname: non_empty(&wire.hostname).map(Text::from),
-        target_name: target.and_then(|t| non_empty(&t.name)).map(Text::from),
+        target_name: target.and_then(|t| non_empty(&t.name)).map(ShortText::from),
         zone: non_empty(&wire.zone).map(|zone| context.names.text(zone)),
         ready,
         serving: conditions.and_then(|c| c.serving).unwrap_or(ready),

@@ -1,4 +1,5 @@
-//! Lets the objects of a Service share the strings that name it, and those of a namespace its name.
+//! Lets the objects of a Service share the strings that name it, if these are too long to stand in place, and those of a
+//! namespace its name.
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Endpoint, EndpointSlice, Import, KindSet, Labels, Namespace, Phase, Pod, Service,
-    ServiceAddress, ServiceType, Text,
+    ServiceAddress, ServiceType, ShortText, Text,
 };
 
 /// The obvious model.
@@ -121,7 +121,7 @@ fn slice() -> impl Strategy<Value = Object> {
             };
             Object::EndpointSlice(Arc::new(EndpointSlice {
                 key,
-                service_name: service.map(Text::from),
+                service_name: service.map(ShortText::from),
                 import: import
                     .map(|name| Import { service_name: name.into(), cluster: "c".into() })
                     .map(Box::new),

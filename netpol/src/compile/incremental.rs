@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cluster::{Changed, Cluster, Namespace, NetworkPolicy, Pod, Text};
+use cluster::{Changed, Cluster, Namespace, NetworkPolicy, Pod, ShortText, Text};
 use nft::{Edits, Key, Name, Ruleset, Transaction, Verdict, VerdictMap};
 
 use super::objects::WantedSets;
@@ -38,7 +38,7 @@ pub struct Compiler {
     compiled: Compiled,
     edits: Edits,
     addresses: Addresses,
-    policies: BTreeMap<Text, BTreeMap<Text, Arc<NetworkPolicy>>>,
+    policies: BTreeMap<Text, BTreeMap<ShortText, Arc<NetworkPolicy>>>,
     sets: LiveSets,
     /// How many elements of maps lead to each chain.
     jumps: BTreeMap<Name, usize>,

@@ -39,7 +39,7 @@ impl ZoneFile {
         for slice in lists.slices.iter().filter(|slice| slice.key.namespace == import.key.namespace)
         {
             let Some(of) = &slice.import else { continue };
-            if of.service_name == import.key.name {
+            if *of.service_name == *import.key.name {
                 let all = self.endpoints_in(slice).into_iter();
                 behind.extend(
                     all.map(|(label, ip, port)| (format!("{label}.{}", of.cluster), ip, port)),
