@@ -11,6 +11,7 @@ use cluster::{
     Cluster, EndpointSlice, Labels, LoadBalancerIngress, Namespace, Node, Object, ObjectKey, Phase,
     Pod, Protocol, Service, ServiceAddress, ServicePort, ServiceType, TargetPort, Text,
 };
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,10 +19,26 @@ use time::format_description::well_known::Rfc3339;
 /// Returns a `v1` List of every object in the snapshot, sorted by kind, namespace and name.
 ///
 /// Holds what the model holds: fields that nothing reads are not there, and labels only where the source
-/// keeps them. Read as manifests it gives an equal snapshot.
-pub fn dump(cluster: &Cluster) -> Value {
-    let items: Vec<Value> = cluster.objects().iter().map(manifest).collect();
-    json!({ "apiVersion": "v1", "kind": "List", "items": items })
+/// keeps them. Read as manifests it gives an equal snapshot. Objects become JSON one by one as they are written:
+/// all of them at once would take many times the memory of their text.
+pub fn dump(cluster: &Cluster) -> impl Serialize {
+    List { api_version: "v1", kind: "List", items: Items(cluster.objects()) }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    api_version: &'static str,
+    kind: &'static str,
+    items: Items,
+}
+
+struct Items(Vec<Object>);
+
+impl Serialize for Items {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(manifest))
+    }
 }
 
 fn manifest(object: &Object) -> Value {

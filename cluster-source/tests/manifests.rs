@@ -121,6 +121,20 @@ async fn a_path_that_is_not_there_is_an_error_at_the_start() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_again_is_an_error_and_no_empty_cluster() {
+    // What nobody has opened at the other end would be waited for.
+    let dir = TempDir::new().unwrap();
+    let socket = dir.path().join("cluster.yaml");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [socket.as_path(), Path::new("/dev/null")] {
+        let error = try_start(path).await.unwrap_err().to_string();
+        let expected =
+            "a pipe, a socket or a device cannot be read again; name a readable YAML or JSON file";
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn every_way_of_changing_a_file_is_seen() {
     let dir = TempDir::new().unwrap();
     write(dir.path(), "a.yaml", &service("web", "10.0.0.1"));

@@ -6,7 +6,7 @@
 //!     ─▶ SIGTERM: unready, lameduck (still watching and answering), drain, exit 0
 //! ```
 
-mod admin;
+pub(crate) mod admin;
 mod banner;
 mod build;
 mod builtin;
@@ -78,7 +78,7 @@ async fn serve(
     pid_file: &PidFile,
     verbosity: logging::Verbosity,
 ) -> Result<()> {
-    let mut signals = life::Signals::listen()?;
+    let signals = life::Signals::listen()?;
     life::handle_other_signals(output, pid_file)?;
     if let Err(error) = raise_limit() {
         tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
@@ -92,55 +92,85 @@ async fn serve(
     logging::log_panics(loaded.wants_stacktraces());
     verbosity.set(loaded.wants_every_decision());
     let node_local = NodeLocal::new(&arguments.node_local, &loaded.config)?;
-    if let Some(node_local) = &node_local {
-        node_local.take_addresses().await?;
+    let taken = match &node_local {
+        Some(node_local) => node_local.take_addresses().await?,
+        None => Vec::new(),
+    };
+    let starting = Starting { arguments, choice, insistence, loaded, node_local };
+    let has_served = starting.serve(signals, output, pid_file, verbosity).await;
+    if !matches!(has_served, Ok(true)) {
+        // Nobody answers there, and no other start would know that they are of this one.
+        node_local::put_back(taken).await;
     }
-    let mut listener_ids = ListenerIds::default();
-    let ids = listener_ids.of(&loaded.config.listeners);
-    let acme = Acme::default();
-    let addresses =
-        Addresses { config: &loaded.config, acme: &acme, insistence, arguments: &arguments };
-    let mut early = addresses.bind_early().await?;
-    let started = async {
-        let sampled = arguments.sample_queries.into();
-        let built = built(&loaded, &ids, acme.clone(), (output, sampled)).await?;
-        pid_file.write();
-        if let Some((_, http)) = &mut early {
-            http.show(&built)?;
-        }
-        let bound = match early {
-            Some(bound) => {
-                life::wait_for_sync(&built).await;
-                bound
+    has_served.map(|_| ())
+}
+
+/// What is known of a server before it has any socket.
+struct Starting {
+    arguments: DnsArguments,
+    choice: Choice,
+    insistence: Insistence,
+    loaded: Arc<Loaded>,
+    node_local: Option<NodeLocal>,
+}
+
+impl Starting {
+    /// Serves until a signal ends the process, and says whether it has begun to.
+    async fn serve(
+        self,
+        mut signals: life::Signals,
+        output: &Output,
+        pid_file: &PidFile,
+        verbosity: logging::Verbosity,
+    ) -> Result<bool> {
+        let Self { arguments, choice, insistence, loaded, node_local } = self;
+        let mut listener_ids = ListenerIds::default();
+        let ids = listener_ids.of(&loaded.config.listeners);
+        let acme = Acme::default();
+        let addresses =
+            Addresses { config: &loaded.config, acme: &acme, insistence, arguments: &arguments };
+        let mut early = addresses.bind_early().await?;
+        let started = async {
+            let sampled = arguments.sample_queries.into();
+            let built = built(&loaded, &ids, acme.clone(), (output, sampled)).await?;
+            pid_file.write();
+            if let Some((_, http)) = &mut early {
+                http.show(&built)?;
             }
-            None => addresses.bind_late(&built).await?,
+            let bound = match early {
+                Some(bound) => {
+                    life::wait_for_sync(&built).await;
+                    bound
+                }
+                None => addresses.bind_late(&built).await?,
+            };
+            anyhow::Ok((built, bound))
         };
-        anyhow::Ok((built, bound))
-    };
-    let (built, (listeners, http)) = tokio::select! {
-        started = started => started?,
-        // Nothing has been answered yet that others would have to be told of.
-        _ = signals.stop() => return Ok(()),
-    };
-    let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
-    let banner = Banner::of(&loaded.config, &addresses);
-    let mut server = Server::new(&built.responder, Limits::default());
-    for (id, listener) in ids.into_iter().zip(listeners) {
-        server.serve(id, listener);
+        let (built, (listeners, http)) = tokio::select! {
+            started = started => started?,
+            // Nothing has been answered yet that others would have to be told of.
+            _ = signals.stop() => return Ok(false),
+        };
+        let addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
+        let banner = Banner::of(&loaded.config, &addresses);
+        let mut server = Server::new(&built.responder, Limits::default());
+        for (id, listener) in ids.into_iter().zip(listeners) {
+            server.serve(id, listener);
+        }
+        built.begin();
+        if let Some(node_local) = &node_local {
+            node_local.stop_tracking().await?;
+        }
+        let started = Started { choice, loaded, listener_ids, built, server, http, verbosity };
+        let reloader = Reloader::new(started, output)?;
+        // Last, so that everything is there for whoever waits for it.
+        if !arguments.quiet {
+            banner.print(output);
+        }
+        notify::notify(notify::State::Ready);
+        life::live(reloader, signals, pid_file, node_local).await;
+        Ok(true)
     }
-    built.begin();
-    if let Some(node_local) = &node_local {
-        node_local.stop_tracking().await?;
-    }
-    let started = Started { choice, loaded, listener_ids, built, server, http, verbosity };
-    let reloader = Reloader::new(started, output)?;
-    // Last, so that everything is there for whoever waits for it.
-    if !arguments.quiet {
-        banner.print(output);
-    }
-    notify::notify(notify::State::Ready);
-    life::live(reloader, signals, pid_file, node_local).await;
-    Ok(())
 }
 
 /// Builds on another thread, so that signals are seen while manifests are taken in.

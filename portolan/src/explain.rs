@@ -17,7 +17,7 @@ pub(crate) use question::Question;
 
 use crate::cli::ExplainDnsArguments;
 use crate::dns_role::{self, Built, Choice};
-use crate::print;
+use crate::{logging, print};
 
 /// An answer and how it came about.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,6 +73,7 @@ pub(crate) fn run(arguments: ExplainDnsArguments) -> Result<()> {
     let explanation = runtime.block_on(async {
         match Choice::of_explain(&arguments) {
             Some(choice) => {
+                logging::remarks()?;
                 let built = dns_role::offline(&choice).await?;
                 Ok(explanation(&built, &question).await)
             }

@@ -26,6 +26,9 @@ const LEVELS: &str = "info,kube_client=off";
 /// What is logged once a Corefile has the plugin `debug`, unless `PORTOLAN_LOG` says otherwise.
 const DEBUG_LEVELS: &str = "info,portolan=debug,portolan_dns=debug,kube_client=off";
 
+/// What a command whose standard output is its answer says beside it, unless `PORTOLAN_LOG` says otherwise.
+const REMARKS: &str = "warn,kube_client=off";
+
 /// Names the levels that are logged.
 const CHOSEN: &str = "PORTOLAN_LOG";
 
@@ -81,8 +84,7 @@ impl fmt::Debug for Verbosity {
 /// # Errors
 /// The environment names levels that cannot be read.
 pub(crate) fn start(form: LineForm) -> Result<(Output, Verbosity)> {
-    let from_environment =
-        std::env::var_os(CHOSEN).map(|text| levels(&text)).transpose()?.flatten();
+    let from_environment = chosen_levels()?;
     let output = Output::start(form);
     let is_fixed = from_environment.is_some();
     let filter = from_environment.unwrap_or_else(|| EnvFilter::new(LEVELS));
@@ -97,6 +99,24 @@ pub(crate) fn start(form: LineForm) -> Result<(Output, Verbosity)> {
         let _ = filter.reload(levels);
     };
     Ok((output, Verbosity((!is_fixed).then(|| Box::new(choose) as _))))
+}
+
+/// Sends warnings and errors of all crates to the standard error, for commands whose standard output is their answer:
+/// what an answer is made of may lack what could not be read. `PORTOLAN_LOG` chooses other levels.
+///
+/// # Errors
+/// The environment names levels that cannot be read.
+pub(crate) fn remarks() -> Result<()> {
+    let filter = chosen_levels()?.unwrap_or_else(|| EnvFilter::new(REMARKS));
+    let events = subscriber().with_env_filter(filter).event_format(Lines(LineForm::Text));
+    // Fails only when a subscriber is there already, which then gets the events.
+    let _ = events.with_writer(std::io::stderr).try_init();
+    Ok(())
+}
+
+/// Returns the levels that the environment names.
+fn chosen_levels() -> Result<Option<EnvFilter>> {
+    Ok(std::env::var_os(CHOSEN).map(|text| levels(&text)).transpose()?.flatten())
 }
 
 /// Reads what `PORTOLAN_LOG` says; an empty text is as good as none.

@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &NetpolArguments, form: LineForm) -> Result<()> {
         output.flush();
         return ended;
     }
+    logging::remarks()?;
     runtime.block_on(once(arguments, &node, &options))
 }
 

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 use portolan_tests::server::binary;
 
@@ -105,4 +106,52 @@ fn a_pod_that_is_not_there_is_an_error() {
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("there is no pod shop/nobody that runs"), "{error}");
+}
+
+/// An answer that lacks a policy would be a wrong one.
+#[test]
+fn what_cannot_be_read_is_told_beside_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("cluster.yaml"), MANIFESTS).unwrap();
+    std::fs::write(directory.path().join("more.yaml"), "kind: NetworkPolicy\nspec: {").unwrap();
+    let explain = |what: &str| {
+        let mut command = Command::new(binary());
+        command.args(what.split(' ')).arg("--manifests").arg(directory.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{what}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for what in [
+        &format!("explain {TO_DB}"),
+        "explain matrix",
+        "explain policies",
+        "explain dns db.shop.svc.cluster.local",
+        "netpol --node n1 --print-ruleset",
+    ] {
+        let remarks = explain(what);
+        assert!(remarks.starts_with("[WARNING] manifest not usable"), "{what}: {remarks}");
+        assert!(
+            remarks.contains("more.yaml:2: document 1: is not valid YAML"),
+            "{what}: {remarks}"
+        );
+    }
+    std::fs::remove_file(directory.path().join("more.yaml")).unwrap();
+    assert_eq!(explain("explain policies"), "");
+}
+
+/// A pipe can be read once: taken for an empty cluster, it would allow everything.
+#[test]
+fn a_pipe_is_no_cluster() {
+    for what in [&format!("explain {TO_DB}"), "explain policies", "netpol --node n1 --once"] {
+        let mut command = Command::new(binary());
+        command.args(what.split(' ')).args(["--manifests", "/dev/stdin"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The process may have ended before it takes everything.
+        let _ = child.stdin.take().unwrap().write_all(MANIFESTS.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{what}: {output:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains("cannot be read again; name a readable YAML"), "{what}: {errors}");
+    }
 }

@@ -130,6 +130,45 @@ fn the_addresses_are_there_and_untracked_from_the_start_to_the_end() {
     });
 }
 
+/// Other rules are loaded, which begins with `flush ruleset`, and the network of the node is started anew.
+#[test]
+fn what_others_take_away_comes_back() {
+    inside("what_others_take_away_comes_back", || {
+        let mut server = start(&[]);
+        server.wait_for_line("are not tracked");
+        run("nft", &["flush", "ruleset"]);
+        for address in both() {
+            run("ip", &["address", "del", &address, "dev", "lo"]);
+        }
+        server.wait_for_line("the table of the node's cache was removed; it is back");
+        let mut there = addresses();
+        there.sort();
+        assert_eq!(there, both());
+        count_tracked();
+        ask_all();
+        assert_eq!(tracked().0, 0, "no packet of DNS is tracked");
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+        assert_eq!(addresses(), Vec::<String>::new());
+        assert!(!has_table());
+    });
+}
+
+/// A start that comes to nothing leaves `lo` as it was: nobody would know of addresses that no table names.
+#[test]
+fn a_start_that_fails_leaves_no_address() {
+    inside("a_start_that_fails_leaves_no_address", || {
+        let _other = UdpSocket::bind("0.0.0.0:53").unwrap();
+        run("ip", &["address", "add", &format!("{V6}/128"), "dev", "lo", "nodad"]);
+        let addresses_of_both = format!("{V4},{V6}");
+        let mut server = launch(&["--node-local", &addresses_of_both]);
+        assert_eq!(server.wait().code(), Some(1));
+        let errors = server.errors();
+        assert!(errors.contains("the address is in use"), "{errors}");
+        assert_eq!(addresses(), [format!("{V6}/128")], "the one that was there before");
+    });
+}
+
 /// Somebody asks all the time while one process takes over from another: nothing is lost, and neither addresses nor table
 /// go with the first one.
 #[test]

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A connection is always accepted: at the limit the one that has been idle longest is closed.
-//!//!
+//!
 //! Binding and serving are apart, so that a port that is taken stops the start and not the server.
 
 mod connection;
@@ -18,6 +18,7 @@ mod routes;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod web;
 
 pub use host::only_own_hosts;
@@ -26,6 +27,7 @@ pub use message::{Handler, HttpReply, HttpRequest};
 pub use probes::{health, metrics, ready};
 pub use routes::Routes;
 pub use shared::{is_served, is_shared};
+pub use turns::Turns;
 pub use web::{WebFile, WebFileError};
 
 use tokio::sync::watch;

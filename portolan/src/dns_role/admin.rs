@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use dns::edge::http::{Handler, HttpReply, HttpRequest};
+use cluster_source::Source;
+use dns::edge::http::{Handler, HttpReply, HttpRequest, Turns};
 use hyper::StatusCode;
 
 use super::Built;
@@ -19,12 +20,9 @@ pub(crate) fn explain(built: &Arc<Built>) -> Handler {
 
 /// Returns the handler of `/debug/cluster[?source=N]`: the objects of a source as a Kubernetes List, which can be
 /// saved and served with `--manifests`. Sources are counted from 0 in the order of the Corefile.
-pub(crate) fn cluster(built: &Arc<Built>) -> Handler {
+pub(crate) fn cluster(built: &Arc<Built>, turns: &Turns) -> Handler {
     let built = Arc::clone(built);
-    Arc::new(move |request: HttpRequest| {
-        let reply = cluster_reply(&built, &request);
-        Box::pin(std::future::ready(reply))
-    })
+    turns.handler(move |request| cluster_reply(&built, request))
 }
 
 fn cluster_reply(built: &Built, request: &HttpRequest) -> HttpReply {
@@ -35,6 +33,11 @@ fn cluster_reply(built: &Built, request: &HttpRequest) -> HttpReply {
         let text = "no such source: they are counted from 0 in the order of the Corefile\n";
         return HttpReply::text(StatusCode::NOT_FOUND, text);
     };
+    manifests(source)
+}
+
+/// Returns the objects of a source as a Kubernetes List.
+pub(crate) fn manifests(source: &Source) -> HttpReply {
     match serde_json::to_vec_pretty(&cluster_source::dump(&source.snapshot())) {
         Ok(body) => HttpReply::json(body),
         Err(error) => HttpReply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Built;
-use super::node_local::NodeLocal;
+use super::node_local::{Keeper, NodeLocal};
 use super::notify::{State, notify};
 use super::pid_file::PidFile;
 use super::reload::Reloader;
@@ -129,6 +129,7 @@ pub(super) async fn live(
     pid_file: &PidFile,
     node_local: Option<NodeLocal>,
 ) {
+    let keeper = node_local.clone().map(Keeper::start);
     let name = loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -150,7 +151,7 @@ pub(super) async fn live(
     tracing::info!(signal = name, lameduck_s = lameduck.as_secs_f64(), "shutting down");
     notify(State::Stopping);
     tokio::select! {
-        () = stop(reloader, lameduck, node_local) => {}
+        () = stop(reloader, lameduck, node_local, keeper) => {}
         name = signals.stop() => {
             tracing::warn!(signal = name, "second signal: ending at once");
             pid_file.remove();
@@ -159,12 +160,20 @@ pub(super) async fn live(
     }
 }
 
-async fn stop(reloader: Reloader, lameduck: Duration, node_local: Option<NodeLocal>) {
+async fn stop(
+    reloader: Reloader,
+    lameduck: Duration,
+    node_local: Option<NodeLocal>,
+    keeper: Option<Keeper>,
+) {
     let Reloader { server, mut http, .. } = reloader;
     http.leave_shared().await;
     http.go_unready();
     // Watching and answering go on meanwhile.
     tokio::time::sleep(lameduck).await;
+    if let Some(keeper) = keeper {
+        keeper.end().await;
+    }
     if let Some(node_local) = &node_local {
         node_local.give_up().await;
     }

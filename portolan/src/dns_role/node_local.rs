@@ -9,6 +9,7 @@
 //! Service's endpoints: pods are answered from there before this server begins to answer, and behind its end.
 
 mod addresses;
+mod keeper;
 mod table;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,8 @@ use dns::corefile::Transport;
 use dns::edge::http::{is_served, is_shared};
 
 use crate::print;
+
+pub(super) use keeper::Keeper;
 
 /// The port of DNS, which is where clients ask.
 const PORT: u16 = 53;
@@ -61,20 +64,25 @@ impl NodeLocal {
         Ok(is_asked_for.then(|| Self { addresses: addresses.to_vec(), listens }))
     }
 
-    /// Gives the node its addresses; those that it has are left as they are.
+    /// Gives the node its addresses, and returns those that it had not; the others are left as they are.
     ///
     /// # Errors
-    /// The kernel refuses, for want of `CAP_NET_ADMIN` most of all.
-    pub(super) async fn take_addresses(&self) -> Result<()> {
-        let addresses = self.addresses.clone();
-        blocking(move || {
-            addresses.into_iter().try_for_each(|address| {
-                addresses::add(address).with_context(|| {
-                    format!("--node-local: cannot put {address} on lo; this needs CAP_NET_ADMIN")
-                })
-            })
-        })
-        .await
+    /// The kernel refuses, for want of `CAP_NET_ADMIN` most of all; then nothing has changed.
+    pub(super) async fn take_addresses(&self) -> Result<Vec<IpAddr>> {
+        let mut taken = Vec::new();
+        for address in self.addresses.clone() {
+            match blocking(move || addresses::add(address)).await {
+                Ok(true) => taken.push(address),
+                Ok(false) => {}
+                Err(error) => {
+                    put_back(taken).await;
+                    return Err(error.context(format!(
+                        "--node-local: cannot put {address} on lo; this needs CAP_NET_ADMIN"
+                    )));
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// Has the kernel not track what is asked and answered there. Addresses that an earlier start had, and this one has
@@ -99,7 +107,7 @@ impl NodeLocal {
     /// Has what comes from now on tracked again, so that others than this server answer it; unless another server
     /// listens at the same addresses.
     pub(super) async fn give_up(&self) {
-        if !self.listens.iter().any(|address| is_shared(*address))
+        if !self.is_shared()
             && let Err(error) = blocking(table::remove).await
         {
             let error = format!("{error:#}");
@@ -107,16 +115,25 @@ impl NodeLocal {
         }
     }
 
+    fn is_shared(&self) -> bool {
+        self.listens.iter().any(|address| is_shared(*address))
+    }
+
     /// Takes the addresses away when this server listens no more; unless another one does.
     pub(super) async fn leave(&self) {
         if self.listens.iter().any(|address| is_served(*address)) {
             return;
         }
-        for address in self.addresses.clone() {
-            if let Err(error) = blocking(move || addresses::remove(address)).await {
-                let error = format!("{error:#}");
-                tracing::error!(%address, error, "the address stays on lo");
-            }
+        put_back(self.addresses.clone()).await;
+    }
+}
+
+/// Takes addresses off `lo`: at the end, or those that a start has put there which came to nothing.
+pub(super) async fn put_back(addresses: Vec<IpAddr>) {
+    for address in addresses {
+        if let Err(error) = blocking(move || addresses::remove(address)).await {
+            let error = format!("{error:#}");
+            tracing::error!(%address, error, "the address stays on lo");
         }
     }
 }

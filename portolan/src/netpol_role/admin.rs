@@ -7,10 +7,9 @@ use anyhow::{Result, bail};
 use cluster_source::Source;
 use cluster_writer::EventRecorder;
 use dns::edge::http::{
-    Handler, HttpListener, HttpReply, HttpRequest, Routes, health, metrics, only_own_hosts, ready,
+    Handler, HttpListener, HttpRequest, Routes, Turns, health, metrics, only_own_hosts, ready,
 };
 use dns::plugin::{ListenAddress, ListenHost};
-use hyper::StatusCode;
 use netpol::Options;
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -20,6 +19,7 @@ use super::metrics::Metrics;
 use super::recent::Recent;
 use super::status::{self, SOURCE};
 use crate::cli::DEFAULT_ADMIN;
+use crate::dns_role::admin::manifests;
 use crate::dns_role::source_metrics::SourceMetrics;
 use crate::status::Process;
 
@@ -122,11 +122,5 @@ impl Told {
 
 /// The objects as a Kubernetes List, which can be saved and used with `--manifests`.
 fn objects(source: Source) -> Handler {
-    Arc::new(move |_| {
-        let reply = match serde_json::to_vec_pretty(&cluster_source::dump(&source.snapshot())) {
-            Ok(body) => HttpReply::json(body),
-            Err(error) => HttpReply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-        };
-        Box::pin(std::future::ready(reply))
-    })
+    Turns::default().handler(move |_| manifests(&source))
 }

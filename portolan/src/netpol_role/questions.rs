@@ -13,7 +13,7 @@ use super::{live, own_node, view};
 use crate::cli::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
 };
-use crate::print;
+use crate::{logging, print};
 
 /// Notes on Services need them and their endpoints.
 const KINDS: KindSet = view::KINDS.with(Kind::Service).with(Kind::EndpointSlice);
@@ -70,6 +70,7 @@ pub(crate) fn policies(arguments: &ExplainPoliciesArguments) -> Result<()> {
 }
 
 fn read(arguments: &ClusterArguments) -> Result<Arc<Cluster>> {
+    logging::remarks()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(view::listed(arguments, KINDS))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dns::edge::hostname::hostname;
-use dns::edge::http::{Handler, HttpReply, HttpRequest, Routes};
+use dns::edge::http::{Handler, HttpReply, HttpRequest, Routes, Turns};
 use hyper::StatusCode;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -65,25 +65,23 @@ pub(crate) fn add(
     routes: Routes,
     view: impl Fn(&HttpRequest) -> View + Send + Sync + 'static,
 ) -> Routes {
-    let view = Arc::new(view);
+    let (view, turns) = (Arc::new(view), Turns::default());
     let pages = [("/", Form::Html), ("/status", Form::Html), ("/status.json", Form::Json)];
     let with_pages = pages.into_iter().fold(routes, |routes, (path, form)| {
         let view = Arc::clone(&view);
-        routes.route(path, page(form, move |request| view(request)))
+        routes.route(path, page(&turns, form, move |request| view(request)))
     });
     with_pages.route("/status.css", style())
 }
 
 /// Returns the handler of a view in one form.
 pub(crate) fn page(
+    turns: &Turns,
     form: Form,
     view: impl Fn(&HttpRequest) -> View + Send + Sync + 'static,
 ) -> Handler {
-    Arc::new(move |request: HttpRequest| {
-        // Views ask the kernel, or look at every pair of a hundred pods: others go on meanwhile.
-        let view = tokio::task::block_in_place(|| view(&request));
-        Box::pin(std::future::ready(reply(form, &view, &request)))
-    })
+    // Views ask the kernel, or look at every pair of a hundred pods.
+    turns.handler(move |request| reply(form, &view(request), request))
 }
 
 fn reply(form: Form, view: &View, request: &HttpRequest) -> HttpReply {

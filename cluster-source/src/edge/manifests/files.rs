@@ -61,7 +61,7 @@ impl Files {
     /// hold the versions that the other names link to. Symbolic links are followed.
     ///
     /// # Errors
-    /// The path itself cannot be read, or there are too many files. What cannot be read below it is a
+    /// The path itself cannot be read, is neither file nor directory, or there are too many files. What cannot be read below it is a
     /// fault of its own and leaves the rest alone.
     pub(super) fn find(root: &Path) -> io::Result<Self> {
         let mut files = Self::default();
@@ -70,10 +70,14 @@ impl Files {
             let resolved = root.canonicalize()?;
             let paths = entries(root)?;
             files.take(resolved, paths, &mut Vec::new())?;
-        } else {
-            files.add(root.to_owned(), &metadata)?;
+        } else if metadata.is_file() {
+            files.add(root.to_owned(), &root.canonicalize()?, &metadata)?;
             // Unreadable files are an error now, not an empty model.
             drop(fs::File::open(root)?);
+        } else {
+            // What a pipe held is gone once it is read, and opening one may wait for ever.
+            let problem = "a pipe, a socket or a device cannot be read again";
+            return Err(io::Error::other(problem));
         }
         Ok(files)
     }
@@ -109,7 +113,10 @@ impl Files {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.enter(&path, above)?,
                 Ok(metadata) if metadata.is_file() && has_manifest_extension(&path) => {
-                    self.add(path, &metadata)?;
+                    match path.canonicalize() {
+                        Ok(resolved) => self.add(path, &resolved, &metadata)?,
+                        Err(error) => self.fault(&path, &error),
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => self.fault(&path, &error),
@@ -129,19 +136,13 @@ impl Files {
         }
     }
 
-    fn add(&mut self, path: PathBuf, metadata: &Metadata) -> io::Result<()> {
+    /// Adds a file. A link may lead to a file elsewhere, whose changes only its own directory tells.
+    fn add(&mut self, path: PathBuf, resolved: &Path, metadata: &Metadata) -> io::Result<()> {
         if self.found.len() >= MOST_FILES {
             let problem = format!("more than {MOST_FILES} files; put objects together");
             return Err(io::Error::other(problem));
         }
-        // A link may lead to a file elsewhere, whose changes only its own directory tells.
-        match path.canonicalize() {
-            Ok(resolved) => self.directories.extend(resolved.parent().map(Path::to_owned)),
-            Err(error) => {
-                self.fault(&path, &error);
-                return Ok(());
-            }
-        }
+        self.directories.extend(resolved.parent().map(Path::to_owned));
         let is_json = path.extension() == Some(OsStr::new("json"));
         self.found.push(File {
             path,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use dns::edge::http::{Handler, HttpReply, Routes, health, metrics, ready};
+use dns::edge::http::{Handler, HttpReply, Routes, Turns, health, metrics, ready};
 use dns::plugin::ready::{Monitor, Readiness};
 use hyper::StatusCode;
 use tokio::sync::watch;
@@ -48,16 +48,23 @@ impl Page {
             Self::Health => routes.route("/health", health()),
             Self::Ready(monitor) => routes.route("/ready", readiness(monitor, current, going_away)),
             Self::Metrics => routes.route("/metrics", of_built(current, fresh_metrics)),
-            Self::Admin => routes
-                .route("/healthz", health())
-                .route("/readyz", readiness(true, current, going_away))
-                .route("/metrics", of_built(current, fresh_metrics))
-                .route("/debug/cluster", of_built(current, admin::cluster))
-                .route("/debug/explain", of_built(current, admin::explain))
-                .route("/", of_built(current, |built| status_page(built, Form::Html)))
-                .route("/status", of_built(current, |built| status_page(built, Form::Html)))
-                .route("/status.json", of_built(current, |built| status_page(built, Form::Json)))
-                .route("/status.css", style()),
+            Self::Admin => {
+                let (objects, status) = (Turns::default(), Turns::default());
+                let status = |form| status_pages(current, &status, form);
+                routes
+                    .route("/healthz", health())
+                    .route("/readyz", readiness(true, current, going_away))
+                    .route("/metrics", of_built(current, fresh_metrics))
+                    .route(
+                        "/debug/cluster",
+                        of_built(current, move |built| admin::cluster(built, &objects)),
+                    )
+                    .route("/debug/explain", of_built(current, admin::explain))
+                    .route("/", status(Form::Html))
+                    .route("/status", status(Form::Html))
+                    .route("/status.json", status(Form::Json))
+                    .route("/status.css", style())
+            }
         }
     }
 }
@@ -104,9 +111,12 @@ fn readiness(
     })
 }
 
-fn status_page(built: &Arc<Built>, form: Form) -> Handler {
-    let built = Arc::clone(built);
-    page(form, move |_| status::view(&built))
+fn status_pages(current: &Current, turns: &Turns, form: Form) -> Handler {
+    let turns = turns.clone();
+    of_built(current, move |built| {
+        let built = Arc::clone(built);
+        page(&turns, form, move |_| status::view(&built))
+    })
 }
 
 fn fresh_metrics(built: &Arc<Built>) -> Handler {

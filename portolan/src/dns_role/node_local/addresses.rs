@@ -17,11 +17,11 @@ use nix::net::if_::if_nametoindex;
 const EEXIST: i32 = 17;
 const EADDRNOTAVAIL: i32 = 99;
 
-/// Adds an address; one that is there stays.
+/// Adds an address, and says whether it was not there.
 ///
 /// # Errors
 /// The kernel refuses.
-pub(super) fn add(address: IpAddr) -> Result<()> {
+pub(super) fn add(address: IpAddr) -> Result<bool> {
     let message = RouteNetlinkMessage::NewAddress(message(address)?);
     request(message, NLM_F_CREATE | NLM_F_EXCL, EEXIST)
         .with_context(|| format!("the kernel refuses {address}"))
@@ -33,7 +33,8 @@ pub(super) fn add(address: IpAddr) -> Result<()> {
 /// The kernel refuses.
 pub(super) fn remove(address: IpAddr) -> Result<()> {
     let message = RouteNetlinkMessage::DelAddress(message(address)?);
-    request(message, 0, EADDRNOTAVAIL).with_context(|| format!("the kernel keeps {address}"))
+    request(message, 0, EADDRNOTAVAIL).with_context(|| format!("the kernel keeps {address}"))?;
+    Ok(())
 }
 
 fn message(address: IpAddr) -> Result<AddressMessage> {
@@ -49,8 +50,8 @@ fn message(address: IpAddr) -> Result<AddressMessage> {
     Ok(message)
 }
 
-/// Makes a request; an error that says that it is done already is none.
-fn request(message: RouteNetlinkMessage, flags: u16, done: i32) -> Result<()> {
+/// Makes a request, and says whether that changed anything; an error that says that it is done already is none.
+fn request(message: RouteNetlinkMessage, flags: u16, done: i32) -> Result<bool> {
     let mut message = NetlinkMessage::from(message);
     message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
     message.finalize();
@@ -59,9 +60,8 @@ fn request(message: RouteNetlinkMessage, flags: u16, done: i32) -> Result<()> {
     let (answer, _) = exchange(&octets).context("cannot talk to the kernel")?;
     let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)?;
     match answer.payload {
-        NetlinkPayload::Error(error) if error.raw_code() == 0 || error.raw_code() == -done => {
-            Ok(())
-        }
+        NetlinkPayload::Error(error) if error.raw_code() == 0 => Ok(true),
+        NetlinkPayload::Error(error) if error.raw_code() == -done => Ok(false),
         NetlinkPayload::Error(error) => Err(error.to_io().into()),
         _ => anyhow::bail!("it answers something else"),
     }

@@ -44,6 +44,19 @@ pub(super) fn apply(addresses: &[IpAddr]) -> Result<Vec<IpAddr>> {
     Ok(before)
 }
 
+/// Makes the table again when it is gone, and says whether it was.
+///
+/// # Errors
+/// The kernel refuses.
+pub(super) fn restore(addresses: &[IpAddr]) -> Result<bool> {
+    let mut netfilter = open()?;
+    let is_gone = read(&mut netfilter)?.is_none();
+    if is_gone {
+        netfilter.apply(&ruleset(addresses)?).context("cannot make the table again")?;
+    }
+    Ok(is_gone)
+}
+
 /// Removes the table, and returns the addresses that it had.
 ///
 /// # Errors
@@ -59,9 +72,13 @@ fn open() -> Result<Netfilter> {
     Netfilter::open_as(Ownership::None).context("cannot talk to the kernel")
 }
 
-fn addresses_of(netfilter: &mut Netfilter) -> Result<Vec<IpAddr>> {
+fn read(netfilter: &mut Netfilter) -> Result<Option<Ruleset>> {
     let table = netfilter.read(&Name::new(TABLE)?).context("cannot read the table")?;
-    let Some(ruleset) = table.map(nft::Observed::into_ruleset) else { return Ok(Vec::new()) };
+    Ok(table.map(nft::Observed::into_ruleset))
+}
+
+fn addresses_of(netfilter: &mut Netfilter) -> Result<Vec<IpAddr>> {
+    let Some(ruleset) = read(netfilter)? else { return Ok(Vec::new()) };
     let mut addresses = Vec::new();
     for (name, data_type, ..) in SETS {
         let elements = ruleset.sets.get(&Name::new(name)?).map(|set| &set.elements);
