@@ -68,7 +68,8 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
 INSTALL_FROM ?= $(TARGET_DIR)/release
-INSTALL_PLUGIN ?= $(TARGET_DIR)/$(HOST)/ipam/portolan-ipam
+# Found without rustc, which is not on the PATH that sudo gives.
+INSTALL_PLUGIN ?= $(firstword $(wildcard $(TARGET_DIR)/*/ipam/portolan-ipam))
 AT = $(DESTDIR)$(PREFIX)
 UNITS = $(notdir $(wildcard deploy/systemd/*.service))
 
