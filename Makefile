@@ -68,7 +68,8 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
 INSTALL_FROM ?= $(TARGET_DIR)/release
-INSTALL_PLUGIN ?= $(TARGET_DIR)/$(HOST)/ipam/portolan-ipam
+# Found without rustc, which is not on the PATH that sudo gives.
+INSTALL_PLUGIN ?= $(firstword $(wildcard $(TARGET_DIR)/*/ipam/portolan-ipam))
 AT = $(DESTDIR)$(PREFIX)
 UNITS = $(notdir $(wildcard deploy/systemd/*.service))
 
@@ -106,21 +107,24 @@ build: ## Build everything in debug mode
 release: release-ipam ## Build the binaries in release mode
 	$(CARGO) build --release -p portolan --locked
 
+# Of static binaries whose octets do not depend on where they are built. Of two prefixes the last counts.
+STATIC_FLAGS = -C target-feature=+crt-static --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
+	--remap-path-prefix=$(CURDIR)=/portolan --remap-path-prefix=$(abspath $(TARGET_DIR))=/portolan/target
+
 release-ipam: ## Build the static portolan-ipam, as HOST/ipam/portolan-ipam in the target directory
-	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile ipam --target $(HOST) \
+	RUSTFLAGS='$(STATIC_FLAGS)' $(CARGO) build --profile ipam --target $(HOST) \
 		-p portolan-cni-ipam --bin portolan-ipam --locked
 
 lint: ## Check the format, and run clippy with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-# Of `make image`: its name, the file, and how static binaries are built whose octets do not depend on where that is done.
+# Of `make image`: its name, and the file.
 IMAGE ?= portolan:$(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 IMAGE_OUT ?= $(TARGET_DIR)/portolan-image.tar
 REVISION = $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 # Stripped by a flag: cargo strips packages whose optimisation is set apart, as portolan's is, as [profile.release] says.
-IMAGE_FLAGS = -C target-feature=+crt-static -C strip=symbols --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo \
-	--remap-path-prefix=$(CURDIR)=/portolan
+IMAGE_FLAGS = $(STATIC_FLAGS) -C strip=symbols
 
 image: tools release-ipam ## Make the container image, as the file IMAGE_OUT for containerd, podman and docker
 	PORTOLAN_REVISION='$(REVISION)' RUSTFLAGS='$(IMAGE_FLAGS)' \

@@ -1,7 +1,7 @@
 //! `portolan resolv-conf`: the `resolv.conf` of a Pod.
 
 mod node;
-mod pod;
+pub(crate) mod pod;
 
 use anyhow::{Result, bail};
 use dns::pod_dns::{

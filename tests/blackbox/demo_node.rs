@@ -16,9 +16,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// Names the binary as `make demo-node` does: relative to the folder where it is called.
 fn demo() -> Command {
     let mut command = Command::new(root().join("deploy/demo-node/run"));
-    command.env("PORTOLAN_BIN", binary()).env_remove("NO_COLOR").env("TERM", "xterm");
+    let binary = binary();
+    let (folder, name) = (binary.parent().unwrap(), binary.file_name().unwrap());
+    command.current_dir(folder).env("PORTOLAN_BIN", Path::new(".").join(name));
+    command.env_remove("NO_COLOR").env("TERM", "xterm");
     command
 }
 
@@ -74,6 +78,8 @@ fn assert_shown(text: &str) {
     assert_eq!(text.matches("   ✓ ").count(), 23, "{text}");
     assert!(!text.contains('✗'), "{text}");
     assert!(text.contains("   ✓ no address is held\n"), "{text}");
+    let line = "node$ curl -s http://127.0.0.1:9354/metrics | grep '^portolan_netpol_denied_packets_total'";
+    assert!(text.contains(&format!("   {line}\n")), "what is shown can be typed: {text}");
     assert!(text.ends_with("the namespaces end here, and everything in them.\n"), "{text}");
 }
 

@@ -122,6 +122,32 @@ fn two_builds_have_one_digest() {
     assert!(!directory.path().join("small.tar").exists());
 }
 
+/// Whoever builds it has other folders, and gets the same.
+#[test]
+fn no_folder_of_this_machine_is_in_a_binary() {
+    let octets = fs::read(plugin()).unwrap();
+    let registry = b"/cargo/registry/src/";
+    assert!(octets.windows(registry.len()).any(|window| window == registry), "it has places");
+    let this = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let target = binary().ancestors().nth(2).unwrap().to_owned();
+    let home = std::env::home_dir().unwrap();
+    let folders = [this, &target, &home].map(|folder| format!("{}/", folder.display()));
+    // Who builds in the folder of that name has it in there.
+    for folder in folders.iter().filter(|folder| !folder.starts_with("/portolan/")) {
+        let is_there = octets.windows(folder.len()).any(|window| window == folder.as_bytes());
+        assert!(!is_there, "{folder}");
+    }
+    let root = this.to_str().unwrap();
+    let commands = run("make", &["-C", root, "-n", "image"]);
+    for package in ["portolan-cni-ipam", "portolan"] {
+        let end = format!("-p {package} ");
+        let build = commands.split("RUSTFLAGS='").skip(1).find(|build| build.contains(&end));
+        for folder in ["=/cargo ", "=/portolan ", "=/portolan/target"] {
+            assert!(build.unwrap().split('\n').next().unwrap().contains(folder), "{commands}");
+        }
+    }
+}
+
 /// Each format names the same blobs, whose digests are true.
 #[test]
 fn every_digest_is_true() {

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use portolan_tests::namespace::run;
+use portolan_tests::namespace::{inside, run};
 use portolan_tests::server::binary;
 use tempfile::TempDir;
 
@@ -112,6 +112,40 @@ fn the_units_are_good() {
     assert!(output.status.success(), "{said}");
     let about_ours = said.lines().find(|line| line.contains("portolan"));
     assert_eq!(about_ours, None, "{said}");
+}
+
+/// On the PATH that sudo gives there is no toolchain of rustup.
+#[test]
+fn no_toolchain_is_needed() {
+    let target = tempfile::tempdir().unwrap();
+    let plugin = target.path().join("x86_64-unknown-linux-gnu/ipam/portolan-ipam");
+    fs::create_dir_all(plugin.parent().unwrap()).unwrap();
+    fs::write(&plugin, "").unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut make = Command::new("make");
+    make.args(["-n", "install", &format!("TARGET_DIR={}", target.path().display())]);
+    make.current_dir(project).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let output = make.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let commands = String::from_utf8(output.stdout).unwrap();
+    let installs = format!("install -D -m 755 \"{}\"", plugin.display());
+    assert!(commands.contains(&installs), "{commands}");
+}
+
+/// What an administrator types after it, with this root in the place of the machine's.
+#[test]
+fn the_user_is_made_and_the_unit_enabled() {
+    inside("the_user_is_made_and_the_unit_enabled", || {
+        let place = Place::new();
+        let root = format!("--root={}", place.root.path().display());
+        run("systemd-sysusers", &[&root]);
+        let users = place.read("etc/passwd");
+        assert!(users.lines().any(|line| line.starts_with("portolan:")), "{users}");
+        run("systemctl", &[&root, "enable", "portolan-dns@9353"]);
+        let link = "etc/systemd/system/multi-user.target.wants/portolan-dns@9353.service";
+        let unit = fs::read_link(place.path(link)).unwrap();
+        assert_eq!(unit, Path::new("/usr/lib/systemd/system/portolan-dns@.service"));
+    });
 }
 
 /// The Corefile for a machine without Kubernetes is a good one, and answers from the manifests beside it.

@@ -105,7 +105,11 @@ fn a_pod_that_is_not_there_is_an_error() {
     let output = explain("flow --from shop/nobody --to shop/db --port 80/tcp", AS_IT_IS);
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("there is no pod shop/nobody that runs"), "{error}");
+    let said = "there is no pod shop/nobody that runs; the namespace shop has 2 Pods (db, web)";
+    assert!(error.contains(said), "{error}");
+    let output = explain("flow --from nowhere/db --to shop/db --port 80/tcp", AS_IT_IS);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("runs; the namespace nowhere has none"), "{error}");
 }
 
 /// An answer that lacks a policy would be a wrong one.

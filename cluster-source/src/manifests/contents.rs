@@ -7,7 +7,7 @@ use ipam_controller::services::Wish;
 
 use super::walk::{Found, Obstacle, Place, Visitor, walk};
 use crate::Interest;
-use crate::api::resource::kind_of;
+use crate::api::resource::{api_version, kind_of, nearest_kind};
 use crate::decode::{Decoded, Decoder, Keep, key_of, service_wish};
 
 /// The language of a file.
@@ -103,10 +103,7 @@ impl Visitor for Reader<'_, '_> {
         self.place = place;
         match kind_of(found.api_version, found.kind) {
             Some(kind) => self.object_of(kind, found.json),
-            None => {
-                self.contents.skipped += 1;
-                self.inhabit(found.header.namespace());
-            }
+            None => self.object_of_no_kind(found),
         }
     }
 
@@ -145,6 +142,26 @@ impl Reader<'_, '_> {
                 self.contents.unusable.extend(bad.key.map(|key| (kind, key)));
             }
         }
+    }
+
+    /// Takes an object of a kind that the model does not know, or whose kind is mistyped.
+    fn object_of_no_kind(&mut self, found: &Found<'_>) {
+        self.inhabit(found.header.namespace());
+        let meant = nearest_kind(found.api_version, found.kind);
+        let Some(meant) = meant.filter(|kind| self.reading.interest.kinds.contains(*kind)) else {
+            self.contents.skipped += 1;
+            return;
+        };
+        let key = key_of(meant, found.json);
+        let object = key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+        let problem = format!(
+            "{}{object}: no such kind is read from {}; write `apiVersion: {}` and `kind: {meant}`",
+            found.kind,
+            found.api_version,
+            api_version(meant),
+        );
+        self.problem(Some(meant), problem);
+        self.contents.unusable.extend(key.map(|key| (meant, key)));
     }
 
     fn wish(&mut self, json: &str) {

@@ -13,6 +13,7 @@ use super::{live, own_node, view};
 use crate::cli::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
 };
+use crate::resolv_conf::pod::several;
 use crate::{logging, print};
 
 /// Notes on Services need them and their endpoints.
@@ -83,12 +84,22 @@ fn addresses(cluster: &Cluster, text: &str) -> Result<Vec<IpAddr>> {
     let (namespace, name) = text
         .split_once('/')
         .with_context(|| format!("{text}: write NAMESPACE/POD or an address"))?;
-    let pod = cluster.pod(namespace, name);
-    let pod = pod.with_context(|| format!("there is no pod {text} that runs"))?;
+    let pod = cluster.pod(namespace, name).with_context(|| {
+        let others = running(cluster, namespace);
+        format!("there is no pod {text} that runs; the namespace {namespace} has {others}")
+    })?;
     if pod.ips.is_empty() {
         bail!("the pod {text} has no address yet");
     }
     Ok(pod.ips.to_vec())
+}
+
+/// Names the pods of a namespace that run, but not all of a crowd.
+fn running(cluster: &Cluster, namespace: &str) -> String {
+    let pods = cluster.pods().filter(|pod| &*pod.key.namespace == namespace);
+    let mut names: Vec<String> = pods.map(|pod| pod.key.name.to_string()).collect();
+    names.sort();
+    if names.is_empty() { "none".to_owned() } else { several(&names) }
 }
 
 /// Ends a text with the end of a line.

@@ -125,7 +125,7 @@ fn choose(written: Written, wanted: Option<&PodName>, source: &str) -> Result<Wr
 }
 
 /// Names Pods, but not all of a crowd.
-fn several(names: &[String]) -> String {
+pub(crate) fn several(names: &[String]) -> String {
     let shown = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len() {
         1 => format!("the Pod {shown}"),

@@ -101,6 +101,9 @@ const SERVICE_FIELDS: &[&str] = &["spec.clusterIP", "spec.type"];
 const EVENT_FIELDS: &[&str] =
     &["involvedObject.kind", "involvedObject.name", "involvedObject.namespace", "reason", "type"];
 
+/// The group of roles; they are kept and bind nobody.
+pub const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// Built-in resources. Groups, scopes and field selectors as in the Kubernetes API reference.
 #[rustfmt::skip]
 pub const BUILT_IN: &[Row] = &[
@@ -109,8 +112,16 @@ pub const BUILT_IN: &[Row] = &[
     ("", "v1", "pods", "Pod", "po", Namespaced, Reset, POD_FIELDS),
     ("", "v1", "services", "Service", "svc", Namespaced, Reset, SERVICE_FIELDS),
     ("", "v1", "configmaps", "ConfigMap", "cm", Namespaced, Ordinary, &[]),
+    ("", "v1", "serviceaccounts", "ServiceAccount", "sa", Namespaced, Ordinary, &[]),
     ("", "v1", "events", "Event", "ev", Namespaced, Ordinary, EVENT_FIELDS),
     ("events.k8s.io", "v1", "events", "Event", "", Namespaced, Ordinary, &["reason", "type"]),
+    ("apps", "v1", "daemonsets", "DaemonSet", "ds", Namespaced, Reset, &[]),
+    ("apps", "v1", "deployments", "Deployment", "deploy", Namespaced, Reset, &[]),
+    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", Namespaced, Reset, &[]),
+    (RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", "", Cluster, Ordinary, &[]),
+    (RBAC, "v1", "clusterroles", "ClusterRole", "", Cluster, Ordinary, &[]),
+    (RBAC, "v1", "rolebindings", "RoleBinding", "", Namespaced, Ordinary, &[]),
+    (RBAC, "v1", "roles", "Role", "", Namespaced, Ordinary, &[]),
     ("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", "", Namespaced, Ordinary, &[]),
     ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", Namespaced, Ordinary, &[]),
     ("networking.k8s.io", "v1", "ipaddresses", "IPAddress", "ip", Cluster, Ordinary, &[]),

@@ -8,26 +8,32 @@ use std::process::{Command, Stdio};
 use portolan_tests::namespace::run;
 use portolan_tests::server::binary;
 use portolan_tests::stage::Stage;
+use serde_json::Value;
+use tempfile::TempDir;
 use test_apiserver::Flavour;
 
 use super::markdown::blocks;
 use super::{page, pages, root};
 
+/// Where lines begin that tests here type as they are shown.
+const TYPED: [&str; 5] = [
+    "cp portolan-ipam",
+    "kubectl diff -k",
+    "kubectl apply -k",
+    "kubectl -n kube-system get configmap",
+    "kubectl -n kube-system set image",
+];
+
 /// What needs a cluster with controllers, or changes the machine, and where something like it is done instead.
-const ONLY_SHOWN: [(&str, &str); 10] = [
-    ("kubectl diff -k", "the folder is built here, and validated by `blackbox/deploy`"),
-    ("kubectl apply -k", "likewise"),
-    ("kubectl -n kube-system set image", "the_image_of_a_deployment_is_set"),
+const ONLY_SHOWN: [(&str, &str); 5] = [
     ("kubectl -n kube-system rollout undo", "needs the controller of Deployments"),
     (
         "kubectl -n kube-system exec",
         "needs a kubelet; explain runs in a pod in `blackbox/appliance`",
     ),
-    ("kubectl -n kube-system get configmap", "the_corefile_of_a_cluster_is_checked"),
     ("sudo make install", "`blackbox/install` installs to another root"),
-    ("sudo systemd-sysusers", "changes the users of the machine"),
-    ("sudo systemctl", "needs systemd; `blackbox/install` verifies the units"),
-    ("cp portolan-ipam", "`blackbox/node_file` installs the plugin"),
+    ("sudo systemd-sysusers", "`blackbox/install` makes the user there"),
+    ("sudo systemctl", "`blackbox/install` enables the unit there, and verifies it"),
 ];
 
 /// First words of command lines.
@@ -65,23 +71,19 @@ fn targets() -> BTreeSet<String> {
 
 #[test]
 fn every_shown_command_exists() {
-    let (targets, mut wrong, mut unused) = (targets(), Vec::new(), BTreeSet::from(ONLY_SHOWN));
+    let only_shown = ONLY_SHOWN.iter().map(|(start, _)| *start);
+    let listed: BTreeSet<&str> = only_shown.chain(TYPED).collect();
+    let (targets, mut wrong, mut unused) = (targets(), Vec::new(), listed.clone());
     for (page, line) in shown() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let known = ONLY_SHOWN.iter().find(|(start, _)| line.starts_with(start));
-        unused.retain(|entry| Some(entry) != known);
+        let known = listed.iter().find(|start| line.starts_with(**start));
+        unused.retain(|start| Some(start) != known);
         match words[0] {
             "make" if targets.contains(words[1]) => {}
             "portolan" => wrong
                 .extend(unknown_flags(&words[1..]).map(|flag| format!("{page}: {flag} of {line}"))),
             _ if known.is_none() => wrong.push(format!("{page}: nothing runs {line}")),
-            _ => {
-                if let Some(folder) = words.iter().skip_while(|word| **word != "-k").nth(1) {
-                    let built =
-                        run("kubectl", &["kustomize", root().join(folder).to_str().unwrap()]);
-                    assert!(built.contains("\nkind: "), "{built}");
-                }
-            }
+            _ => {}
         }
     }
     assert!(wrong.is_empty(), "run these commands or list them:\n{}", wrong.join("\n"));
@@ -112,39 +114,88 @@ fn unknown_flags<'a>(words: &[&'a str]) -> impl Iterator<Item = &'a str> {
     unknown.into_iter()
 }
 
-#[test]
-fn the_corefile_of_a_cluster_is_checked() {
-    let stage = Stage::local();
-    let kubeconfig = stage.kubeconfig(Flavour::Token);
-    let overlay = root().join("deploy/overlays/replace-coredns");
-    let built = run("kubectl", &["kustomize", overlay.to_str().unwrap()]);
-    let has_corefile = |object: &&str| object.contains("\n  Corefile: ");
-    let configmap = tempfile::NamedTempFile::new().unwrap();
-    fs::write(configmap.path(), built.split("\n---\n").find(has_corefile).unwrap()).unwrap();
-    let shell = |script: &str| {
+/// A cluster, and a person in the project's root who changes it.
+struct Cluster {
+    stage: Stage,
+    /// Has what kubectl keeps.
+    home: TempDir,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        Self { stage: Stage::local(), home: tempfile::tempdir().unwrap() }
+    }
+
+    /// Runs a line; returns its exit code and what it printed.
+    fn run(&self, line: &str) -> (Option<i32>, String) {
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", binary().parent().unwrap().display());
         let mut command = Command::new("sh");
-        let path =
-            format!("{}:{}", binary().parent().unwrap().display(), std::env::var("PATH").unwrap());
-        command.args(["-euc", script]).env("KUBECONFIG", &kubeconfig).env("PATH", path);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    shell(&format!("kubectl -n kube-system create -f {}", configmap.path().display()));
-    let (_, line) =
-        shown().into_iter().find(|(_, line)| line.contains("get configmap coredns")).unwrap();
-    assert_eq!(shell(&line), "stdin: no mistakes, no warnings\n");
+        command.args(["-euc", line]).current_dir(root()).env("PATH", path);
+        command.env("KUBECONFIG", self.stage.kubeconfig(Flavour::Token));
+        let output = command.env("HOME", self.home.path()).stdin(Stdio::null()).output().unwrap();
+        let code = output.status.code();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(code.is_some_and(|code| code <= 1), "{line}: {errors}");
+        (code, String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Runs the line of a page that begins so.
+    fn run_shown(&self, start: &str) -> (Option<i32>, String) {
+        self.run(&line_of(start))
+    }
+}
+
+/// Returns the line of a page that begins so.
+fn line_of(start: &str) -> String {
+    let mut lines = shown().into_iter().map(|(_, line)| line);
+    lines.find(|line| line.starts_with(start)).unwrap()
 }
 
 #[test]
-fn the_image_of_a_deployment_is_set() {
+fn a_cluster_is_changed_and_checked_as_shown() {
+    let cluster = Cluster::start();
+    let (code, differences) = cluster.run_shown("kubectl diff -k");
+    assert_eq!(code, Some(1), "there are differences");
+    assert!(differences.contains("\n+kind: Deployment\n"), "{differences}");
+    let (code, applied) = cluster.run_shown("kubectl apply -k");
+    assert_eq!(code, Some(0), "{applied}");
+    assert!(applied.contains("deployment.apps/coredns created\n"), "{applied}");
+    assert_eq!(cluster.run_shown("kubectl diff -k"), (Some(0), String::new()));
+
+    let checked = cluster.run_shown("kubectl -n kube-system get configmap coredns");
+    assert_eq!(checked, (Some(0), "stdin: no mistakes, no warnings\n".to_owned()));
+}
+
+#[test]
+fn the_image_of_a_deployment_is_set_as_shown() {
+    let cluster = Cluster::start();
+    let run = |line: &str| {
+        let (code, said) = cluster.run(line);
+        assert_eq!(code, Some(0), "{line}: {said}");
+        said
+    };
+    run("kubectl apply -k deploy/overlays/replace-coredns");
+    run("kubectl -n kube-system set image deployment/coredns coredns=coredns:1.12.0");
+    run(&line_of("kubectl -n kube-system set image"));
+    let containers = run(
+        "kubectl -n kube-system get deployment coredns -o jsonpath='{.spec.template.spec.containers}'",
+    );
+    let containers: Value = serde_json::from_str(&containers).unwrap();
+    assert_eq!(containers.as_array().map(Vec::len), Some(1), "{containers}");
+    assert_eq!(containers[0]["image"], "portolan:0.1.0");
+    assert!(containers[0]["readinessProbe"].is_object(), "all else stays: {containers}");
+}
+
+#[test]
+fn the_plugin_is_copied_as_shown() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("deployment.yaml");
-    fs::write(&file, fs::read(root().join("deploy/dns/deployment.yaml")).unwrap()).unwrap();
-    let (_, line) = shown().into_iter().find(|(_, line)| line.contains(" set image ")).unwrap();
-    let container = line.rsplit(' ').next().unwrap();
-    let (file, local) = (file.to_str().unwrap(), ["set", "image", "--local", "-o", "yaml", "-f"]);
-    let changed = run("kubectl", &[&local[..], &[file, container]].concat());
-    let (_, image) = container.split_once('=').unwrap();
-    assert!(changed.contains(&format!("image: {image}\n")), "{changed}");
+    let folder = directory.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    fs::write(directory.path().join("portolan-ipam"), "the plugin").unwrap();
+    let line = line_of("cp portolan-ipam").replace("/opt/cni/bin", folder.to_str().unwrap());
+    let mut shell = Command::new("sh");
+    assert!(shell.args(["-euc", &line]).current_dir(&directory).status().unwrap().success());
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["portolan-ipam"]);
 }

@@ -66,6 +66,32 @@ metadata: {name: last}
     assert!(contents.problems[2].line.abs_diff(15) <= 1, "{:?}", contents.problems[2]);
 }
 
+/// A kind that nobody reads is no mistake, one that is nearly read is.
+#[test]
+fn a_mistyped_kind_is_a_problem_with_its_remedy() {
+    let text = "\
+apiVersion: v1
+kind: Servcie
+metadata: {name: web, namespace: shop}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: web, namespace: shop}
+";
+    let contents = read(text, Format::Yaml);
+    assert_eq!((contents.skipped, contents.bad), (1, 1));
+    assert_eq!(
+        contents.problems[0].text,
+        "Servcie shop/web: no such kind is read from v1; write `apiVersion: v1` and `kind: Service`"
+    );
+    assert_eq!(contents.unusable.len(), 1, "what it was before stays");
+
+    let interest = Interest::everything(KindSet::of(&[Kind::Pod]));
+    let mut reading = Reading { interest: &interest, decoder: &mut Decoder::default() };
+    let contents = Contents::read(text, Format::Yaml, &mut reading);
+    assert_eq!((contents.skipped, contents.bad), (2, 0), "nobody asks for Services");
+}
+
 #[test]
 fn json_files_hold_documents_one_after_the_other() {
     let text = r#"

@@ -40,6 +40,9 @@ const MERGE_KEYS: &[(&str, &str, &[&str])] = &[
     ("*", "ownerReferences", &["uid"]),
 ];
 
+/// Kinds whose objects hold a template of pods.
+const PODS_OF: [&str; 2] = ["DaemonSet", "Deployment"];
+
 /// Lists of plain values that strategic merge unites.
 const UNITED: &[&str] = &["finalizers"];
 
@@ -67,6 +70,8 @@ impl PatchFormat {
                 Ok(())
             }
             Self::Strategic | Self::Apply => {
+                // Their lists are those of their pods.
+                let kind = if PODS_OF.contains(&kind) { "Pod" } else { kind };
                 strategic(kind, object, patch);
                 Ok(())
             }

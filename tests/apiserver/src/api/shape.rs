@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::metadata;
 use super::status::Refusal;
-use crate::resource::Resource;
+use crate::resource::{RBAC, Resource};
 
 /// Checks what every object has, and fills in kind, version and namespace when they are left out.
 ///
@@ -87,10 +87,12 @@ pub fn name_of_new(resource: &Resource, object: &mut Value) -> Result<String, Re
         metadata["name"] = metadata::generated_name(prefix).into();
     }
     let name = metadata["name"].as_str().unwrap_or_default().to_owned();
-    // DNS subdomain, RFC 1123; the API is stricter for some kinds. An IPAddress is named by its address.
+    // DNS subdomain, RFC 1123; the API is stricter for some kinds. An IPAddress is named by its address, a role by what
+    // can stand in a path.
     let is_subdomain = !name.is_empty() && name.len() <= 253 && name.split('.').all(is_dns_label);
     let is_address = resource.plural == "ipaddresses" && name.parse::<IpAddr>().is_ok();
-    let is_valid = is_subdomain || is_address;
+    let is_role = resource.group == RBAC && !name.is_empty() && !name.contains(['/', '%']);
+    let is_valid = is_subdomain || is_address || is_role;
     if !is_valid {
         let why = format!("metadata.name: Invalid value: {name:?}: not a DNS-1123 subdomain");
         return Err(Refusal::invalid(&resource.kind, &name, &why));
