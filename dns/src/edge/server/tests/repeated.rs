@@ -333,10 +333,10 @@ fn the_order_of_two_addresses_varies_where_loadbalance_is() {
     assert_eq!(orders(&world).len(), 1, "nobody asks for another order");
 }
 
-/// Returns the sum of all samples of a line of `/metrics` that begins with a name and whose labels have this in them.
+/// Returns the sum of the samples of `coredns_dns_NAME` whose labels have this in them.
 fn counted(world: &World, name: &str, label: &str) -> f64 {
     let text = TextEncoder::new().encode_to_string(&world.registry.gather()).unwrap();
-    let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    let lines = text.lines().filter(|line| line.starts_with(&format!("coredns_dns_{name}{{")));
     let samples = lines.filter(|line| line.contains(label)).filter_map(|l| l.rsplit(' ').next());
     samples.map(|sample| sample.parse::<f64>().unwrap()).sum()
 }
@@ -368,13 +368,13 @@ fn every_reply_is_counted_once_with_its_sizes() {
         }
     }
     for (name, label, expected) in [
-        ("coredns_dns_requests_total", "", number),
-        ("coredns_dns_responses_total", "", number),
-        ("coredns_dns_responses_total", "rcode=\"NXDOMAIN\"", errors),
-        ("coredns_dns_request_duration_seconds_count", "", number),
-        ("coredns_dns_request_size_bytes_count", "", number),
-        ("coredns_dns_request_size_bytes_sum", "", sizes[0] as f64),
-        ("coredns_dns_response_size_bytes_sum", "", sizes[1] as f64),
+        ("requests_total", "", number),
+        ("responses_total", "", number),
+        ("responses_total", "rcode=\"NXDOMAIN\"", errors),
+        ("request_duration_seconds_count", "", number),
+        ("request_size_bytes_count", "", number),
+        ("request_size_bytes_sum", "", sizes[0] as f64),
+        ("response_size_bytes_sum", "", sizes[1] as f64),
     ] {
         assert_eq!(counted(&world, name, label), expected, "{name} {label}");
     }
