@@ -121,12 +121,16 @@ impl Run<'_> {
                 directory: scene.directory(),
                 time: self.wanted.seconds,
             };
-            if task.is_served(server.port) {
-                let place = || format!("{}: {}", server.name, workload.name);
-                let measured = task.measure(side, beside, loaded_kib).with_context(place)?;
-                self.results.add(&workload.name, &server.name, measured);
-            } else {
+            if !task.is_served(server.port) {
                 self.results.left_out.insert((workload.name.clone(), server.name.clone()));
+                continue;
+            }
+            let place = format!("{}: {}", server.name, workload.name);
+            match task.measure(side, beside, loaded_kib).context(place) {
+                Ok(measured) => self.results.add(&workload.name, &server.name, measured),
+                // A peer that stumbles loses its round, and the others do not lose theirs.
+                Err(error) if server.is_peer() => tell(&format!("without this round: {error:#}")),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

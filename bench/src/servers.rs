@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::goals::PORTOLAN;
+
 /// The server that the others are compared with.
 pub(crate) const REFLECTOR: &str = "reflector";
 
@@ -66,6 +68,11 @@ impl Listed {
     /// Whether it answers without knowing anything.
     pub(crate) fn is_reflector(&self) -> bool {
         self.name == REFLECTOR
+    }
+
+    /// Whether it is there to be compared with.
+    pub(crate) fn is_peer(&self) -> bool {
+        !self.is_reflector() && self.name != PORTOLAN
     }
 }
 
