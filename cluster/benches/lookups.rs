@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use objects::filled;
-use portolan_cluster::{Cluster, Event, Labels, Namespace, Object};
+use portolan_cluster::{
+    Cluster, Event, KeyRef, Labels, MOST_TOGETHER, Namespace, Object, ServiceKey,
+};
 
 const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
 
@@ -37,16 +39,45 @@ impl Question {
     }
 }
 
-type Lookup = fn(&Cluster, &Question) -> bool;
+/// Says how many are found.
+type Lookup = fn(&Cluster, &[Question]) -> usize;
 
-const LOOKUPS: [(&str, Lookup); 4] = [
-    ("namespace", |cluster, q| cluster.namespace(&q.namespace).is_some()),
-    ("service", |cluster, q| cluster.service(&q.namespace, &q.name).is_some()),
-    ("slices_of", |cluster, q| !cluster.slices_of(&q.namespace, &q.name).is_empty()),
-    ("services_by_cluster_ip", |cluster, q| {
-        !cluster.services_by_cluster_ip(q.cluster_ip).is_empty()
+const LOOKUPS: [(&str, Lookup); 6] = [
+    ("namespace", |cluster, questions| {
+        one_by_one(questions, |q| cluster.namespace(&q.namespace).is_some())
+    }),
+    ("service", |cluster, questions| {
+        one_by_one(questions, |q| cluster.service(&q.namespace, &q.name).is_some())
+    }),
+    ("slices_of", |cluster, questions| {
+        one_by_one(questions, |q| !cluster.slices_of(&q.namespace, &q.name).is_empty())
+    }),
+    ("services_by_cluster_ip", |cluster, questions| {
+        one_by_one(questions, |q| !cluster.services_by_cluster_ip(q.cluster_ip).is_empty())
+    }),
+    ("find_services by name", |cluster, questions| {
+        together(cluster, questions, |q| {
+            ServiceKey::Name(KeyRef { namespace: &q.namespace, name: &q.name })
+        })
+    }),
+    ("find_services by address", |cluster, questions| {
+        together(cluster, questions, |q| ServiceKey::ClusterIp(q.cluster_ip))
     }),
 ];
+
+fn one_by_one(questions: &[Question], is_found: impl Fn(&Question) -> bool) -> usize {
+    questions.iter().filter(|question| is_found(question)).count()
+}
+
+fn together(
+    cluster: &Cluster,
+    questions: &[Question],
+    key: for<'q> fn(&'q Question) -> ServiceKey<'q>,
+) -> usize {
+    let some = questions.chunks(MOST_TOGETHER);
+    let found = some.flat_map(|some| cluster.find_services(some.iter().map(|q| Some(key(q)))));
+    found.flatten().count()
+}
 
 fn cluster_of(size: u32) -> std::sync::Arc<Cluster> {
     let mut store = filled(size);
@@ -89,7 +120,7 @@ fn lookups(criterion: &mut Criterion) {
                 group.bench_function(BenchmarkId::new(*outcome, size), |bench| {
                     bench.iter_batched(
                         || rounds.next().expect("a cycle of some rounds does not end"),
-                        |round| round.iter().filter(|question| lookup(&cluster, question)).count(),
+                        |round| lookup(&cluster, round),
                         BatchSize::SmallInput,
                     );
                 });

@@ -9,10 +9,10 @@
 //! the parsed form that it reads it in, so that nothing has to be checked twice.
 
 mod addresses;
-mod approach;
 mod difference;
 mod endpoint_slice;
 mod event;
+mod find_services;
 mod index;
 mod key;
 mod kind;
@@ -31,10 +31,10 @@ mod store;
 mod table;
 
 pub use addresses::Addresses;
-pub use approach::ServiceKey;
 pub use difference::{Changed, Difference};
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Import};
 pub use event::Event;
+pub use find_services::{MOST_TOGETHER, ServiceKey};
 pub use key::{KeyRef, ObjectKey, ShortText, Text};
 pub use kind::{Kind, KindSet};
 pub use labels::Labels;

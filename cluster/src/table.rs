@@ -94,7 +94,12 @@ impl<'t, V> Near<'t, V> {
 
     /// Returns an object whose key has the same hash.
     pub(crate) fn object(self) -> Option<&'t V> {
-        let slot = slot::find(self.slots, self.hash, self.rest, |_| true)?;
+        self.find(|_| true)
+    }
+
+    /// Returns the first object under the key.
+    pub(crate) fn find(self, has_key: impl Fn(&V) -> bool) -> Option<&'t V> {
+        let slot = slot::find(self.slots, self.hash, self.rest, has_key)?;
         slot.objects().first().map(|object| &**object)
     }
 }

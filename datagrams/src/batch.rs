@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use crate::address::Address;
@@ -81,11 +82,15 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// Returns the octets of each datagram.
-    pub fn messages(&self) -> impl Iterator<Item = &[u8]> {
-        let headers = self.headers[..self.received].iter();
-        let messages = headers.zip(self.messages.chunks_exact(LONGEST));
-        messages.map(|(header, buffer)| &buffer[..header.length.min(LONGEST)])
+    /// Returns the octets of some of the datagrams, and the place for the reply to each.
+    pub fn messages(
+        &mut self,
+        numbers: Range<usize>,
+    ) -> impl Iterator<Item = (&[u8], &mut Vec<u8>)> {
+        let Self { messages, headers, received, replies, .. } = self;
+        let headers = headers[..*received].iter().zip(messages.chunks_exact(LONGEST));
+        let messages = headers.map(|(header, buffer)| &buffer[..header.length.min(LONGEST)]);
+        messages.zip(replies).skip(numbers.start).take(numbers.len())
     }
 
     /// Returns a datagram of the batch and the place for its reply, which holds what was there before.

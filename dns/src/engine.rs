@@ -157,37 +157,32 @@ impl Engine {
         self.0.has_views
     }
 
-    /// Reads messages that came in on a listener together, and lets the plugins look at those that can be answered
-    /// directly; see [`Zones::look_ahead`].
-    pub(crate) fn read_ahead<'m>(
+    /// Reads messages that came in on a listener together, and writes the replies to those that are answered directly;
+    /// see [`Zones::write`].
+    pub(crate) fn write_directly<'m>(
         &self,
         listener: ListenerId,
-        messages: impl Iterator<Item = &'m [u8]>,
+        messages: impl Iterator<Item = (&'m [u8], &'m mut Vec<u8>)>,
         ahead: &mut [ReadAhead],
     ) {
-        let Some(zones) = self.direct_zones(listener) else {
-            return ahead.iter_mut().for_each(ReadAhead::clear);
-        };
-        messages.zip(ahead.iter_mut()).for_each(|(message, ahead)| zones.read(message, ahead));
-        // One alone waits for the same memory, now or later.
-        if ahead.len() > 1 {
-            zones.look_ahead(&self.0.blocks, ahead);
+        match self.direct_zones(listener) {
+            Some(zones) => zones.write(&self.0.blocks, messages, ahead),
+            None => ahead.iter_mut().for_each(ReadAhead::clear),
         }
     }
 
-    /// Answers a message on a listener, which has been read, directly, if that can be done; see [`Zones::answer`].
-    pub(crate) fn answer_directly(
+    /// Gives the reply to a message on a listener, if one has been written; see [`Zones::give`].
+    pub(crate) fn give_directly(
         &self,
         listener: ListenerId,
         message: &[u8],
         ahead: &ReadAhead,
         arrival: Arrival,
         uncounted: &mut Uncounted,
-        reply: &mut Vec<u8>,
+        reply: &mut [u8],
     ) -> Result<bool, Lacking> {
-        self.direct_zones(listener).map_or(Ok(false), |zones| {
-            zones.answer(&self.0.blocks, message, ahead, arrival, uncounted, reply)
-        })
+        let zones = self.direct_zones(listener);
+        zones.map_or(Ok(false), |zones| zones.give(message, ahead, arrival, uncounted, reply))
     }
 
     /// Counts what has been answered directly on a listener; see [`Zones::count`].

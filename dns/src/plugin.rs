@@ -77,7 +77,7 @@ pub use setup::{Setup, SetupError, Site};
 
 use hickory_proto::rr::LowerName;
 
-use crate::direct::{PlainQuestion, Said, Writer};
+use crate::direct::Draft;
 use crate::engine::{Context, ListenerId, Metadata};
 use crate::{Query, Repetition, Reply};
 
@@ -121,20 +121,9 @@ pub trait Plugin: Send + Sync + Debug {
         Vec::new()
     }
 
-    /// Writes the answer to a question about a name in one of these zones, by its number, and says what it says; none
-    /// where the plugins have to answer.
-    fn answer_directly(
-        &self,
-        _zone: usize,
-        _question: &PlainQuestion,
-        _writer: &mut Writer<'_>,
-    ) -> Option<Said> {
-        None
-    }
-
-    /// Fetches together what the answers to these questions, each with the number of its zone, will read. They are asked
-    /// for next, and nothing depends on whether this does anything.
-    fn look_ahead(&self, _questions: &mut dyn Iterator<Item = (usize, &PlainQuestion)>) {}
+    /// Writes the replies to questions about names in these zones, and says of each what it says, unless the plugins
+    /// have to answer it. The questions came in together, so that what they need can be looked up together.
+    fn answer_directly(&self, _drafts: &mut [Draft<'_>]) {}
 
     /// Says whether questions for every name of a zone pass the plugin, and whether [`Plugin::repetition`] says of
     /// their replies the same if their type, their rcode, and whether there are records, are the same.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Endpoint, EndpointSlice, Import, KindSet, Labels, Namespace, Phase, Pod, Service,
-    ServiceAddress, ServiceType, ShortText, Text,
+    Endpoint, EndpointSlice, Import, KeyRef, KindSet, Labels, MOST_TOGETHER, Namespace, Phase, Pod,
+    Service, ServiceAddress, ServiceKey, ServiceType, ShortText, Text,
 };
 
 /// The obvious model.
@@ -206,6 +206,31 @@ fn check(store: &Store, plain: &Plain) {
     }
 }
 
+/// Looks up together what can be there, as [`check`] does one by one.
+fn check_found(cluster: &Cluster, plain: &Plain) {
+    let names =
+        NAMES.into_iter().flat_map(|namespace| NAMES.map(|name| KeyRef { namespace, name }));
+    let keys = names.map(ServiceKey::Name).chain((0..4).map(|n| ServiceKey::ClusterIp(ip(n))));
+    let keys: Vec<_> = [None].into_iter().chain(keys.map(Some)).collect();
+    let has_namespace = |name: &str| {
+        plain.objects.contains_key(&(Kind::Namespace, ObjectKey::cluster_scoped(name)))
+    };
+    let of_key = |key: &Option<ServiceKey<'_>>| match (*key)? {
+        ServiceKey::Name(key) => plain
+            .services()
+            .find(|service| service.key.borrowed() == key && has_namespace(key.namespace)),
+        ServiceKey::ClusterIp(ip) => {
+            plain.services().find(|service| service.cluster_ips().contains(&ip))
+        }
+    };
+    for keys in keys.chunks(MOST_TOGETHER) {
+        let found: Vec<_> = cluster.find_services(keys.iter().copied()).into_iter().collect();
+        let expected: Vec<_> =
+            keys.iter().map(|key| of_key(key).map(|service| &**service)).collect();
+        assert_eq!(found, expected, "{keys:?}");
+    }
+}
+
 /// Returns each part that there can be and what there is to be seen of it.
 fn parts_of(cluster: &Cluster) -> Vec<(Part, String)> {
     let synced = format!("{:?}", cluster.synced());
@@ -240,6 +265,7 @@ proptest! {
             let told = store.apply(event.clone(), at as u64);
             plain.apply(event);
             check(&store, &plain);
+            check_found(store.cluster(), &plain);
             prop_assert_eq!(told, before != *store.cluster(), "apply says whether something changed");
             prop_assert_eq!(told, before.revision() != store.cluster().revision());
         }

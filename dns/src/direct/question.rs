@@ -3,10 +3,14 @@
 use arrayvec::ArrayString;
 use hickory_proto::rr::{LowerName, RecordType};
 
+use super::words::{self, WORD};
 use crate::wire::{HEADER, flags};
 
 /// The longest name in octets, with its final root (RFC 1035 §3.1).
 const MAX_NAME: usize = 255;
+
+/// As many octets as the longest name, made up to whole words.
+const ROOM: usize = MAX_NAME.next_multiple_of(WORD);
 
 /// More labels than a name that is answered directly has.
 const MAX_LABELS: usize = 40;
@@ -28,6 +32,8 @@ pub struct PlainQuestion {
     edns: Option<PlainEdns>,
     /// The qname in lower case, as in the message. It is text: lengths are ASCII, too.
     lower: ArrayString<MAX_NAME>,
+    /// Room to make it in.
+    room: [u8; ROOM],
     /// Whether an octet in it is a dot, which may be a length of 46.
     has_dot: bool,
     /// Where labels start in it.
@@ -48,6 +54,7 @@ impl Default for PlainQuestion {
             qtype: RecordType::ZERO,
             edns: None,
             lower: ArrayString::new_const(),
+            room: [0; ROOM],
             has_dot: false,
             starts: [0; MAX_LABELS],
             labels: 0,
@@ -94,12 +101,27 @@ impl PlainQuestion {
             at += 1 + length;
         }
         let (name, rest) = octets.split_at_checked(at + 1)?;
-        self.has_dot = has_dot(name);
-        self.lower.clear();
-        self.lower.try_push_str(std::str::from_utf8(name).ok()?).ok()?;
-        // Lengths are below any letter.
-        self.lower.make_ascii_lowercase();
+        self.make_lower(name)?;
         Some(rest)
+    }
+
+    /// Takes the octets of a name; none when they are no text.
+    fn make_lower(&mut self, name: &[u8]) -> Option<()> {
+        let (words, _) = self.room.as_chunks_mut::<WORD>();
+        let words = words.get_mut(..name.len().div_ceil(WORD))?;
+        // What was there before is no part of this name.
+        *words.last_mut()? = [0; WORD];
+        words.as_flattened_mut().get_mut(..name.len())?.copy_from_slice(name);
+        self.has_dot = false;
+        for octets in words {
+            let word = u64::from_le_bytes(*octets);
+            self.has_dot |= words::has(b'.', word);
+            // Lengths are below any letter.
+            *octets = words::lower(word).to_le_bytes();
+        }
+        self.lower.clear();
+        let lower = self.room.get(..name.len())?;
+        self.lower.try_push_str(std::str::from_utf8(lower).ok()?).ok()
     }
 
     /// Returns the qtype.

@@ -1,13 +1,16 @@
 //! A message that may be answered directly, read.
 
 use super::PlainQuestion;
+use super::draft::Written;
 
 /// A plain question for a name in a zone whose usual names are answered directly, or something else.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct ReadAhead {
-    question: PlainQuestion,
+    pub(super) question: PlainQuestion,
     /// The zone, by its place among those of the listener.
-    zone: Option<usize>,
+    pub(super) zone: Option<usize>,
+    /// The reply, once it has been written.
+    pub(super) written: Option<Written>,
 }
 
 impl ReadAhead {
@@ -17,16 +20,12 @@ impl ReadAhead {
         message: &[u8],
         zone_of: impl FnOnce(&PlainQuestion) -> Option<usize>,
     ) {
+        self.clear();
         self.zone = self.question.read(message).and_then(|()| zone_of(&self.question));
     }
 
     /// Takes the message for something else.
     pub(crate) fn clear(&mut self) {
-        self.zone = None;
-    }
-
-    /// Returns the question and its zone, if it can be answered directly.
-    pub(super) fn plain(&self) -> Option<(&PlainQuestion, usize)> {
-        Some((&self.question, self.zone?))
+        (self.zone, self.written) = (None, None);
     }
 }

@@ -4,11 +4,9 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
+use super::TOGETHER;
 use super::effects::Kind;
 use crate::Sizes;
-
-/// How many answers are counted together at most.
-const TOGETHER: usize = 8;
 
 /// Answers of one kind in one zone that have been given and are not counted yet: to count each of them by itself takes
 /// longer than to find it.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use hickory_proto::rr::{LowerName, RecordType};
 
 use super::effects::{Effects, Kind, Known};
-use super::writer::Pair;
-use super::{PlainQuestion, ReadAhead, Uncounted, Writer, octets_of};
+use super::{Draft, PlainQuestion, ReadAhead, TOGETHER, Uncounted, Writer, octets_of};
 use crate::engine::{Answered, Block, Router};
 use crate::plugin::Plugin;
 use crate::random::Seeds;
@@ -73,53 +73,55 @@ impl Zones {
         Self { zones, seeds: Seeds::new(0) }
     }
 
-    /// Reads a message.
-    pub(crate) fn read(&self, message: &[u8], ahead: &mut ReadAhead) {
-        if self.zones.is_empty() {
-            return ahead.clear();
-        }
-        ahead.read(message, |question| self.zones.iter().position(|zone| zone.has(question)));
-    }
-
-    /// Lets the plugins fetch together what the answers to these messages need.
-    pub(crate) fn look_ahead(&self, blocks: &[Block], ahead: &[ReadAhead]) {
-        let plain = || ahead.iter().filter_map(ReadAhead::plain);
-        for (at, zone) in self.zones.iter().enumerate() {
-            let is_first = !self.zones[..at].iter().any(|before| before.has_plugin_of(zone));
-            if let Some(plugin) = zone.plugin(blocks).filter(|_| is_first) {
-                let own = plain().map(|(question, zone)| (question, &self.zones[zone]));
-                let own = own.filter(|(_, own)| own.has_plugin_of(zone));
-                plugin.look_ahead(&mut own.map(|(question, own)| (own.number, question)));
-            }
-        }
-    }
-
-    /// Answers a message, if that can be done directly: `reply` has the answer then, in the place of
-    /// what was there, and it is among the `uncounted`, which go to [`Self::count`] before the reply is sent.
-    ///
-    /// # Errors
-    /// It could be done if it were known what the plugins have to do for it.
-    pub(crate) fn answer(
+    /// Reads messages, and lets the plugins write the replies to those that they answer directly: each in the place of
+    /// what was there, but none is given before [`Self::give`] says so.
+    pub(crate) fn write<'m>(
         &self,
         blocks: &[Block],
+        messages: impl Iterator<Item = (&'m [u8], &'m mut Vec<u8>)>,
+        ahead: &mut [ReadAhead],
+    ) {
+        let mut drafts = ArrayVec::<_, TOGETHER>::new();
+        let mut owner: Option<&Zone> = None;
+        for ((message, reply), ahead) in messages.zip(ahead) {
+            ahead.read(message, |question| self.zones.iter().position(|zone| zone.has(question)));
+            let ReadAhead { question, zone, written } = ahead;
+            let Some(zone) = zone.and_then(|number| self.zones.get(number)) else { continue };
+            let Some(writer) = Writer::new(reply, question, message, zone.labels) else { continue };
+            let before = owner.replace(zone).filter(|before| !before.has_plugin_of(zone));
+            if before.is_some() || drafts.is_full() {
+                before.unwrap_or(zone).answer(blocks, &mut drafts);
+            }
+            drafts.push(Draft::new(zone.number, question, writer, written));
+        }
+        if let Some(zone) = owner {
+            zone.answer(blocks, &mut drafts);
+        }
+    }
+
+    /// Gives the reply to a message, if one has been written: it is among the `uncounted` then, which go to
+    /// [`Self::count`] before it is sent.
+    ///
+    /// # Errors
+    /// It could be given if it were known what the plugins have to do for it.
+    pub(crate) fn give(
+        &self,
         message: &[u8],
         ahead: &ReadAhead,
         arrival: Arrival,
         uncounted: &mut Uncounted,
-        reply: &mut Vec<u8>,
+        reply: &mut [u8],
     ) -> Result<bool, Lacking> {
-        let Some((question, number)) = ahead.plain() else { return Ok(false) };
+        let (Some(number), Some(written)) = (ahead.zone, ahead.written) else { return Ok(false) };
         let Some(zone) = self.zones.get(number) else { return Ok(false) };
-        let Some((kind, pair)) = zone.write(blocks, message, question, arrival, reply) else {
-            return Ok(false);
-        };
+        let Some(kind) = Kind::of(&ahead.question, arrival, written.said) else { return Ok(false) };
         match zone.effects.of(kind) {
             Known::Duties(duties) => {
                 if !uncounted.takes(number, kind) {
                     self.count(uncounted);
                 }
                 if let Some(pair) =
-                    pair.filter(|_| duties.is_ordered && self.seeds.next().below(2) == 1)
+                    written.pair.filter(|_| duties.is_ordered && self.seeds.next().below(2) == 1)
                 {
                     pair.swap(reply);
                 }
@@ -165,19 +167,11 @@ impl Zone {
         start.is_some_and(|start| question.name().get(start..) == Some(&self.apex))
     }
 
-    /// Writes the answer, and returns what kind it is and which addresses in it may change places.
-    fn write(
-        &self,
-        blocks: &[Block],
-        message: &[u8],
-        question: &PlainQuestion,
-        arrival: Arrival,
-        reply: &mut Vec<u8>,
-    ) -> Option<(Kind, Option<Pair>)> {
-        let plugin = self.plugin(blocks)?;
-        let mut writer = Writer::new(reply, question, message, self.labels)?;
-        let said = plugin.answer_directly(self.number, question, &mut writer)?;
-        let pair = writer.finish()?;
-        Some((Kind::of(question, arrival, said)?, pair))
+    /// Lets the zone's plugin write replies, and takes them out.
+    fn answer(&self, blocks: &[Block], drafts: &mut ArrayVec<Draft<'_>, TOGETHER>) {
+        if let Some(plugin) = self.plugin(blocks) {
+            plugin.answer_directly(drafts);
+        }
+        drafts.drain(..).for_each(Draft::finish);
     }
 }

@@ -4,13 +4,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cluster::{Cluster, KeyRef, KindSet, Service, ServiceAddress, ServiceKey, ServicePort};
+use cluster::{
+    Cluster, KeyRef, KindSet, MOST_TOGETHER, Service, ServiceAddress, ServiceKey, ServicePort,
+};
 use hickory_proto::rr::{LowerName, RecordType};
 
 use super::name::{Naming, bare, count_labels};
 use super::records::{EXPIRE, MAX_SOA_TTL, REFRESH, RETRY};
 use super::zone::{PodMode, Zone, is_reverse};
-use crate::direct::{PlainQuestion, Said, Writer, octets_of};
+use crate::direct::{Draft, PlainQuestion, Said, Writer, octets_of};
 
 /// A zone whose usual names are answered directly.
 #[derive(Clone, Debug)]
@@ -65,8 +67,21 @@ impl DirectZone {
         &self.apex
     }
 
-    /// Returns what [`Self::answer`] will look a Service up by, if it will.
-    pub fn key<'q>(&self, question: &'q PlainQuestion) -> Option<ServiceKey<'q>> {
+    /// Writes the replies to questions about names in these zones of a block, where they are usual ones.
+    pub fn answer(zones: &[Self], cluster: &Cluster, zone: &Zone, drafts: &mut [Draft<'_>]) {
+        for drafts in drafts.chunks_mut(MOST_TOGETHER) {
+            let keys = drafts.iter().map(|draft| zones.get(draft.zone)?.key(draft.question));
+            let found = cluster.find_services(keys);
+            for (draft, found) in drafts.iter_mut().zip(found) {
+                let Draft { zone: number, question, writer, said, .. } = draft;
+                let own = zones.get(*number);
+                *said = own.and_then(|own| own.write(cluster, zone, question, found, writer));
+            }
+        }
+    }
+
+    /// Returns what the Service of a name is looked up by, if the name is one of a Service.
+    fn key<'q>(&self, question: &'q PlainQuestion) -> Option<ServiceKey<'q>> {
         if self.names_in.is_some() {
             return address_of(question).map(ServiceKey::ClusterIp);
         }
@@ -76,13 +91,14 @@ impl DirectZone {
         is_of_service.then_some(ServiceKey::Name(key))
     }
 
-    /// Writes the answer to a question about a name in the zone, and says what it says; none where it is not a usual
-    /// one, and whatever is written is of no use.
-    pub fn answer(
+    /// Writes the answer to a question about a name in the zone, whose Service has been `found`, and says what it says;
+    /// none where it is not a usual one.
+    fn write(
         &self,
         cluster: &Cluster,
         zone: &Zone,
         question: &PlainQuestion,
+        found: Option<&Service>,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         if !cluster.synced().contains_all(self.required) {
@@ -90,9 +106,9 @@ impl DirectZone {
         }
         writer.set_ttl(zone.options.ttl);
         let said = match (&self.names_in, question.qtype()) {
-            (Some(names_in), RecordType::PTR) => pointer(cluster, question, writer, names_in)?,
+            (Some(names_in), RecordType::PTR) => pointer(found?, writer, names_in)?,
             (None, RecordType::A | RecordType::AAAA | RecordType::SRV) => {
-                self.name(cluster, zone, question, writer)?
+                self.name(cluster, zone, question, found, writer)?
             }
             _ => return None,
         };
@@ -113,6 +129,7 @@ impl DirectZone {
         cluster: &Cluster,
         zone: &Zone,
         question: &PlainQuestion,
+        found: Option<&Service>,
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         let below = question.labels_below(self.labels);
@@ -131,14 +148,15 @@ impl DirectZone {
             1 => Some(Said::NoData),
             6.. => Some(Said::NameError),
             2 if is_pod && zone.options.pods == PodMode::Disabled => Some(Said::NameError),
-            2 if exists(cluster, zone, label(1)?) => Some(Said::NoData),
+            2 if zone.exposes_namespace(cluster, label(1)?) => Some(Said::NoData),
             2 => Some(Said::NameError),
             _ if is_pod && zone.options.pods == PodMode::Disabled => Some(Said::NameError),
             _ if is_pod => None,
-            _ if !exists(cluster, zone, label(1)?) => Some(Said::NameError),
-            _ => match cluster.service(label(1)?, label(2)?) {
-                None => Some(Said::NameError),
+            _ if !zone.serves_namespace(label(1)?) => Some(Said::NameError),
+            _ => match found {
                 Some(service) => self.service(service, below, question, writer),
+                // With a dot in it, it was not looked for.
+                None => label(2).map(|_| Said::NameError),
             },
         }
     }
@@ -208,18 +226,8 @@ impl DirectZone {
     }
 }
 
-fn exists(cluster: &Cluster, zone: &Zone, namespace: &str) -> bool {
-    zone.exposes_namespace(cluster, namespace)
-}
-
 /// Answers PTR for the cluster address of a Service.
-fn pointer(
-    cluster: &Cluster,
-    question: &PlainQuestion,
-    writer: &mut Writer<'_>,
-    names_in: &[u8],
-) -> Option<Said> {
-    let service = cluster.services_by_cluster_ip(address_of(question)?).first()?;
+fn pointer(service: &Service, writer: &mut Writer<'_>, names_in: &[u8]) -> Option<Said> {
     writer.pointer(&[&service.key.name, &service.key.namespace, "svc"], names_in)?;
     Some(Said::Records)
 }

@@ -13,7 +13,7 @@ use hickory_proto::rr::{DNSClass, LowerName};
 pub use config::{ClusterOrigin, KubernetesConfig, TlsFiles};
 
 use super::{Fallthrough, Handling, Outcome, Plugin};
-use crate::direct::{PlainQuestion, Said, Writer};
+use crate::direct::Draft;
 use crate::engine::{Context, ListenerId};
 use crate::kubernetes::{
     Answer, Chase, DirectZone, Question, Rule, Status, Zone, answer, is_of_its_parts, metadata,
@@ -86,19 +86,8 @@ impl Plugin for Kubernetes {
         self.direct.iter().map(|zone| zone.apex().clone()).collect()
     }
 
-    fn answer_directly(
-        &self,
-        zone: usize,
-        question: &PlainQuestion,
-        writer: &mut Writer<'_>,
-    ) -> Option<Said> {
-        let cluster = self.view.snapshot();
-        self.direct.get(zone)?.answer(&cluster, &self.zone, question, writer)
-    }
-
-    fn look_ahead(&self, questions: &mut dyn Iterator<Item = (usize, &PlainQuestion)>) {
-        let keys = questions.filter_map(|(zone, question)| self.direct.get(zone)?.key(question));
-        self.view.snapshot().approach_services(keys);
+    fn answer_directly(&self, drafts: &mut [Draft<'_>]) {
+        DirectZone::answer(&self.direct, &self.view.snapshot(), &self.zone, drafts);
     }
 
     fn holds(&self, query: &Query) -> Option<u32> {

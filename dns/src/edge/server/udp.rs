@@ -32,15 +32,11 @@ use super::service::Service;
 use super::stop::Reading;
 use super::waiting::WaitingPlace;
 use crate::Protocol;
-use crate::direct::ReadAhead;
+use crate::direct::{ReadAhead, TOGETHER};
 use crate::wire::Arrival;
 
 /// How many batches are answered that came in before the stop signal.
 const MOST_QUEUED: usize = 16_384 / BATCH;
-
-/// How many datagrams of a batch are looked at together and have their answers sent with one call: as many as make the
-/// call worth it, but the first need not wait until the last of a batch is answered.
-const TOGETHER: usize = 8;
 
 /// How often receivers are woken while the threads stop.
 const WAKE: Duration = Duration::from_millis(1);
@@ -201,12 +197,13 @@ impl Receiver {
         received
     }
 
-    /// Does so with some of a batch that came in at `start`.
+    /// Does so with some of a batch that came in at `start`: as many as make one call worth it, but the first need not
+    /// wait until the last of a batch is answered.
     fn receive_some(&self, numbers: Range<usize>, start: Instant, work: &mut Work) {
         let Work { batch, ahead, later } = work;
         let Service { responder, id, .. } = &*self.service;
         let ahead = ahead.get_mut(..numbers.len()).unwrap_or_default();
-        let messages = batch.messages().skip(numbers.start);
+        let messages = batch.messages(numbers.clone());
         let mut together = responder.together(*id, messages, ahead, start);
         for (place, number) in numbers.enumerate() {
             let Some((datagram, reply)) = batch.datagram(number) else { continue };

@@ -211,12 +211,14 @@ fn directly(cluster: &Cluster, zone: &Zone, falls: bool, message: &[u8]) -> Opti
         let apex = octets_of(own.apex());
         question.name().ends_with(&apex) && question.labels_below(own.labels) < 40
     };
-    let own = zones.iter().filter(is_in).max_by_key(|own| own.labels)?;
-    let mut reply = vec![0; 7];
-    let mut writer = Writer::new(&mut reply, &question, message, own.labels)?;
-    own.answer(cluster, zone, &question, &mut writer)?;
-    writer.finish()?;
-    Some(reply)
+    let (number, own) =
+        zones.iter().enumerate().filter(|(_, own)| is_in(own)).max_by_key(|(_, own)| own.labels)?;
+    let (mut reply, mut written) = (vec![0; 7], None);
+    let writer = Writer::new(&mut reply, &question, message, own.labels)?;
+    let mut drafts = [Draft::new(number, &question, writer, &mut written)];
+    DirectZone::answer(&zones, cluster, zone, &mut drafts);
+    drafts.into_iter().for_each(Draft::finish);
+    written.map(|_| reply)
 }
 
 /// Answers by way of records; none where another plugin is asked.

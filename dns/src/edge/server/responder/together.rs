@@ -25,20 +25,20 @@ pub(in crate::edge::server) struct Together<'t> {
 }
 
 impl Responder {
-    /// Reads messages that came in together at `start`, one for each place in `ahead`, so that what their answers need is fetched
-    /// for all at once.
+    /// Reads messages that came in together at `start`, one for each place in `ahead`, and writes the replies to those that
+    /// are answered directly, each into the place that comes with its message.
     pub(in crate::edge::server) fn together<'t, 'm>(
         &'t self,
         listener: ListenerId,
-        messages: impl Iterator<Item = &'m [u8]>,
+        messages: impl Iterator<Item = (&'m [u8], &'m mut Vec<u8>)>,
         ahead: &'t mut [ReadAhead],
         start: Instant,
     ) -> Together<'t> {
         let engine = self.engine.load();
         let may_keep = may_keep(&engine);
         if may_keep {
-            let reading = AssertUnwindSafe(|| engine.read_ahead(listener, messages, ahead));
-            if std::panic::catch_unwind(reading).is_err() {
+            let writing = AssertUnwindSafe(|| engine.write_directly(listener, messages, ahead));
+            if std::panic::catch_unwind(writing).is_err() {
                 self.metrics.panics.inc();
                 tracing::error!("questions made the server panic; please report it");
                 ahead.iter_mut().for_each(ReadAhead::clear);
@@ -58,14 +58,15 @@ impl Responder {
         reply: &mut Vec<u8>,
     ) -> Received {
         let mut ahead = ReadAhead::default();
-        let (messages, ahead) = (std::iter::once(message), std::slice::from_mut(&mut ahead));
+        let (messages, ahead) =
+            (std::iter::once((message, &mut *reply)), std::slice::from_mut(&mut ahead));
         self.together(listener, messages, ahead, start).receive(0, message, arrival, reply)
     }
 }
 
 impl Together<'_> {
-    /// Reads a message, by its number, unless it can be answered directly or was answered before and the answer still
-    /// holds: then `reply` has it, in the place of what was there. A panic on the way is counted and becomes a SERVFAIL,
+    /// Reads a message, by its number, unless it has been answered directly or was answered before and the answer still
+    /// holds: then `reply`, which came with the message, has it. A panic on the way is counted and becomes a SERVFAIL,
     /// so that one bad question harms no other.
     pub(in crate::edge::server) fn receive(
         &mut self,
@@ -93,7 +94,7 @@ impl Together<'_> {
         responder.samples.see(message, arrival.client.ip(), start);
         let mut lacking = None;
         if let Some(ahead) = ahead.get(number).filter(|_| *may_keep) {
-            match engine.answer_directly(*listener, message, ahead, arrival, uncounted, reply) {
+            match engine.give_directly(*listener, message, ahead, arrival, uncounted, reply) {
                 Ok(true) => return Received::Written,
                 Ok(false) => {}
                 Err(lacks) => lacking = Some(lacks),

@@ -112,15 +112,15 @@ impl World {
     /// Asks together, as by a batch of datagrams, what has been asked alone before, so that all is known that can be.
     fn ask_together(&self, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut ahead = vec![ReadAhead::default(); messages.len()];
-        let octets = messages.iter().map(Vec::as_slice);
+        let mut replies = vec![Vec::new(); messages.len()];
+        let places = messages.iter().map(Vec::as_slice).zip(&mut replies);
         let now = Instant::now();
-        let mut together = self.responder.together(ListenerId(0), octets, &mut ahead, now);
-        let reply = |(number, message): (usize, &Vec<u8>)| {
-            let mut reply = Vec::new();
+        let mut together = self.responder.together(ListenerId(0), places, &mut ahead, now);
+        let reply = |(number, (message, mut reply)): (usize, (&Vec<u8>, Vec<u8>))| {
             let received = together.receive(number, message, arrival(), &mut reply);
             reply_to(&self.responder, received, reply).0
         };
-        messages.iter().enumerate().map(reply).collect()
+        messages.iter().zip(replies).enumerate().map(reply).collect()
     }
 
     /// Asks the plugins.
@@ -424,12 +424,13 @@ fn the_short_ways_allocate_nothing() {
         assert_eq!(allocated.count_total, 0, "{name} {qtype}");
     }
     let mut ahead = vec![ReadAhead::default(); messages.len()];
+    let mut replies: Vec<_> = messages.iter().map(|_| Vec::with_capacity(512)).collect();
     let allocated = allocation_counter::measure(|| {
-        let octets = messages.iter().map(Vec::as_slice);
+        let places = messages.iter().map(Vec::as_slice).zip(&mut replies);
         let now = Instant::now();
-        let mut together = world.responder.together(ListenerId(0), octets, &mut ahead, now);
-        for (number, message) in messages.iter().enumerate() {
-            let received = together.receive(number, message, arrival(), &mut reply);
+        let mut together = world.responder.together(ListenerId(0), places, &mut ahead, now);
+        for (number, (message, reply)) in messages.iter().zip(&mut replies).enumerate() {
+            let received = together.receive(number, message, arrival(), reply);
             assert!(matches!(received, Received::Written));
         }
     });
