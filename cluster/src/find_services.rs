@@ -6,7 +6,7 @@
 //! what it would fetch one after the other:
 //!
 //! ```text
-//! keys ─▶ hashes, leaves ─▶ slots ─▶ objects ─▶ the names of their namespaces ─▶ comparison
+//! keys ─▶ hashes ─▶ leaves ─▶ slots ─▶ objects ─▶ the names of their namespaces ─▶ comparison
 //! ```
 //!
 //! The same goes for the Namespaces, which have to exist: they are looked up where a Service seems to be there.
@@ -36,6 +36,7 @@ pub enum ServiceKey<'a> {
 /// A lookup, as far as it has come.
 struct Lookup<'c, 'k> {
     key: ServiceKey<'k>,
+    hash: u32,
     service: Near<'c, Service>,
     /// The Service, unless another key has the same hash.
     likely: Option<&'c Service>,
@@ -56,18 +57,25 @@ impl Cluster {
     }
 
     fn begin<'k>(&self, key: ServiceKey<'k>) -> Lookup<'_, 'k> {
-        let service = match key {
-            ServiceKey::Name(name) => self.services.near(name),
-            ServiceKey::ClusterIp(ip) => self.services_by_cluster_ip.near(ip),
+        let hash = match key {
+            ServiceKey::Name(name) => self.services.hash(name),
+            ServiceKey::ClusterIp(ip) => self.services_by_cluster_ip.hash(ip),
         };
-        Lookup { key, service, likely: None, namespace: Near::default() }
+        Lookup { key, hash, service: Near::default(), likely: None, namespace: Near::default() }
     }
 
-    /// Takes the steps in between, each for all before the next. What is read here is thrown away; the last step finds it
-    /// in the processor's caches.
+    /// Takes the steps in between, each for all before the next, and each as short as it can be, for the processor looks
+    /// ahead by a few hundred instructions. What is read here is thrown away; the last step finds it in the processor's
+    /// caches.
     fn approach<'c>(&'c self, lookups: &mut [Option<Lookup<'c, '_>>]) {
+        for Lookup { key, hash, service, .. } in lookups.iter_mut().flatten() {
+            *service = match key {
+                ServiceKey::Name(_) => self.services.near(*hash),
+                ServiceKey::ClusterIp(_) => self.services_by_cluster_ip.near(*hash),
+            };
+        }
         for lookup in lookups.iter().flatten() {
-            black_box(lookup.service.hashes());
+            black_box(lookup.service.slots());
         }
         for lookup in lookups.iter_mut().flatten() {
             lookup.likely = lookup.service.object();
@@ -79,7 +87,7 @@ impl Cluster {
             // In another cache line.
             black_box(lookup.likely.map(|service| service.cluster_ips().len()));
             if let (Some(_), ServiceKey::Name(key)) = (lookup.likely, lookup.key) {
-                lookup.namespace = self.namespaces.near(of_namespace(key));
+                lookup.namespace = self.namespaces.near(self.namespaces.hash(of_namespace(key)));
             }
         }
         for lookup in lookups.iter().flatten() {

@@ -59,9 +59,9 @@ impl<R: Relation> Index<R> {
         self.table.get(self.hash(key), |object| R::has(object, key))
     }
 
-    /// Begins a lookup; see [`Table::near`].
-    pub(crate) fn near(&self, key: R::Key<'_>) -> Near<'_, R::Object> {
-        self.table.near(self.hash(key))
+    /// Begins a lookup, by the hash of its key; see [`Table::near`].
+    pub(crate) fn near(&self, hash: u32) -> Near<'_, R::Object> {
+        self.table.near(hash)
     }
 
     /// Iterates over what is under each key, in no particular order.
@@ -163,7 +163,8 @@ impl<R: Relation> Index<R> {
         }
     }
 
-    fn hash(&self, key: R::Key<'_>) -> u32 {
+    /// Returns the hash of a key.
+    pub(crate) fn hash(&self, key: R::Key<'_>) -> u32 {
         let [_, _, _, _, hash @ ..] = self.hasher.hash_one(key).to_le_bytes();
         u32::from_le_bytes(hash)
     }

@@ -84,12 +84,12 @@ impl<V> Default for Near<'_, V> {
 }
 
 impl<'t, V> Near<'t, V> {
-    /// Reads hashes in the cache lines where the key's slot is likely to be.
-    pub(crate) fn hashes(self) -> [u32; 3] {
+    /// Reads slots in the cache lines where the key's is likely to be.
+    pub(crate) fn slots(self) -> [bool; 3] {
         let about = slot::about(self.slots.len(), self.rest);
         // The slot is a few places off; a cache line holds four.
         let places = [about.saturating_sub(4), about, about + 4];
-        places.map(|place| self.slots.get(place).map_or(0, Slot::hash))
+        places.map(|place| self.slots.get(place).is_some_and(Slot::is_one))
     }
 
     /// Returns an object whose key has the same hash.

@@ -35,6 +35,11 @@ impl<V> Slot<V> {
         }
     }
 
+    /// Says whether there is just one.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self, Self::One(..))
+    }
+
     pub(crate) fn hash(&self) -> u32 {
         match self {
             Self::Moved => 0,
