@@ -15,7 +15,7 @@ use crate::doh;
 use crate::latency::{self, Latency};
 use crate::process::Running;
 use crate::question::encode;
-use crate::statistics::micros;
+use crate::statistics::{median, micros};
 use crate::trial::{Transport, Workload};
 use crate::workload::{Pass, Question, Questions, text};
 
@@ -25,9 +25,12 @@ const WARM: Duration = Duration::from_secs(1);
 /// The longest time that asking every question once may take.
 const LONGEST_WARM: Duration = Duration::from_secs(20);
 
-/// How many parts a measurement has. Between them the reflector is asked, so that what makes the machine faster or slower
-/// for a while does so to both.
+/// How many parts a measurement of latency has.
 pub(crate) const TURNS: u32 = 5;
+
+/// How many parts a measurement of CPU time has. Between them the reflector is asked, so that what makes the machine
+/// faster or slower for a while does so to both; one pair of turns differs from the next by a tenth, so there are many.
+const PAIRS: u32 = 20;
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +58,8 @@ pub(crate) struct Measured {
     pub(crate) per_second: f64,
     /// CPU time of the server for each answer, microseconds.
     pub(crate) cpu: f64,
-    /// That by the reflector's in the turns between, where it took part.
+    /// That by the reflector's in the turn before, where it took part: the median of the turns, because what makes the
+    /// machine slower during one turn does not do so to both sides.
     pub(crate) over_reflector: Option<f64>,
     /// Questions without an answer.
     pub(crate) lost: u64,
@@ -123,21 +127,23 @@ impl Task<'_> {
     ) -> anyhow::Result<Measured> {
         side.server.forget_the_peak()?;
         self.warm_up(side)?;
-        let (mut peak, mut measure) = (Peak::default(), Peak::default());
-        for turn in 0..TURNS {
+        let (mut peak, mut ratios) = (Peak::default(), Vec::new());
+        for turn in 0..PAIRS {
             let questions = self.workload.questions.list(self.cluster, Pass::Peak(turn));
             self.write(&questions)?;
-            if let Some(reflector) = reflector {
-                measure = measure.with(self.peak(reflector, &questions, self.turn())?);
+            let reflected = reflector.map(|side| self.peak(side, &questions, self.time / PAIRS));
+            let answered = self.peak(side, &questions, self.time / PAIRS)?;
+            if let Some(reflected) = reflected.transpose()? {
+                ratios.push(answered.cpu() / reflected.cpu());
             }
-            peak = peak.with(self.peak(side, &questions, self.turn())?);
+            peak = peak.with(answered);
         }
-        let per_second = peak.per_second / f64::from(TURNS);
+        let per_second = peak.per_second / f64::from(PAIRS);
         let latency = self.latency(side.port, per_second / 2.0)?;
         Ok(Measured {
             per_second,
             cpu: peak.cpu(),
-            over_reflector: reflector.map(|_| peak.cpu() / measure.cpu()),
+            over_reflector: median(ratios),
             lost: peak.lost,
             answered: latency.answered,
             p50: micros(latency.p50),
