@@ -35,7 +35,7 @@ pub use writer::Writer;
 pub(crate) use zones::{Lacking, Zones};
 
 /// How many messages are read and answered together, and counted, at most.
-pub(crate) const TOGETHER: usize = 8;
+pub(crate) const TOGETHER: usize = 16;
 
 /// What a direct answer says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
