@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Command::Explain { what: ExplainCommand::Ip(arguments) } => ipam::explain(&arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
         Command::Explain { what: ExplainCommand::Node(arguments) } => {
-            node_blocks::explain(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
+            ended(node_blocks::explain(&arguments))
         }
     }
 }

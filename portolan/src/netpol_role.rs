@@ -15,6 +15,7 @@ mod denied_log;
 mod drops;
 mod enforcer;
 mod events;
+mod known;
 mod life;
 mod live;
 mod live_flows;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Cell, Matrix};
+use super::{Cell, Matrix, NO_PODS};
 
 const STYLE: &str = "body{font:14px sans-serif}table{border-collapse:collapse}th{font-weight:normal;text-align:left}\
 td{width:1.6em;height:1.6em;text-align:center;border:1px solid #fff}.passes{background:#bfe3c0}\
@@ -39,6 +39,9 @@ impl Matrix {
         writeln!(page, "</table>")?;
         for cell in Cell::ALL {
             writeln!(page, "<p><code>{}</code> {}</p>", cell.letter(), cell.words())?;
+        }
+        if self.pods.is_empty() {
+            writeln!(page, "<p>{NO_PODS}</p>")?;
         }
         if self.left_out > 0 {
             writeln!(page, "<p>{} more pods are left out.</p>", self.left_out)?;
