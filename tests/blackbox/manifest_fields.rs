@@ -139,11 +139,10 @@ fn compare<'a>(
     table: &Table<'a>,
     seen: &mut BTreeSet<(&'a str, &'a str)>,
 ) {
-    let Some((of, fields)) = table.get_key_value(of) else { panic!("the table has no {of}") };
+    let (of, fields) = table.get_key_value(of).unwrap();
     for (field, schema) in definitions[name]["properties"].as_object().unwrap() {
-        let Some((field, of_field)) = fields.get_key_value(&**field) else {
-            panic!("the table has no {of}.{field}");
-        };
+        assert!(fields.contains_key(&**field), "the table has no {of}.{field}");
+        let (field, of_field) = fields.get_key_value(&**field).unwrap();
         let is_first = seen.insert((of, field));
         let items = &schema["items"];
         let reference = if items.is_null() { &schema["$ref"] } else { &items["$ref"] };
