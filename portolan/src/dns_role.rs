@@ -6,21 +6,20 @@
 //!     ─▶ SIGTERM: unready, lameduck (still watching and answering), drain, exit 0
 //! ```
 
-pub(crate) mod admin;
+mod admin;
 mod banner;
 mod build;
 mod builtin;
 mod corefile;
 mod endpoints;
 mod kubernetes_metrics;
-pub(crate) mod life;
+mod life;
 mod node_local;
 mod notify;
 mod pid_file;
 mod rates;
 mod reload;
 mod runtime_metrics;
-pub(crate) mod source_metrics;
 mod sources;
 mod status;
 mod takeover;
@@ -39,6 +38,7 @@ use dns::sampling::Sampled;
 use crate::cli::DnsArguments;
 use crate::logging::{self, LineForm};
 use crate::output::Output;
+use crate::signals::Signals;
 
 use banner::Banner;
 pub(crate) use build::Built;
@@ -78,7 +78,7 @@ async fn serve(
     pid_file: &PidFile,
     verbosity: logging::Verbosity,
 ) -> Result<()> {
-    let signals = life::Signals::listen()?;
+    let signals = Signals::listen()?;
     life::handle_other_signals(output, pid_file)?;
     if let Err(error) = raise_limit() {
         tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
@@ -118,7 +118,7 @@ impl Starting {
     /// Serves until a signal ends the process, and says whether it has begun to.
     async fn serve(
         self,
-        mut signals: life::Signals,
+        mut signals: Signals,
         output: &Output,
         pid_file: &PidFile,
         verbosity: logging::Verbosity,

@@ -1,5 +1,6 @@
 //! `portolan`: the roles of the appliance behind one command line.
 
+mod admin;
 mod admin_client;
 mod check;
 mod cli;
@@ -16,6 +17,8 @@ mod node_file;
 mod output;
 mod print;
 mod resolv_conf;
+mod signals;
+mod source_metrics;
 mod status;
 mod version;
 mod words;

@@ -8,7 +8,7 @@
 //!
 //! The kernel is not touched before everything is listed, and nothing is removed at the end.
 
-pub(crate) mod admin;
+mod admin;
 mod bridges;
 mod denials;
 mod denied_log;
