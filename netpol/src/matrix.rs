@@ -249,13 +249,13 @@ X denied by both
 
     #[test]
     fn a_page_shows_the_same_and_nothing_of_a_name_is_markup() {
-        let world = World::new().pod("x/<b>&\"", "10.0.0.1", "").egress("x/out", "", vec![]);
+        let world = World::new().pod("x/<b>&\"'", "10.0.0.1", "").egress("x/out", "", vec![]);
         let page = Matrix::of(world.cluster(), &Options::default(), None, Traffic::Udp(53)).html();
         assert!(
             page.starts_with("<!DOCTYPE html>") && page.contains("<title>53/udp</title>"),
             "{page}"
         );
-        assert!(page.contains("x/&lt;b&gt;&amp;&quot;") && !page.contains("<b>"), "{page}");
+        assert!(page.contains("x/&lt;b&gt;&amp;&quot;&#39;") && !page.contains("<b>"), "{page}");
         let page = matrix(None).html();
         for cell in ["passes", "denied by both", "no addresses of one family"] {
             assert!(page.contains(cell), "{cell}");
