@@ -45,7 +45,7 @@ pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
 use endpoints::Insistence;
-use node_local::NodeLocal;
+use node_local::{NodeLocal, Taken};
 use pid_file::PidFile;
 use reload::{Reloader, Started};
 use takeover::Addresses;
@@ -94,13 +94,13 @@ async fn serve(
     let node_local = NodeLocal::new(&arguments.node_local, &loaded.config)?;
     let taken = match &node_local {
         Some(node_local) => node_local.take_addresses().await?,
-        None => Vec::new(),
+        None => Taken::default(),
     };
     let starting = Starting { arguments, choice, insistence, loaded, node_local };
     let has_served = starting.serve(signals, output, pid_file, verbosity).await;
     if !matches!(has_served, Ok(true)) {
         // Nobody answers there, and no other start would know that they are of this one.
-        node_local::put_back(taken).await;
+        taken.put_back().await;
     }
     has_served.map(|_| ())
 }
