@@ -8,6 +8,7 @@
 pub(crate) mod catalog;
 pub(crate) mod contents;
 mod documents;
+pub(crate) mod fields;
 mod walk;
 pub(crate) mod written;
 mod yaml;

@@ -13,6 +13,7 @@ use crate::api::translate::Translator;
 use crate::decode::Decoder;
 use crate::manifests::catalog::Catalog;
 use crate::manifests::contents::{Contents, Format, Reading};
+use crate::manifests::fields::Fields;
 
 fn store(events: impl IntoIterator<Item = Event>) -> Cluster {
     let mut store = Store::new();
@@ -46,7 +47,11 @@ fn from_api(objects: &[Value], interest: &Interest) -> Cluster {
 
 fn from_manifests(text: &str, format: Format, interest: &Interest) -> Cluster {
     let mut decoder = Decoder::default();
-    let contents = Contents::read(text, format, &mut Reading { interest, decoder: &mut decoder });
+    let contents = Contents::read(
+        text,
+        format,
+        &mut Reading { interest, decoder: &mut decoder, fields: &Fields::new() },
+    );
     assert!(!contents.is_broken, "{:?}\n{text}", contents.problems);
     let files = [(Path::new("a.yaml"), &contents)];
     store(Catalog::of(files.into_iter(), interest).0.list(interest))

@@ -121,6 +121,26 @@ impl Netns {
 }
 
 impl Lease {
+    /// Makes the held lease of a file of host-local.
+    pub fn imported(address: IpAddr, attachment: Attachment, written: Millis) -> Self {
+        Self {
+            address,
+            state: State::Held,
+            attachment,
+            netns: Netns::default(),
+            pod: Pod::default(),
+            since: written,
+            boot: Boot::default(),
+            origin: Origin::Imported,
+        }
+    }
+
+    /// Tells whether a lease that is held is an attachment's; one without an interface is that of all of the container's.
+    pub fn is_of(&self, attachment: &Attachment) -> bool {
+        self.attachment == *attachment
+            || self.is_of_any_interface() && self.attachment.container_id == attachment.container_id
+    }
+
     /// Tells whether host-local wrote the lease without an interface, so that any of the container's is meant.
     pub fn is_of_any_interface(&self) -> bool {
         self.origin == Origin::Imported && self.attachment.ifname.as_str() == ANY_INTERFACE

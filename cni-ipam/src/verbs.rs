@@ -4,6 +4,7 @@ mod add;
 mod check;
 mod del;
 mod gc;
+mod present;
 mod session;
 mod status;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod compile;
 mod explain;
 mod flow;
+mod html;
 mod lint;
 mod matrix;
 mod options;
@@ -18,6 +19,7 @@ mod verdict;
 pub use compile::{Compiled, Compiler, Family, Mode, Profile, TABLE, compile};
 pub use explain::{Explanation, NearMiss, explain};
 pub use flow::{Flow, Path, Traffic};
+pub use html::Escaped;
 pub use lint::{Finding, lint};
 pub use matrix::{Cell, MOST_PODS, Matrix};
 pub use options::{LogOptions, Options, PodToOwnNode};

@@ -13,6 +13,9 @@ use crate::{Decision, Family, Flow, Options, Traffic, Verdict, pod_at, verdict};
 /// The most pods of a table.
 pub const MOST_PODS: usize = 100;
 
+/// What stands in place of a table without pods.
+const NO_PODS: &str = "no pod has an address of its own";
+
 /// Who of some pods reaches whom with one kind of traffic, as policies have it.
 ///
 /// `Display` writes it as text, [`Matrix::html`] as a page.
@@ -184,6 +187,9 @@ impl fmt::Display for Matrix {
         {
             writeln!(f, "{} {}", cell.letter(), cell.words())?;
         }
+        if self.pods.is_empty() {
+            writeln!(f, "{NO_PODS}")?;
+        }
         match self.left_out {
             0 => Ok(()),
             left_out => writeln!(f, "{left_out} more pods are left out; name a namespace"),
@@ -225,6 +231,8 @@ X denied by both
 ";
         assert_eq!(text, expected);
         assert_eq!(matrix(Some("x")).pods().len(), 2);
+        assert!(matrix(Some("z")).to_string().ends_with("\nno pod has an address of its own\n"));
+        assert!(matrix(Some("z")).html().contains("<p>no pod has an address of its own</p>"));
         assert_eq!(matrix(None).cell(2, 0), Some(Cell::DeniedByBoth));
         assert_eq!(matrix(None).cell(9, 0), None);
     }
@@ -241,13 +249,13 @@ X denied by both
 
     #[test]
     fn a_page_shows_the_same_and_nothing_of_a_name_is_markup() {
-        let world = World::new().pod("x/<b>&\"", "10.0.0.1", "").egress("x/out", "", vec![]);
+        let world = World::new().pod("x/<b>&\"'", "10.0.0.1", "").egress("x/out", "", vec![]);
         let page = Matrix::of(world.cluster(), &Options::default(), None, Traffic::Udp(53)).html();
         assert!(
             page.starts_with("<!DOCTYPE html>") && page.contains("<title>53/udp</title>"),
             "{page}"
         );
-        assert!(page.contains("x/&lt;b&gt;&amp;&quot;") && !page.contains("<b>"), "{page}");
+        assert!(page.contains("x/&lt;b&gt;&amp;&quot;&#39;") && !page.contains("<b>"), "{page}");
         let page = matrix(None).html();
         for cell in ["passes", "denied by both", "no addresses of one family"] {
             assert!(page.contains(cell), "{cell}");

@@ -6,21 +6,20 @@
 //!     ─▶ SIGTERM: unready, lameduck (still watching and answering), drain, exit 0
 //! ```
 
-pub(crate) mod admin;
+mod admin;
 mod banner;
 mod build;
 mod builtin;
 mod corefile;
 mod endpoints;
 mod kubernetes_metrics;
-pub(crate) mod life;
+mod life;
 mod node_local;
 mod notify;
 mod pid_file;
 mod rates;
 mod reload;
 mod runtime_metrics;
-pub(crate) mod source_metrics;
 mod sources;
 mod status;
 mod takeover;
@@ -39,13 +38,14 @@ use dns::sampling::Sampled;
 use crate::cli::DnsArguments;
 use crate::logging::{self, LineForm};
 use crate::output::Output;
+use crate::signals::Signals;
 
 use banner::Banner;
 pub(crate) use build::Built;
 pub(crate) use corefile::Choice;
 use corefile::Loaded;
 use endpoints::Insistence;
-use node_local::NodeLocal;
+use node_local::{NodeLocal, Taken};
 use pid_file::PidFile;
 use reload::{Reloader, Started};
 use takeover::Addresses;
@@ -78,7 +78,7 @@ async fn serve(
     pid_file: &PidFile,
     verbosity: logging::Verbosity,
 ) -> Result<()> {
-    let signals = life::Signals::listen()?;
+    let signals = Signals::listen()?;
     life::handle_other_signals(output, pid_file)?;
     if let Err(error) = raise_limit() {
         tracing::warn!(%error, "the limit of open files stays; `ulimit -n` shows it");
@@ -94,13 +94,13 @@ async fn serve(
     let node_local = NodeLocal::new(&arguments.node_local, &loaded.config)?;
     let taken = match &node_local {
         Some(node_local) => node_local.take_addresses().await?,
-        None => Vec::new(),
+        None => Taken::default(),
     };
     let starting = Starting { arguments, choice, insistence, loaded, node_local };
     let has_served = starting.serve(signals, output, pid_file, verbosity).await;
     if !matches!(has_served, Ok(true)) {
         // Nobody answers there, and no other start would know that they are of this one.
-        node_local::put_back(taken).await;
+        taken.put_back().await;
     }
     has_served.map(|_| ())
 }
@@ -118,7 +118,7 @@ impl Starting {
     /// Serves until a signal ends the process, and says whether it has begun to.
     async fn serve(
         self,
-        mut signals: life::Signals,
+        mut signals: Signals,
         output: &Output,
         pid_file: &PidFile,
         verbosity: logging::Verbosity,

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use cni::NetworkName;
 use cni_ipam::edge::site::Site;
 use cni_ipam::tools;
@@ -46,9 +46,12 @@ pub(crate) fn run(command: &IpamCommand) -> Result<ExitCode> {
 /// Explains an address.
 ///
 /// # Errors
-/// A store cannot be read.
+/// There is no store, or one cannot be read.
 pub(crate) fn explain(arguments: &ExplainIpArguments) -> Result<()> {
     let site = site(&arguments.store_dir);
+    if tools::networks(&site)?.is_empty() {
+        return Err(no_store(&arguments.store_dir));
+    }
     let explanation = tools::explain(&site, arguments.address)?;
     let mut neighbours = Vec::new();
     for finding in &explanation.networks {
@@ -103,12 +106,17 @@ fn chosen(arguments: &IpamArguments) -> Result<(Site, Option<NetworkName>)> {
     if let Some(network) = networks.iter().find(|network| network.as_str() == name) {
         return Ok((site, Some(network.clone())));
     }
-    let stores = arguments.store_dir.display();
     if networks.is_empty() {
-        bail!("there is no store of a network in {stores}; --store-dir names another folder");
+        return Err(no_store(&arguments.store_dir));
     }
+    let stores = arguments.store_dir.display();
     let names: Vec<&str> = networks.iter().map(NetworkName::as_str).collect();
     bail!("there is no store of the network {name} in {stores}; there is {}", names.join(", "));
+}
+
+fn no_store(folder: &Path) -> Error {
+    let folder = folder.display();
+    anyhow!("there is no store of a network in {folder}; --store-dir names another folder")
 }
 
 /// Prints an answer as JSON or as text.

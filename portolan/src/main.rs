@@ -1,5 +1,6 @@
 //! `portolan`: the roles of the appliance behind one command line.
 
+mod admin;
 mod admin_client;
 mod check;
 mod cli;
@@ -16,6 +17,8 @@ mod node_file;
 mod output;
 mod print;
 mod resolv_conf;
+mod signals;
+mod source_metrics;
 mod status;
 mod version;
 mod words;
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         Command::Explain { what: ExplainCommand::Ip(arguments) } => ipam::explain(&arguments)
             .map_or_else(|error| failed(&error, LineForm::Text), |()| ExitCode::SUCCESS),
         Command::Explain { what: ExplainCommand::Node(arguments) } => {
-            node_blocks::explain(&arguments).unwrap_or_else(|error| failed(&error, LineForm::Text))
+            ended(node_blocks::explain(&arguments))
         }
     }
 }

@@ -8,13 +8,14 @@
 //!
 //! The kernel is not touched before everything is listed, and nothing is removed at the end.
 
-pub(crate) mod admin;
+mod admin;
 mod bridges;
 mod denials;
 mod denied_log;
 mod drops;
 mod enforcer;
 mod events;
+mod known;
 mod life;
 mod live;
 mod live_flows;

@@ -5,13 +5,14 @@ pub(crate) mod read;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cluster::{Selector, Text};
 use ipam_controller::Family;
 use ipam_controller::blocks::{Action, Controller, Input, Pool, Settings};
 
 use crate::cli::{ExplainNodeArguments, IpamPlanArguments, NodeBlocksArguments};
 use crate::print;
+use crate::words::several;
 
 /// Prints what nodes without a block would get, what is wrong, and how full the pools are. The exit code is 1 when something is
 /// wrong.
@@ -38,11 +39,11 @@ pub(crate) fn plan(arguments: &IpamPlanArguments) -> Result<ExitCode> {
     Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Prints what is known of a node's blocks, also when it is gone. The exit code is 1 when nothing is.
+/// Prints what is known of a node's blocks, also when it is gone.
 ///
 /// # Errors
-/// As [`plan`].
-pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<ExitCode> {
+/// As [`plan`], or nothing is known of such a node.
+pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<()> {
     let (mut controller, _) = controller(&arguments.blocks, arguments.quarantine)?;
     let reports = controller.actions(0, usize::MAX);
     let reports = reports.iter().filter_map(|action| match action {
@@ -53,14 +54,11 @@ pub(crate) fn explain(arguments: &ExplainNodeArguments) -> Result<ExitCode> {
     });
     let time = |seconds| objects::stamp(seconds).unwrap_or_else(|| format!("second {seconds}"));
     let Some(mut lines) = controller.explain(&arguments.name, time) else {
-        let name = &arguments.name;
-        let remedy = "`kubectl get nodes` lists those that there are";
-        print::answer(&format!("{name}: there is no such node; {remedy}\n"))?;
-        return Ok(ExitCode::FAILURE);
+        let those = several("Node", &controller.nodes());
+        bail!("there is no node {}; the cluster has {those}", arguments.name);
     };
     lines.extend(reports);
-    print::answer(&(lines.join("\n") + "\n"))?;
-    Ok(ExitCode::SUCCESS)
+    print::answer(&(lines.join("\n") + "\n"))
 }
 
 /// Returns a controller that knows every object, and what could not be read, which has been told.

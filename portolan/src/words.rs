@@ -40,6 +40,17 @@ pub(crate) fn age(milliseconds: u64) -> String {
     shown.map(|(_, (count, unit))| format!("{count}{unit}")).collect()
 }
 
+/// Names objects of a kind, but not all of a crowd.
+pub(crate) fn several(kind: &str, names: &[impl AsRef<str>]) -> String {
+    let shown = names.iter().take(5).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "none".to_owned(),
+        1 => format!("the {kind} {shown}"),
+        count @ 2..=5 => format!("{count} {kind}s ({shown})"),
+        count => format!("{count} {kind}s ({shown}, …)"),
+    }
+}
+
 /// Aligns the columns of a table with two spaces between them.
 pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
     let mut widths = Vec::new();
@@ -76,6 +87,20 @@ mod tests {
             (90_000_000, "1d1h"),
         ] {
             assert_eq!(age(milliseconds), expected);
+        }
+    }
+
+    #[test]
+    fn a_crowd_is_counted_and_some_of_it_named() {
+        for (names, text) in [
+            ("", "none"),
+            ("a", "the Pod a"),
+            ("a b", "2 Pods (a, b)"),
+            ("a b c d e", "5 Pods (a, b, c, d, e)"),
+            ("a b c d e f", "6 Pods (a, b, c, d, e, …)"),
+        ] {
+            let names: Vec<&str> = names.split_whitespace().collect();
+            assert_eq!(several("Pod", &names), text);
         }
     }
 

@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 use portolan_tests::ipam_store::{Network, plugin, printed_addresses};
 use portolan_tests::namespace::{inside_with_mounts, run};
@@ -97,4 +98,68 @@ fn a_full_disk_fails_add_and_not_del() {
         call("ADD", "one-too-many").ok();
         assert_eq!(network.held().len(), 64);
     });
+}
+
+/// However far the first ADD came before the disk was full: nothing was given out, and that needs no space to be said.
+#[test]
+fn what_was_never_given_out_needs_no_space() {
+    inside_with_mounts("what_was_never_given_out_needs_no_space", || {
+        // A page or a file more for each step of the store's way.
+        let by_size: Vec<String> = (1..=200).map(|pages| format!("size={}k", 4 * pages)).collect();
+        let by_files: Vec<String> = (1..=20).map(|files| format!("nr_inodes={files}")).collect();
+        let mut left_behind = BTreeSet::new();
+        for limits in [by_size, by_files] {
+            let enough = limits.iter().position(|limit| {
+                let root = tempfile::tempdir().unwrap();
+                let store = root.path().join("store").display().to_string();
+                fs::create_dir(&store).unwrap();
+                run("mount", &["-t", "tmpfs", "-o", limit, "tmpfs", &store]);
+                let left = without_space(root.path());
+                let is_enough = left.is_none();
+                left_behind.extend(left.into_iter().flatten());
+                run("mount", &["-o", "remount,size=1m,nr_inodes=100", &store]);
+                let network = Network::new(root.path(), json!({"subnet": "10.1.0.0/24"}));
+                for verb in ["ADD", "CHECK", "DEL"] {
+                    network.call(plugin(), verb, "first").run(&network.stdin(verb)).ok();
+                }
+                run("umount", &[&store]);
+                is_enough
+            });
+            assert!(enough.is_some_and(|at| at > 3), "{enough:?}");
+        }
+        for name in ["leases", "leases.copy", "journal"] {
+            assert!(left_behind.contains(name), "{left_behind:?}");
+        }
+    });
+}
+
+/// Asks every verb of a store that no ADD can make, and returns what is left of that; none when there is space for it.
+fn without_space(root: &Path) -> Option<Vec<String>> {
+    let mut network = Network::new(root, json!({"subnet": "10.1.0.0/24"}));
+    let call = |network: &Network, verb: &str, container: &str| {
+        network.call(plugin(), verb, container).run(&network.stdin(verb))
+    };
+    let answer = call(&network, "ADD", "first");
+    if answer.code == Some(0) {
+        return None;
+    }
+    assert_eq!(answer.error().0, 5);
+    call(&network, "DEL", "first").ok();
+    call(&network, "GC", "").ok();
+    assert_eq!(call(&network, "CHECK", "first").error().0, 104);
+    // What host-local gave out has to be freed by whoever can write.
+    let files = root.join("host-local/net");
+    fs::create_dir_all(&files).unwrap();
+    fs::write(files.join("10.1.0.9"), "old\r\neth0").unwrap();
+    call(&network, "DEL", "first").ok();
+    let answer = call(&network, "DEL", "old");
+    // Where the store could be made, and only the settings beside it could not, it can be imported.
+    assert_eq!(files.join("10.1.0.9").exists(), answer.code == Some(1), "{answer:?}");
+    if answer.code == Some(1) {
+        assert_eq!((answer.error().0, call(&network, "GC", "").error().0), (5, 5));
+        network.live.insert("old".to_owned(), BTreeSet::new());
+        call(&network, "GC", "").ok();
+    }
+    let names = fs::read_dir(root.join("store/net")).into_iter().flatten();
+    Some(names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
 }

@@ -68,6 +68,13 @@ fn list_and_explain_say_who_holds_an_address() {
         assert!(text.contains("free"), "{text}");
         let text = printed("explain ip 192.0.2.7");
         assert!(text.contains("in no lease or range"), "{text}");
+        for more in ["", " --json"] {
+            let error = refused(&format!("explain ip 10.1.2.2 --store-dir /nowhere{more}"));
+            assert!(
+                error.contains("there is no store of a network in /nowhere; --store-dir"),
+                "{error}"
+            );
+        }
         // Names of pods are whatever a runtime passes on.
         add("sandbox-3", "IgnoreUnknown=1;K8S_POD_NAMESPACE=a\u{1b}[31m;K8S_POD_NAME=b\tc\nd");
         for words in ["ipam list", "explain ip 10.1.2.4"] {

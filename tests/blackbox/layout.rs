@@ -239,6 +239,22 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files.collect()
 }
 
+/// What two roles need stands beside them.
+#[test]
+fn no_role_knows_another() {
+    let source = root().join("portolan/src");
+    let roles = ["dns_role", "ipam_role", "netpol_role"];
+    for role in roles {
+        let files =
+            sources(&source.join(role)).into_iter().chain([source.join(format!("{role}.rs"))]);
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let other = roles.into_iter().find(|other| *other != role && text.contains(other));
+            assert_eq!(other, None, "{}", file.display());
+        }
+    }
+}
+
 /// Returns what stands between the parenthesis that a text begins with and its other end.
 fn in_parentheses(text: &str) -> &str {
     let (mut depth, mut is_string, mut is_escaped) = (0, false, false);

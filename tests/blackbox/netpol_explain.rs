@@ -107,9 +107,56 @@ fn a_pod_that_is_not_there_is_an_error() {
     let error = String::from_utf8(output.stderr).unwrap();
     let said = "there is no pod shop/nobody that runs; the namespace shop has 2 Pods (db, web)";
     assert!(error.contains(said), "{error}");
-    let output = explain("flow --from nowhere/db --to shop/db --port 80/tcp", AS_IT_IS);
+    let idle = ("metadata: {name: shop}", "metadata: {name: idle}");
+    let output = explain("flow --from idle/db --to shop/db --port 80/tcp", idle);
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("runs; the namespace nowhere has none"), "{error}");
+    assert!(error.contains("runs; the namespace idle has none"), "{error}");
+}
+
+/// A table without pods, or a verdict of a node that does not exist, would be taken for an answer.
+#[test]
+fn a_namespace_or_node_that_is_not_there_is_an_error() {
+    let many: String = (0..9)
+        .map(|n| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{n}}}\n"))
+        .collect();
+    let crowd =
+        ("apiVersion: v1\nkind: Node", format!("{}---\napiVersion: v1\nkind: Node", &many[4..]));
+    for (arguments, change, said) in [
+        (
+            "matrix --namespace shp",
+            AS_IT_IS,
+            "there is no namespace shp; the cluster has the Namespace shop",
+        ),
+        (
+            "matrix --namespace shp --html",
+            (crowd.0, crowd.1.as_str()),
+            "there is no namespace shp; the cluster has 10 Namespaces (n0, n1, n2, n3, n4, …)",
+        ),
+        (
+            "flow --from shop/web --to shp/db --port 80/tcp",
+            AS_IT_IS,
+            "there is no namespace shp; the cluster has the Namespace shop",
+        ),
+        (
+            &format!("{TO_DB} --live --node n2"),
+            AS_IT_IS,
+            "there is no node n2; the cluster has the Node n1",
+        ),
+    ] {
+        let output = explain(arguments, change);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(1), 0),
+            "{arguments}: {error}"
+        );
+        assert!(error.contains(said), "{arguments}: {error}");
+    }
+    // What has no Namespace in the manifests is there if anything is in it.
+    let unnamed = ("name: shop}", "name: other}");
+    assert!(said("matrix --namespace shop", unnamed).contains("shop/web"));
+    let empty = said("matrix --namespace other", unnamed);
+    assert!(empty.ends_with("\nno pod has an address of its own\n"), "{empty}");
 }
 
 /// An answer that lacks a policy would be a wrong one.

@@ -61,6 +61,11 @@ fn has_table() -> bool {
     run("nft", &["list", "tables"]).contains("portolan-node-local")
 }
 
+/// Says whether the kernel has rules of the table.
+fn is_untracked() -> bool {
+    run("nft", &["list", "ruleset"]).contains("notrack")
+}
+
 fn both() -> [String; 2] {
     [format!("{V4}/32"), format!("{V6}/128")]
 }
@@ -166,6 +171,7 @@ fn a_start_that_fails_leaves_no_address() {
         let errors = server.errors();
         assert!(errors.contains("the address is in use"), "{errors}");
         assert_eq!(addresses(), [format!("{V6}/128")], "the one that was there before");
+        assert!(!has_table());
     });
 }
 
@@ -244,6 +250,56 @@ fn what_a_crash_leaves_is_adopted_or_removed() {
         assert!(!has_table());
         let output = run_to_end(&["-node-local-remove"]);
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "nothing was there\n");
+    });
+}
+
+/// Between the addresses and the table that keeps them untracked, and between the end of that and theirs.
+#[test]
+fn what_a_kill_leaves_at_any_time_is_removed() {
+    inside("what_a_kill_leaves_at_any_time_is_removed", || {
+        let removed = || {
+            let output = run_to_end(&["--node-local-remove"]);
+            assert_eq!(
+                String::from_utf8(output.stdout).unwrap(),
+                format!("{V4} removed\n{V6} removed\n")
+            );
+            assert_eq!(addresses(), Vec::<String>::new());
+            assert!(!has_table());
+        };
+        let flags = format!("{V4},{V6}");
+        let launch = |corefile: &str| {
+            Server::launch_with(corefile, |command| {
+                command.args(["--node-local", &flags]);
+            })
+        };
+        // Nobody is at that port: the start waits for a cluster.
+        let mut server = launch(&format!(
+            ".:53 {{\nbind {V4} {V6}\nkubernetes cluster.local {{\nendpoint http://127.0.0.1:1\n}}\n}}"
+        ));
+        until("the addresses", addresses, |there| *there == both());
+        server.signal("KILL");
+        server.wait();
+        assert!(!server.log().contains("are not tracked"), "{}", server.log());
+        assert!(!is_untracked());
+        removed();
+
+        // A question is under way that nobody answers.
+        let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let forward = format!("forward example.org {}", upstream.local_addr().unwrap());
+        let mut server = launch(&corefile(&forward)).serving();
+        server.wait_for_line("are not tracked");
+        assert!(is_untracked());
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let question = query(7, "example.org", "A", 1232).to_vec().unwrap();
+        client.send_to(&question, (V4, 53)).unwrap();
+        upstream.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(upstream.recv(&mut [0; 512]).unwrap() > 12);
+        server.signal("TERM");
+        until("the end of tracking", is_untracked, |is_untracked| !is_untracked);
+        server.signal("KILL");
+        server.wait();
+        assert_eq!(addresses(), both());
+        removed();
     });
 }
 

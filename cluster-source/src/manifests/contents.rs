@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cluster::{Kind, Object, ObjectKey};
 use ipam_controller::services::Wish;
 
+use super::fields::Fields;
 use super::walk::{Found, Obstacle, Place, Visitor, walk};
 use crate::Interest;
 use crate::api::resource::{api_version, kind_of, nearest_kind};
@@ -38,6 +39,8 @@ pub(crate) struct Contents {
     pub(crate) bad: u64,
     /// What could not be used, and where; the first [`MOST_PROBLEMS`] of them.
     pub(crate) problems: Vec<Problem>,
+    /// Fields that its objects have and their kinds do not; the first [`MOST_PROBLEMS`] of them. The objects are used.
+    pub(crate) ignored: Vec<Problem>,
     /// A part of the file is no YAML or JSON at all: it was cut short, or is being edited.
     pub(crate) is_broken: bool,
 }
@@ -87,6 +90,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) interest: &'a Interest,
     /// Decodes them.
     pub(crate) decoder: &'a mut Decoder,
+    /// Which fields they have.
+    pub(crate) fields: &'a Fields,
 }
 
 struct Reader<'a, 'b> {
@@ -95,7 +100,7 @@ struct Reader<'a, 'b> {
     place: Place,
 }
 
-/// How many problems of a file are described; all of them are counted.
+/// How many problems and ignored fields of a file are described; all problems are counted.
 const MOST_PROBLEMS: usize = 1000;
 
 impl Visitor for Reader<'_, '_> {
@@ -117,7 +122,8 @@ impl Visitor for Reader<'_, '_> {
 
 impl Reader<'_, '_> {
     fn object_of(&mut self, kind: Kind, json: &str) {
-        if let Some(key) = key_of(kind, json) {
+        let key = key_of(kind, json);
+        if let Some(key) = &key {
             if kind.is_namespaced() {
                 self.inhabit(Some(&key.namespace));
             } else if kind == Kind::Namespace {
@@ -128,6 +134,7 @@ impl Reader<'_, '_> {
         if !interest.kinds.contains(kind) {
             return;
         }
+        self.ignored_fields(kind, key.as_ref(), json);
         let keep = if interest.reads_labels(kind) { Keep::Labels } else { Keep::NoLabels };
         match self.reading.decoder.decode(kind, json, keep) {
             Ok(Decoded { object, dropped }) => {
@@ -142,6 +149,21 @@ impl Reader<'_, '_> {
                 self.contents.unusable.extend(bad.key.map(|key| (kind, key)));
             }
         }
+    }
+
+    /// Notes the fields that nobody reads because there are none of that name.
+    fn ignored_fields(&mut self, kind: Kind, key: Option<&ObjectKey>, json: &str) {
+        let room = MOST_PROBLEMS - self.contents.ignored.len().min(MOST_PROBLEMS);
+        if room == 0 {
+            return;
+        }
+        let Place { line, document } = self.place;
+        let object = key.map_or_else(String::new, |key| format!(" {key}"));
+        let unknown = self.reading.fields.unknown(kind, json, room);
+        self.contents.ignored.extend(unknown.into_iter().map(|field| {
+            let text = format!("{kind}{object}: {field}");
+            Problem { line, document, kind: Some(kind), text }
+        }));
     }
 
     /// Takes an object of a kind that the model does not know, or whose kind is mistyped.

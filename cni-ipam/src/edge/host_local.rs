@@ -63,27 +63,12 @@ impl Directory {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Reads all files, in the order of their names.
+    /// Reads all files, as [`entries`].
     ///
     /// # Errors
-    /// The directory or a file cannot be read.
+    /// As [`entries`].
     pub fn entries(&self) -> Result<Vec<Imported>, Failure> {
-        let failed = |source| Failure::io("read", &self.path, source);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            names.extend(entry.map_err(failed)?.file_name().into_string());
-        }
-        names.sort_unstable();
-        let mut entries = Vec::new();
-        for name in names {
-            let path = self.path.join(&name);
-            let Some((text, written)) = read_small(&path)? else { continue };
-            match read(&name, &text) {
-                Entry::Other => {}
-                entry => entries.push(Imported { entry, written }),
-            }
-        }
-        Ok(entries)
+        entries(&self.path)
     }
 
     /// Writes the file of an address, and which one a range set gave out last if that is known.
@@ -137,6 +122,28 @@ impl Directory {
             _ => Ok(()),
         }
     }
+}
+
+/// Reads all files of a directory, in the order of their names. Without its lock some may be half written.
+///
+/// # Errors
+/// The directory or a file cannot be read.
+pub fn entries(directory: &Path) -> Result<Vec<Imported>, Failure> {
+    let failed = |source| Failure::io("read", directory, source);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    names.sort_unstable();
+    let mut entries = Vec::new();
+    for name in names {
+        let Some((text, written)) = read_small(&directory.join(&name))? else { continue };
+        match read(&name, &text) {
+            Entry::Other => {}
+            entry => entries.push(Imported { entry, written }),
+        }
+    }
+    Ok(entries)
 }
 
 /// Reads who has an address by its file, and since when; none when there is no such file, or it names nobody.

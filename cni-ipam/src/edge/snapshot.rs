@@ -50,7 +50,14 @@ impl Snapshot {
     /// # Errors
     /// It is in use for too long, of a newer version, damaged beyond mending, or cannot be read.
     pub fn read(site: &Site, network: &NetworkName) -> Result<Option<Self>, Failure> {
-        let directory = site.store_of(network, &Placement::default());
+        Self::of(&site.store_of(network, &Placement::default()), site)
+    }
+
+    /// Reads the store of a directory; none when there is none, or no lock.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub fn of(directory: &Path, site: &Site) -> Result<Option<Self>, Failure> {
         let Some(_lock) = Lock::existing(&directory.join("lock"), Sharing::Shared, site.lock_wait)?
         else {
             return Ok(None);
@@ -67,16 +74,29 @@ impl Snapshot {
         }
         let known = parts.index.as_ref().map_or(Ok(None), index_header)?;
         let changes = parts.changes(known.as_ref())?;
-        let (slots, damaged) = parts.slots(&directory, &changes)?;
+        let (slots, damaged) = parts.slots(directory, &changes)?;
         let (header, index, is_anew) = parts.index(known, &changes, &slots)?;
         let mut mended_on_use = parts.cut_short(&header)?;
         let mut note =
             |is_so: bool, text: &str| mended_on_use.extend(is_so.then(|| text.to_owned()));
         note(is_anew, "the index is missing or damaged");
         note(!changes.is_empty() && !is_anew, "a change was cut short; the journal has it");
-        let is_over = header.boot != site.boot()? && !header.is_durable;
-        note(is_over, "the store is of another boot: all its leases are gone with it");
+        note(
+            is_over(&header, site.boot()?),
+            "the store is of another boot: all its leases are gone with it",
+        );
+        let directory = directory.to_owned();
         Ok(Some(Self { directory, header, index, slots, mended_on_use, damaged }))
+    }
+
+    /// Tells whether the leases are gone with another boot than this one.
+    pub fn is_over(&self, boot: Boot) -> bool {
+        is_over(&self.header, boot)
+    }
+
+    /// Tells whether leases may be missing, which are damaged.
+    pub fn has_lost_leases(&self) -> bool {
+        !self.damaged.is_empty()
     }
 
     /// Returns the leases, held and released.
@@ -203,6 +223,10 @@ impl Parts {
         }
         Ok(all)
     }
+}
+
+fn is_over(header: &Header, boot: Boot) -> bool {
+    header.boot != boot && !header.is_durable
 }
 
 fn slots_in(named: &Named) -> Result<u32, Failure> {

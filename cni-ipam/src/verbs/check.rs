@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use cni::AttachmentRequest;
 
-use super::session::Session;
+use super::present;
 use crate::address::{Family, number};
 use crate::config::Placement;
 use crate::edge::site::Site;
-use crate::edge::store::Store;
 use crate::failure::Failure;
+use crate::lease::Lease;
 
 /// Serves CHECK.
 ///
@@ -22,11 +22,8 @@ pub fn check(request: &AttachmentRequest, site: &Site) -> Result<(), Failure> {
     let attachment = &request.attachment;
     let none =
         || Failure::Differs(format!("the attachment {attachment} holds no address in {network}"));
-    let has_files = placement.data_dir.join(network.as_str()).is_dir();
-    if !Store::is_there(&site.store_of(network, &placement)) && !has_files {
-        return Err(none());
-    }
-    let session = Session::open(site, network, &placement, &[], None)?;
+    let is_meant = |lease: &Lease| lease.is_of(attachment);
+    let session = present::open(site, network, &placement, is_meant)?.ok_or_else(none)?;
     let held = session.held_by(attachment)?;
     if held.is_empty() {
         return Err(none());

@@ -2,11 +2,12 @@
 
 use cni::AttachmentRequest;
 
-use super::session::{Session, quarantine_of};
+use super::present;
+use super::session::quarantine_of;
 use crate::config::Placement;
 use crate::edge::site::Site;
-use crate::edge::store::Store;
 use crate::failure::Failure;
+use crate::lease::Lease;
 
 /// Serves DEL.
 ///
@@ -15,15 +16,12 @@ use crate::failure::Failure;
 pub fn del(request: &AttachmentRequest, site: &Site) -> Result<(), Failure> {
     let placement = Placement::of(&request.config);
     let network = &request.config.name;
-    let has_store = Store::is_there(&site.store_of(network, &placement));
-    let has_files = placement.data_dir.join(network.as_str()).is_dir();
-    if !has_store && !has_files {
-        return Ok(());
-    }
-    let session = match Session::open(site, network, &placement, &[], None) {
+    let is_meant = |lease: &Lease| lease.is_of(&request.attachment);
+    let session = match present::open(site, network, &placement, is_meant) {
         // No ADD was ever served there.
-        Err(Failure::Config { .. }) => return Ok(()),
-        opened => opened?,
+        Ok(None) | Err(Failure::Config { .. }) => return Ok(()),
+        Ok(Some(session)) => session,
+        Err(failure) => return Err(failure),
     };
     let rest = quarantine_of(&request.config, session.store.directory());
     let mut session = session.with_quarantine(rest);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use cni::{Attachment, GcRequest};
 
-use super::session::{Session, quarantine_of};
+use super::present;
+use super::session::quarantine_of;
 use crate::config::Placement;
 use crate::edge::site::Site;
-use crate::edge::store::Store;
 use crate::failure::Failure;
 use crate::lease::Lease;
 
@@ -19,10 +19,6 @@ pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
     let Some(valid) = &request.valid else { return Ok(()) };
     let placement = Placement::of(&request.config);
     let network = &request.config.name;
-    let has_files = placement.data_dir.join(network.as_str()).is_dir();
-    if !Store::is_there(&site.store_of(network, &placement)) && !has_files {
-        return Ok(());
-    }
     let valid: BTreeSet<&Attachment> = valid.iter().collect();
     let containers: BTreeSet<&str> =
         valid.iter().map(|attachment| attachment.container_id.as_str()).collect();
@@ -31,7 +27,9 @@ pub fn gc(request: &GcRequest, site: &Site) -> Result<(), Failure> {
         valid.contains(attachment)
             || lease.is_of_any_interface() && containers.contains(attachment.container_id.as_str())
     };
-    let session = Session::open(site, network, &placement, &[], None)?;
+    let Some(session) = present::open(site, network, &placement, |lease| !is_valid(lease))? else {
+        return Ok(());
+    };
     let rest = quarantine_of(&request.config, session.store.directory());
     let mut session = session.with_quarantine(rest);
     let mut failed = Vec::new();

@@ -18,7 +18,7 @@ use crate::edge::witness::Witnesses;
 use crate::failure::Failure;
 use crate::gc::Verdict;
 use crate::host_local::{ANY_INTERFACE, Entry};
-use crate::lease::{Boot, Lease, Millis, Netns, Origin, Pod, State};
+use crate::lease::{Lease, Millis};
 use crate::range::Span;
 use crate::table::Found;
 
@@ -302,7 +302,7 @@ impl<'a> Session<'a> {
         if table.at(address)?.is_some() {
             return Ok(());
         }
-        let lease = imported_lease(address, attachment, imported.written);
+        let lease = Lease::imported(address, attachment, imported.written);
         if witnesses.ask(&lease).verdict() == Verdict::Free {
             return Ok(());
         }
@@ -320,7 +320,7 @@ impl<'a> Session<'a> {
         if attachment == *asking {
             return Ok(false);
         }
-        let lease = imported_lease(address, attachment, written);
+        let lease = Lease::imported(address, attachment, written);
         let witnesses = Witnesses::new(self.site, self.network, self.placement, None)?;
         if witnesses.ask(&lease).verdict() == Verdict::Free {
             self.forget_file(&lease)?;
@@ -339,18 +339,5 @@ impl<'a> Session<'a> {
         }
         let changes = table.into_changes();
         self.store.commit(changes)?.finished()
-    }
-}
-
-fn imported_lease(address: IpAddr, attachment: Attachment, written: Millis) -> Lease {
-    Lease {
-        address,
-        state: State::Held,
-        attachment,
-        netns: Netns::default(),
-        pod: Pod::default(),
-        since: written,
-        boot: Boot::default(),
-        origin: Origin::Imported,
     }
 }

@@ -181,6 +181,12 @@ impl Controller {
         self.entries.get(uid).is_some_and(|entry| entry.node.is_some())
     }
 
+    /// Returns the names of the nodes that there are, sorted.
+    pub fn nodes(&self) -> Vec<&str> {
+        let there = self.names.iter().filter(|(_, uid)| self.knows(uid));
+        there.map(|(name, _)| &**name).collect()
+    }
+
     /// Returns how many nodes have no block because none is free or no pool selects them.
     pub fn starved(&self) -> usize {
         let has_none =

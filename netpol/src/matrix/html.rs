@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Cell, Matrix};
+use super::{Cell, Matrix, NO_PODS};
+use crate::Escaped;
 
 const STYLE: &str = "body{font:14px sans-serif}table{border-collapse:collapse}th{font-weight:normal;text-align:left}\
 td{width:1.6em;height:1.6em;text-align:center;border:1px solid #fff}.passes{background:#bfe3c0}\
@@ -18,7 +19,8 @@ impl Matrix {
     }
 
     fn write(&self, page: &mut String) -> std::fmt::Result {
-        let title = escaped(&self.traffic.to_string());
+        let title = self.traffic.to_string();
+        let title = Escaped(&title);
         writeln!(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")?;
         writeln!(page, "<title>{title}</title><style>{STYLE}</style></head><body>")?;
         writeln!(
@@ -28,17 +30,20 @@ impl Matrix {
         (1..=self.pods.len()).try_for_each(|number| write!(page, "<th>{number}</th>"))?;
         writeln!(page, "</tr>")?;
         for (at, (pod, row)) in self.pods.iter().zip(&self.rows).enumerate() {
-            write!(page, "<tr><th>{}</th><th>{}</th>", at + 1, escaped(&pod.to_string()))?;
+            write!(page, "<tr><th>{}</th><th>{}</th>", at + 1, Escaped(&pod.to_string()))?;
             for (cell, to) in row.iter().zip(&self.pods) {
-                let title = escaped(&format!("{pod} to {to}: {}", cell.words()));
+                let title = format!("{pod} to {to}: {}", cell.words());
                 let (class, letter) = (class(*cell), cell.letter());
-                write!(page, "<td class=\"{class}\" title=\"{title}\">{letter}</td>")?;
+                write!(page, "<td class=\"{class}\" title=\"{}\">{letter}</td>", Escaped(&title))?;
             }
             writeln!(page, "</tr>")?;
         }
         writeln!(page, "</table>")?;
         for cell in Cell::ALL {
             writeln!(page, "<p><code>{}</code> {}</p>", cell.letter(), cell.words())?;
+        }
+        if self.pods.is_empty() {
+            writeln!(page, "<p>{NO_PODS}</p>")?;
         }
         if self.left_out > 0 {
             writeln!(page, "<p>{} more pods are left out.</p>", self.left_out)?;
@@ -54,8 +59,4 @@ fn class(cell: Cell) -> &'static str {
         Cell::Audited => "audited",
         Cell::Differs | Cell::Unconnected => "other",
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

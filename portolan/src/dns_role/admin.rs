@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cluster_source::Source;
 use dns::edge::http::{Handler, HttpReply, HttpRequest, Turns};
 use hyper::StatusCode;
 
 use super::Built;
+use crate::admin::objects;
 use crate::explain::{Question, explanation};
 
 /// Returns the handler of `/debug/explain?name=NAME&type=TYPE[&client=ADDRESS]`: a JSON object.
@@ -33,15 +33,7 @@ fn cluster_reply(built: &Built, request: &HttpRequest) -> HttpReply {
         let text = "no such source: they are counted from 0 in the order of the Corefile\n";
         return HttpReply::text(StatusCode::NOT_FOUND, text);
     };
-    manifests(source)
-}
-
-/// Returns the objects of a source as a Kubernetes List.
-pub(crate) fn manifests(source: &Source) -> HttpReply {
-    match serde_json::to_vec_pretty(&cluster_source::dump(&source.snapshot())) {
-        Ok(body) => HttpReply::json(body),
-        Err(error) => HttpReply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-    }
+    objects(source)
 }
 
 async fn reply(built: &Built, request: &HttpRequest) -> HttpReply {

@@ -38,11 +38,11 @@ use tokio::sync::watch;
 use super::kubernetes_metrics::KubernetesMetrics;
 use super::rates::Readings;
 use super::runtime_metrics::RuntimeCollector;
-use super::source_metrics::SourceMetrics;
 use super::sources::{Live, PodSearch, Sources};
 use super::unserved::{Recorders, Unserved, recorders};
 use crate::logging;
 use crate::output::Output;
+use crate::source_metrics::SourceMetrics;
 use crate::status::Process;
 
 /// A server without its sockets. It lives as long as the process; a reload gives it another engine.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Built;
 use super::node_local::{Keeper, NodeLocal};
@@ -11,61 +11,13 @@ use super::notify::{State, notify};
 use super::pid_file::PidFile;
 use super::reload::Reloader;
 use crate::output::Output;
+use crate::signals::{Signals, Told};
 
 /// How long questions under way may take when the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// How often a start that waits says what for.
 const REPORT: Duration = Duration::from_millis(500);
-
-/// The signals that end the process or make it look at its Corefile.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    reload: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Told {
-    /// To end; the signal's name.
-    Stop(&'static str),
-    /// To look at the Corefile.
-    Reload,
-}
-
-impl Signals {
-    /// Takes the signals over.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub(crate) fn listen() -> Result<Self> {
-        let take = |kind| signal(kind).context("cannot handle signals");
-        Ok(Self {
-            terminate: take(SignalKind::terminate())?,
-            interrupt: take(SignalKind::interrupt())?,
-            reload: take(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Waits for the next of them.
-    pub(crate) async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.reload.recv() => Told::Reload,
-        }
-    }
-
-    /// Waits for the next one that ends the process.
-    pub(crate) async fn stop(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
 
 /// Handles the other signals as CoreDNS does: SIGQUIT ends the process at once, with 0; SIGHUP means nothing
 /// and SIGUSR2 asks for another binary.

@@ -1,8 +1,8 @@
 //! The DNS cache of a node: `--node-local`.
 //!
 //! ```text
-//! start: addresses on lo ─▶ listen ─▶ answer ─▶ their packets are not tracked
-//! end:   they are tracked ─▶ drain ─▶ addresses off lo      unless another server has taken over
+//! start: note addresses ─▶ put them on lo ─▶ listen ─▶ answer ─▶ their packets are not tracked
+//! end:   they are tracked ─▶ drain ─▶ addresses off lo ─▶ forget them      unless another server has taken over
 //! ```
 //!
 //! A Service's address may be among them. As long as connections to it are tracked, kube-proxy sends them on to the
@@ -14,7 +14,7 @@ mod table;
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use dns::config::Config;
 use dns::corefile::Transport;
 use dns::edge::http::{is_served, is_shared};
@@ -64,21 +64,27 @@ impl NodeLocal {
         Ok(is_asked_for.then(|| Self { addresses: addresses.to_vec(), listens }))
     }
 
-    /// Gives the node its addresses, and returns those that it had not; the others are left as they are.
+    /// Gives the node its addresses, and returns what that changed; those that are there are left as they are.
     ///
     /// # Errors
     /// The kernel refuses, for want of `CAP_NET_ADMIN` most of all; then nothing has changed.
-    pub(super) async fn take_addresses(&self) -> Result<Vec<IpAddr>> {
-        let mut taken = Vec::new();
+    pub(super) async fn take_addresses(&self) -> Result<Taken> {
+        let refused = |error: Error, address: &IpAddr| {
+            let what =
+                format!("--node-local: cannot put {address} on lo; this needs CAP_NET_ADMIN");
+            error.context(what)
+        };
+        let addresses = self.addresses.clone();
+        let noted = blocking(move || table::note(&addresses)).await;
+        let noted = noted.map_err(|error| refused(error, &self.addresses[0]))?;
+        let mut taken = Taken { noted, added: Vec::new() };
         for address in self.addresses.clone() {
             match blocking(move || addresses::add(address)).await {
-                Ok(true) => taken.push(address),
+                Ok(true) => taken.added.push(address),
                 Ok(false) => {}
                 Err(error) => {
-                    put_back(taken).await;
-                    return Err(error.context(format!(
-                        "--node-local: cannot put {address} on lo; this needs CAP_NET_ADMIN"
-                    )));
+                    taken.put_back().await;
+                    return Err(refused(error, &address));
                 }
             }
         }
@@ -93,9 +99,12 @@ impl NodeLocal {
     pub(super) async fn stop_tracking(&self) -> Result<()> {
         let addresses = self.addresses.clone();
         blocking(move || {
-            let before = table::apply(&addresses)?;
-            let mut gone = before.into_iter().filter(|address| !addresses.contains(address));
-            gone.try_for_each(addresses::remove)
+            let gone = table::untrack(&addresses)?;
+            if gone.is_empty() {
+                return Ok(());
+            }
+            gone.iter().try_for_each(|address| addresses::remove(*address))?;
+            table::forget(&gone)
         })
         .await?;
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
@@ -108,7 +117,7 @@ impl NodeLocal {
     /// listens at the same addresses.
     pub(super) async fn give_up(&self) {
         if !self.is_shared()
-            && let Err(error) = blocking(table::remove).await
+            && let Err(error) = blocking(table::track).await
         {
             let error = format!("{error:#}");
             tracing::error!(error, "the addresses of the node's cache are still not tracked");
@@ -124,16 +133,35 @@ impl NodeLocal {
         if self.listens.iter().any(|address| is_served(*address)) {
             return;
         }
-        put_back(self.addresses.clone()).await;
+        let all = self.addresses.clone();
+        Taken { noted: all.clone(), added: all }.put_back().await;
     }
 }
 
-/// Takes addresses off `lo`: at the end, or those that a start has put there which came to nothing.
-pub(super) async fn put_back(addresses: Vec<IpAddr>) {
-    for address in addresses {
-        if let Err(error) = blocking(move || addresses::remove(address)).await {
+/// What a start has changed.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Addresses that the table did not name.
+    noted: Vec<IpAddr>,
+    /// Addresses that were not on `lo`.
+    pub(super) added: Vec<IpAddr>,
+}
+
+impl Taken {
+    /// Takes the addresses off `lo` and forgets them: at the end, or those of a start that came to nothing. What stays on
+    /// `lo` stays noted.
+    pub(super) async fn put_back(self) {
+        let Self { mut noted, added } = self;
+        for address in added {
+            if let Err(error) = blocking(move || addresses::remove(address)).await {
+                let error = format!("{error:#}");
+                tracing::error!(%address, error, "the address stays on lo");
+                noted.retain(|noted| *noted != address);
+            }
+        }
+        if let Err(error) = blocking(move || table::forget(&noted)).await {
             let error = format!("{error:#}");
-            tracing::error!(%address, error, "the address stays on lo");
+            tracing::error!(error, "the table of the node's cache stays");
         }
     }
 }
@@ -144,8 +172,9 @@ pub(super) async fn put_back(addresses: Vec<IpAddr>) {
 /// The kernel refuses.
 pub(super) async fn remove_all() -> Result<()> {
     let addresses = blocking(|| {
-        let addresses = table::remove()?;
+        let addresses = table::track()?;
         addresses.iter().try_for_each(|address| addresses::remove(*address))?;
+        table::forget(&addresses)?;
         Ok(addresses)
     })
     .await?;

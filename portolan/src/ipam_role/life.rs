@@ -19,10 +19,10 @@ use super::drive::{Shared, drive, over};
 use super::metrics::Metrics;
 use super::nodes::Nodes;
 use super::services::Services;
+use crate::admin::{bind, name_in};
 use crate::cli::IpamControllerArguments;
-use crate::dns_role::life::Signals;
-use crate::netpol_role::admin::{bind, name_in};
 use crate::node_blocks::cluster_pools;
+use crate::signals::Signals;
 
 /// Who Events are from.
 const REPORTER: &str = "portolan.dev/ipam-controller";

@@ -1,15 +1,13 @@
 //! The admin endpoints of the role.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use cluster_source::Source;
 use cluster_writer::EventRecorder;
 use dns::edge::http::{
-    Handler, HttpListener, HttpRequest, Routes, Turns, health, metrics, only_own_hosts, ready,
+    Handler, HttpRequest, Routes, Turns, health, metrics, only_own_hosts, ready,
 };
-use dns::plugin::{ListenAddress, ListenHost};
 use netpol::Options;
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -18,9 +16,8 @@ use super::drops::Drops;
 use super::metrics::Metrics;
 use super::recent::Recent;
 use super::status::{self, SOURCE};
-use crate::cli::DEFAULT_ADMIN;
-use crate::dns_role::admin::manifests;
-use crate::dns_role::source_metrics::SourceMetrics;
+use crate::admin::objects;
+use crate::source_metrics::SourceMetrics;
 use crate::status::Process;
 
 /// What the endpoints tell of.
@@ -46,42 +43,18 @@ pub(super) struct Told {
     pub unready: watch::Receiver<Option<String>>,
 }
 
-/// Binds the admin address.
-///
-/// # Errors
-/// The text is no address, or the address is taken.
-pub(crate) async fn bind(text: &str) -> Result<Option<HttpListener>> {
-    if text == "off" {
-        return Ok(None);
-    }
-    let Ok(address) = text.parse::<ListenAddress>() else {
-        bail!("--admin {text}: write an address such as {DEFAULT_ADMIN}, or off");
-    };
-    let listener = HttpListener::bind(&address).await?;
-    let local: SocketAddr = listener.local_address();
-    tracing::info!(address = %local, page = "admin", "HTTP endpoint");
-    Ok(Some(listener))
-}
-
-/// Returns the name in an address, if it is one: requests may be for it.
-pub(crate) fn name_in(text: &str) -> Option<String> {
-    match text.parse::<ListenAddress>().ok()?.host {
-        ListenHost::Name(name) => Some(name),
-        ListenHost::Any | ListenHost::Address(_) => None,
-    }
-}
-
 /// Returns the handler of all endpoints.
 ///
 /// # Errors
 /// The registry has the metrics of the source already.
 pub(super) fn handler(told: &Told, name: Option<String>) -> Result<Handler> {
     let of_source = SourceMetrics::register(&told.registry)?;
+    let source = told.source.clone();
     let routes = Routes::new()
         .route("/healthz", health())
         .route("/readyz", readiness(told))
         .route("/metrics", fresh_metrics(told, of_source))
-        .route("/debug/cluster", objects(told.source.clone()));
+        .route("/debug/cluster", Turns::default().handler(move |_| objects(&source)));
     let told = told.clone();
     let view = move |request: &HttpRequest| {
         told.refresh();
@@ -118,9 +91,4 @@ impl Told {
         }
         self.drops.refresh();
     }
-}
-
-/// The objects as a Kubernetes List, which can be saved and used with `--manifests`.
-fn objects(source: Source) -> Handler {
-    Turns::default().handler(move |_| manifests(&source))
 }

@@ -21,8 +21,9 @@ use super::events::{self, BadPolicies};
 use super::metrics::{Metrics, to_gauge};
 use super::recent::Recent;
 use super::view;
+use crate::admin::{bind, name_in};
 use crate::cli::NetpolArguments;
-use crate::dns_role::life::Signals;
+use crate::signals::Signals;
 use crate::status::Process;
 
 /// How long after a failure the kernel is asked again: the first time, and at most. A change of the cluster, which may
@@ -83,7 +84,7 @@ pub(super) async fn live(
     mut options: Options,
 ) -> Result<()> {
     let mut signals = Signals::listen()?;
-    let listener = admin::bind(&arguments.admin).await?;
+    let listener = bind(&arguments.admin).await?;
     let (bad_policies, told) = BadPolicies::channel();
     let source = view::open(&arguments.cluster, view::KINDS, Arc::new(bad_policies)).await?;
     let enforcer = Enforcer::open(arguments)?;
@@ -111,7 +112,7 @@ pub(super) async fn live(
     };
     let (stop_http, http_stopped) = watch::channel(false);
     if let Some(listener) = listener {
-        let handler = admin::handler(&told, admin::name_in(&arguments.admin))?;
+        let handler = admin::handler(&told, name_in(&arguments.admin))?;
         tokio::spawn(listener.serve(handler, http_stopped));
     }
     let (wake, wakes) = sync_channel(WAKES);

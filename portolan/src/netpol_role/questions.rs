@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
 use netpol::{Flow, Matrix, Options};
 
-use super::{live, own_node, view};
+use super::{known, live, own_node, view};
 use crate::cli::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
 };
-use crate::resolv_conf::pod::several;
+use crate::words::several;
 use crate::{logging, print};
 
 /// Notes on Services need them and their endpoints.
@@ -22,9 +22,12 @@ const KINDS: KindSet = view::KINDS.with(Kind::Service).with(Kind::EndpointSlice)
 /// Prints why one may talk to another or not.
 ///
 /// # Errors
-/// The cluster cannot be read, or there is no such pod.
+/// The cluster cannot be read, or there is no such pod or node.
 pub(crate) fn flow(arguments: &ExplainFlowArguments) -> Result<()> {
     let cluster = read(&arguments.cluster)?;
+    if let Some(node) = &arguments.node {
+        known::node(&cluster, node)?;
+    }
     let (from, to) = (addresses(&cluster, &arguments.from)?, addresses(&cluster, &arguments.to)?);
     let pairs = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
     let Some((source, destination)) = pairs.clone().find(|(a, b)| a.is_ipv4() == b.is_ipv4())
@@ -48,10 +51,13 @@ pub(crate) fn flow(arguments: &ExplainFlowArguments) -> Result<()> {
 /// Prints who may talk to whom.
 ///
 /// # Errors
-/// The cluster cannot be read.
+/// The cluster cannot be read, or there is no such namespace.
 pub(crate) fn matrix(arguments: &ExplainMatrixArguments) -> Result<()> {
     let cluster = read(&arguments.cluster)?;
     let namespace = arguments.namespace.as_deref();
+    if let Some(namespace) = namespace {
+        known::namespace(&cluster, namespace)?;
+    }
     let matrix = Matrix::of(&cluster, &Options::default(), namespace, arguments.port);
     print::answer(&in_line(&if arguments.html { matrix.html() } else { matrix.to_string() }))
 }
@@ -84,10 +90,11 @@ fn addresses(cluster: &Cluster, text: &str) -> Result<Vec<IpAddr>> {
     let (namespace, name) = text
         .split_once('/')
         .with_context(|| format!("{text}: write NAMESPACE/POD or an address"))?;
-    let pod = cluster.pod(namespace, name).with_context(|| {
+    let Some(pod) = cluster.pod(namespace, name) else {
+        known::namespace(cluster, namespace)?;
         let others = running(cluster, namespace);
-        format!("there is no pod {text} that runs; the namespace {namespace} has {others}")
-    })?;
+        bail!("there is no pod {text} that runs; the namespace {namespace} has {others}");
+    };
     if pod.ips.is_empty() {
         bail!("the pod {text} has no address yet");
     }
@@ -97,9 +104,9 @@ fn addresses(cluster: &Cluster, text: &str) -> Result<Vec<IpAddr>> {
 /// Names the pods of a namespace that run, but not all of a crowd.
 fn running(cluster: &Cluster, namespace: &str) -> String {
     let pods = cluster.pods().filter(|pod| &*pod.key.namespace == namespace);
-    let mut names: Vec<String> = pods.map(|pod| pod.key.name.to_string()).collect();
-    names.sort();
-    if names.is_empty() { "none".to_owned() } else { several(&names) }
+    let mut names: Vec<&str> = pods.map(|pod| &*pod.key.name).collect();
+    names.sort_unstable();
+    several("Pod", &names)
 }
 
 /// Ends a text with the end of a line.

@@ -12,6 +12,7 @@ use dns::pod_dns::{DnsOption, DnsPolicy, PodDns, PodDnsConfig};
 use serde::Deserialize;
 
 use crate::cli::{PodName, ResolvConfArguments};
+use crate::words::several;
 
 /// The largest text that is read from a file or the standard input: 16 MiB.
 const MAX_TEXT: u64 = 16 << 20;
@@ -109,7 +110,7 @@ fn choose(written: Written, wanted: Option<&PodName>, source: &str) -> Result<Wr
             objects.into_iter().filter(is_wanted).collect()
         }
         None if objects.len() > 1 => {
-            bail!("{source} has {}; name one with --pod", several(&names))
+            bail!("{source} has {}; name one with --pod", several("Pod", &names))
         }
         None => objects,
     };
@@ -118,20 +119,10 @@ fn choose(written: Written, wanted: Option<&PodName>, source: &str) -> Result<Wr
         let instead = match (problems.first(), names.as_slice()) {
             (Some(problem), _) => format!("part of it cannot be read: {problem}"),
             (None, []) => "add one: `apiVersion: v1`, `kind: Pod`".to_owned(),
-            (None, names) => format!("it has {}", several(names)),
+            (None, names) => format!("it has {}", several("Pod", names)),
         };
         anyhow!("{source} has no Pod{wanted}; {instead}")
     })
-}
-
-/// Names Pods, but not all of a crowd.
-pub(crate) fn several(names: &[String]) -> String {
-    let shown = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len() {
-        1 => format!("the Pod {shown}"),
-        count @ 2..=5 => format!("{count} Pods ({shown})"),
-        count => format!("{count} Pods ({shown}, …)"),
-    }
 }
 
 fn fetch(arguments: &ResolvConfArguments, wanted: &PodName) -> Result<WrittenObject> {

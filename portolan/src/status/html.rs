@@ -1,6 +1,8 @@
 //! A view as a page: plain HTML without scripts.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Write};
+
+use netpol::Escaped;
 
 use super::view::{Column, Mood, Section, Unit, Value, View, Width};
 use crate::words::{age, plain};
@@ -25,30 +27,15 @@ pub(super) fn write(view: &View, refresh: Refresh) -> String {
     page
 }
 
-/// A text in HTML: its markup is taken for text, in elements as in attributes between double quotes. What is not seen is
-/// escaped, too.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for character in plain(self.0).chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
+/// Returns a text in HTML. What is not seen is escaped, too.
+fn escaped(text: &str) -> String {
+    Escaped(&plain(text)).to_string()
 }
 
 fn write_page(page: &mut String, view: &View, refresh: Refresh) -> fmt::Result {
     let is_well = view.problems.is_empty();
     let word = if is_well { "well" } else { "not well" };
-    let (role, host) = (Escaped(&view.role), Escaped(&view.host));
+    let (role, host) = (escaped(&view.role), escaped(&view.host));
     writeln!(page, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
     writeln!(page, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
     writeln!(page, "<meta name=\"color-scheme\" content=\"light dark\">")?;
@@ -59,7 +46,7 @@ fn write_page(page: &mut String, view: &View, refresh: Refresh) -> fmt::Result {
     writeln!(page, "<link rel=\"stylesheet\" href=\"/status.css\">\n</head>\n<body>\n<header>")?;
     let class = if is_well { "good" } else { "bad" };
     writeln!(page, "<h1>portolan {role} <span class=\"state {class}\">{word}</span></h1>")?;
-    write!(page, "<p>{host}, version {}", Escaped(&view.version))?;
+    write!(page, "<p>{host}, version {}", escaped(&view.version))?;
     if let Some(uptime) = view.uptime {
         let milliseconds = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         write!(page, ", for {}", age(milliseconds))?;
@@ -82,13 +69,13 @@ fn write_problems(page: &mut String, problems: &[String]) -> fmt::Result {
         return Ok(());
     }
     writeln!(page, "<ul class=\"problems\" aria-label=\"Problems\">")?;
-    problems.iter().try_for_each(|problem| writeln!(page, "<li>{}</li>", Escaped(problem)))?;
+    problems.iter().try_for_each(|problem| writeln!(page, "<li>{}</li>", escaped(problem)))?;
     writeln!(page, "</ul>")
 }
 
 fn write_section(page: &mut String, section: &Section) -> fmt::Result {
     let Section { id, title, note, width, links, columns, rows } = section;
-    let (id, title) = (Escaped(id), Escaped(title));
+    let (id, title) = (escaped(id), escaped(title));
     let wide = match width {
         Width::Shared => "",
         Width::Whole => " class=\"wide\"",
@@ -96,7 +83,7 @@ fn write_section(page: &mut String, section: &Section) -> fmt::Result {
     };
     writeln!(page, "<section{wide} aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>")?;
     if !note.is_empty() {
-        writeln!(page, "<p>{}</p>", Escaped(note))?;
+        writeln!(page, "<p>{}</p>", escaped(note))?;
     }
     write_links(page, links)?;
     if rows.is_empty() {
@@ -109,7 +96,7 @@ fn write_section(page: &mut String, section: &Section) -> fmt::Result {
     )?;
     write!(page, "<table>\n<thead><tr>")?;
     for Column { title, unit, .. } in columns {
-        write!(page, "<th scope=\"col\"{}>{}</th>", class_of(*unit), Escaped(title))?;
+        write!(page, "<th scope=\"col\"{}>{}</th>", class_of(*unit), escaped(title))?;
     }
     writeln!(page, "</tr></thead>\n<tbody>")?;
     rows.iter().try_for_each(|row| write_row(page, columns, row))?;
@@ -122,7 +109,7 @@ fn write_links(page: &mut String, links: &[(String, String)]) -> fmt::Result {
     }
     write!(page, "<p class=\"links\">")?;
     for (text, address) in links {
-        write!(page, "<a href=\"{}\">{}</a> ", Escaped(address), Escaped(text))?;
+        write!(page, "<a href=\"{}\">{}</a> ", escaped(address), escaped(text))?;
     }
     writeln!(page, "</p>")
 }
@@ -132,7 +119,7 @@ fn write_row(page: &mut String, columns: &[Column], row: &[Value]) -> fmt::Resul
     write!(page, "<tr>")?;
     for (at, (column, value)) in columns.iter().zip(row).enumerate() {
         let (text, class) = (value.shown(column.unit), class_of(column.unit));
-        let text = Escaped(&text);
+        let text = escaped(&text);
         match value {
             Value::State(_, mood) => {
                 let class = if *mood == Mood::Good { "good" } else { "bad" };
@@ -181,7 +168,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_markup(text in any::<String>()) {
-            let shown = Escaped(&text).to_string();
+            let shown = escaped(&text);
             prop_assert!(!shown.contains(['<', '>', '"', '\'']));
             prop_assert!(!shown.chars().any(char::is_control));
             let mut hostile = view();

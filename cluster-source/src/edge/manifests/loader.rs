@@ -14,7 +14,8 @@ use super::files::{File, Files, Signature};
 use crate::Interest;
 use crate::decode::Decoder;
 use crate::manifests::catalog::{Catalog, Duplicate};
-use crate::manifests::contents::{Contents, Reading};
+use crate::manifests::contents::{self, Contents, Reading};
+use crate::manifests::fields::Fields;
 
 /// The largest file that is read.
 const MOST_BYTES_A_FILE: u64 = 256 << 20;
@@ -22,13 +23,14 @@ const MOST_BYTES_A_FILE: u64 = 256 << 20;
 /// The size that all files together may have.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// How many problems of one file are logged one by one.
+/// How many problems of one file, and as many ignored fields, are logged one by one.
 const MOST_PROBLEMS: usize = 20;
 
 /// Remembers what each file held, to read only what changed.
 pub(super) struct Loader {
     interest: Interest,
     decoder: Decoder,
+    fields: Fields,
     files: BTreeMap<PathBuf, Cached>,
     catalog: Option<Catalog>,
     duplicates: BTreeSet<Duplicate>,
@@ -80,6 +82,7 @@ impl Loader {
         Self {
             interest,
             decoder: Decoder::default(),
+            fields: Fields::new(),
             files: BTreeMap::new(),
             catalog: None,
             duplicates: BTreeSet::new(),
@@ -154,7 +157,8 @@ impl Loader {
         if std::mem::replace(&mut cached.fingerprint, fingerprint) == fingerprint {
             return;
         }
-        let mut reading = Reading { interest: &self.interest, decoder: &mut self.decoder };
+        let Self { interest, decoder, fields, .. } = self;
+        let mut reading = Reading { interest, decoder, fields };
         let mut contents = Contents::read(text, file.format, &mut reading);
         self.report(file, &contents, &mut cached.logged);
         cached.broken = contents.is_broken.then(|| "does not parse".to_owned());
@@ -175,25 +179,28 @@ impl Loader {
         self.faults.clone_from(faults);
     }
 
-    /// Logs each problem of a file once, for as long as it stays the same.
+    /// Logs each problem and each ignored field of a file once, for as long as it stays the same.
     fn report(&mut self, file: &File, contents: &Contents, logged: &mut HashSet<String>) {
         let path = file.path.display();
-        let (mut lines, mut told) = (HashSet::new(), 0);
-        for problem in &contents.problems {
-            let line =
-                format!("{path}:{}: document {}: {}", problem.line, problem.document, problem.text);
-            if !logged.contains(&line) {
-                told += 1;
-                if told <= MOST_PROBLEMS {
-                    tracing::warn!(problem = line, "manifest not usable");
-                }
-                if let Some(kind) = problem.kind {
-                    *self.newly_bad.entry(kind).or_default() += 1;
-                }
+        let in_line = |it: &contents::Problem| {
+            (format!("{path}:{}: document {}: {}", it.line, it.document, it.text), it.kind)
+        };
+        let problems: Vec<_> = contents.problems.iter().map(in_line).collect();
+        let ignored: Vec<_> = contents.ignored.iter().map(in_line).collect();
+        let news = problems.iter().filter(|(line, _)| !logged.contains(line));
+        for (told, (line, kind)) in news.enumerate() {
+            if told < MOST_PROBLEMS {
+                tracing::warn!(problem = line, "manifest not usable");
             }
-            lines.insert(line);
+            if let Some(kind) = kind {
+                *self.newly_bad.entry(*kind).or_default() += 1;
+            }
         }
-        *logged = lines;
+        let news = ignored.iter().filter(|(line, _)| !logged.contains(line));
+        for (line, _) in news.take(MOST_PROBLEMS) {
+            tracing::warn!(problem = line, "manifest field ignored");
+        }
+        *logged = problems.into_iter().chain(ignored).map(|(line, _)| line).collect();
     }
 
     /// Puts the objects of all files together and returns what changed.

@@ -12,7 +12,11 @@ use crate::manifests::catalog::Catalog;
 fn read(text: &str, format: Format) -> Contents {
     let interest = Interest::everything(KindSet::of(&Kind::ALL));
     let mut decoder = Decoder::default();
-    Contents::read(text, format, &mut Reading { interest: &interest, decoder: &mut decoder })
+    Contents::read(
+        text,
+        format,
+        &mut Reading { interest: &interest, decoder: &mut decoder, fields: &Fields::new() },
+    )
 }
 
 fn keys(contents: &Contents) -> Vec<String> {
@@ -87,7 +91,8 @@ metadata: {name: web, namespace: shop}
     assert_eq!(contents.unusable.len(), 1, "what it was before stays");
 
     let interest = Interest::everything(KindSet::of(&[Kind::Pod]));
-    let mut reading = Reading { interest: &interest, decoder: &mut Decoder::default() };
+    let mut reading =
+        Reading { interest: &interest, decoder: &mut Decoder::default(), fields: &Fields::new() };
     let contents = Contents::read(text, Format::Yaml, &mut reading);
     assert_eq!((contents.skipped, contents.bad), (2, 0), "nobody asks for Services");
 }
@@ -140,7 +145,8 @@ fn services_say_what_they_want_whoever_reads_them() {
         ..Interest::everything(KindSet::of(&[Kind::Service]))
     };
     let mut decoder = Decoder::default();
-    let mut reading = Reading { interest: &interest, decoder: &mut decoder };
+    let mut reading =
+        Reading { interest: &interest, decoder: &mut decoder, fields: &Fields::new() };
     let contents = Contents::read(text, Format::Yaml, &mut reading);
     assert_eq!(contents.problems.len(), 1);
     assert!(contents.problems[0].text.contains("\"IPv5\" is no family; write IPv4 or IPv6"));

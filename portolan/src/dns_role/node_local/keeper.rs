@@ -56,7 +56,7 @@ impl NodeLocal {
         if self.is_shared() {
             return Ok(());
         }
-        for address in self.take_addresses().await? {
+        for address in self.take_addresses().await?.added {
             tracing::warn!(%address, "the address was taken off lo; it is back");
         }
         let addresses = self.addresses.clone();
