@@ -32,6 +32,7 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod alarm;
 mod asker;
 mod certificate;
 mod connection;
@@ -54,6 +55,8 @@ mod metrics;
 mod quic;
 mod requests;
 mod responder;
+mod resting;
+mod scratch;
 mod seats;
 mod service;
 mod stop;
