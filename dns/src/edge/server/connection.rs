@@ -137,6 +137,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         // Dropped when nothing more can come, so that who waits for that does not wait for the replies.
         let mut reading = Some(reading);
         let mut expecting = Expecting::Question;
+        // The first question has mostly come with the connection.
+        if let Some(read) = poll_fn(|context| self.poll_read(context)).now_or_never() {
+            read?;
+        }
         loop {
             if self.give_answers() {
                 // At once: a client that is gone is noticed by it, and asks upstreams no more.

@@ -42,6 +42,8 @@ struct Admitted {
 /// What connections are opened with.
 struct Opening {
     service: Arc<Service>,
+    /// The address that all of them come to; none when the listener is at every address of the host.
+    local: Option<SocketAddr>,
     /// The tasks that wait for a connection.
     resting: Arc<Resting<Admitted>>,
     /// All of them.
@@ -51,7 +53,8 @@ struct Opening {
 /// Serves a listener until the stop signal, then waits for the questions under way.
 pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: Reading) {
     let resting = Arc::new(Resting::new());
-    let mut opening = Opening { service, resting, tasks: JoinSet::new() };
+    let local = tcp.local_addr().ok().filter(|local| !local.ip().is_unspecified());
+    let mut opening = Opening { service, local, resting, tasks: JoinSet::new() };
     // Connections have it from their listener (tcp(7)).
     if let Err(error) = SockRef::from(&tcp).set_tcp_nodelay(true) {
         tracing::warn!(%error, "replies over TCP may come late");
@@ -83,8 +86,8 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
 
 impl Opening {
     fn open(&mut self, stream: TcpStream, peer: SocketAddr, reading: &Reading) {
-        let Self { service, resting, tasks } = self;
-        let Ok(arrival) = arrival(&stream, peer, service) else { return };
+        let Ok(arrival) = self.arrival(&stream, peer) else { return };
+        let Self { service, resting, tasks, .. } = self;
         let (client, local) = (arrival.client.ip(), arrival.local.ip());
         let place = match service.connections.admit(client, local, Instant::now()) {
             Ok((place, _)) => place,
@@ -104,18 +107,18 @@ impl Opening {
         let (service, resting) = (Arc::clone(service), Arc::clone(resting));
         tasks.spawn(serve_connections(admitted, service, resting));
     }
-}
 
-fn arrival(stream: &TcpStream, peer: SocketAddr, service: &Service) -> io::Result<Arrival> {
-    Ok(Arrival {
-        client: canonical(peer),
-        local: canonical(stream.local_addr()?),
-        protocol: match service.settings().transport {
-            Transport::Tls => Protocol::Tls,
-            Transport::Https => Protocol::Https,
-            _ => Protocol::Tcp,
-        },
-    })
+    fn arrival(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<Arrival> {
+        Ok(Arrival {
+            client: canonical(peer),
+            local: canonical(self.local.map_or_else(|| stream.local_addr(), Ok)?),
+            protocol: match self.service.settings().transport {
+                Transport::Tls => Protocol::Tls,
+                Transport::Https => Protocol::Https,
+                _ => Protocol::Tcp,
+            },
+        })
+    }
 }
 
 /// Serves one connection after the other, as long as there are some.
