@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bind every socket ─▶ Server::serve ─▶ UDP: some threads a socket; what waits goes to a task
-//!                                      TCP: a task a connection; HTTP/2: one a request, too
+//!                                      TCP: a task for each connection at a time; HTTP/2: one a request, too
 //!                                      QUIC: a task a connection and one a stream
 //! ```
 //!
