@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bind every socket ─▶ Server::serve ─▶ UDP: some threads a socket; what waits goes to a task
-//!                                      TCP: a task a connection; HTTP/2: one a request, too
+//!                                      TCP: a task for each connection at a time; HTTP/2: one a request, too
 //!                                      QUIC: a task a connection and one a stream
 //! ```
 //!
@@ -32,6 +32,7 @@
 //!
 //! Listeners are stopped before the engine is replaced, because the new one would refuse what is asked there.
 
+mod alarm;
 mod asker;
 mod certificate;
 mod connection;
@@ -54,6 +55,8 @@ mod metrics;
 mod quic;
 mod requests;
 mod responder;
+mod resting;
+mod scratch;
 mod seats;
 mod service;
 mod stop;

@@ -1,12 +1,14 @@
 //! Which connections are open, and which one goes when there are too many.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
 /// The open connections of a listener.
 ///
@@ -35,7 +37,9 @@ struct Slot {
     client: IpAddr,
     /// Since when it is idle, in microseconds from the start; [`IN_USE`] while it is not.
     idle_since: AtomicU64,
-    evicted: Notify,
+    is_evicted: AtomicBool,
+    /// The task of the connection.
+    task: AtomicWaker,
 }
 
 const IN_USE: u64 = u64::MAX;
@@ -105,7 +109,8 @@ impl Connections {
         };
         let victim = table.remove(victim.ok_or(full)?);
         if let Some(slot) = victim {
-            slot.evicted.notify_one();
+            slot.is_evicted.store(true, Ordering::Release);
+            slot.task.wake();
         }
         Ok((self.place(&mut table, client, now), true))
     }
@@ -119,8 +124,8 @@ impl Connections {
     }
 
     fn place(self: &Arc<Self>, table: &mut Table, client: IpAddr, now: Instant) -> Place {
-        let (idle_since, evicted) = (AtomicU64::new(self.stamp(now)), Notify::new());
-        let slot = Arc::new(Slot { client, idle_since, evicted });
+        let (idle_since, is_evicted) = (AtomicU64::new(self.stamp(now)), AtomicBool::new(false));
+        let slot = Arc::new(Slot { client, idle_since, is_evicted, task: AtomicWaker::new() });
         let number = table.next;
         table.next += 1;
         table.open.insert(number, Arc::clone(&slot));
@@ -172,9 +177,21 @@ impl Place {
         self.slot.idle_since.store(self.connections.stamp(moment), Ordering::Relaxed);
     }
 
-    /// Waits until another connection gets the place.
+    /// Says whether another connection has got the place.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.slot.is_evicted.load(Ordering::Acquire)
+    }
+
+    /// Waits until another connection has got the place. One task can wait for that.
+    pub(super) fn poll_evicted(&self, context: &mut Context<'_>) -> Poll<()> {
+        // Before looking, so that what happens in between wakes the task.
+        self.slot.task.register(context.waker());
+        if self.is_evicted() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// As [`Self::poll_evicted`].
     pub(super) async fn evicted(&self) {
-        self.slot.evicted.notified().await;
+        poll_fn(|context| self.poll_evicted(context)).await;
     }
 }
 
@@ -188,18 +205,12 @@ impl Drop for Place {
 mod tests {
     use std::time::Duration;
 
-    use futures_util::FutureExt;
-
     use super::*;
 
     const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 96, 0, 10));
 
     fn client(last: u8) -> IpAddr {
         [10, 0, 0, last].into()
-    }
-
-    fn is_evicted(place: &Place) -> bool {
-        place.evicted().now_or_never().is_some()
     }
 
     #[test]
@@ -214,7 +225,7 @@ mod tests {
         first.is_in_use();
         second.is_idle_since(at(9));
         let (fourth, evicted) = admit(4, 10).unwrap();
-        assert!(evicted && is_evicted(&third) && !is_evicted(&first) && !is_evicted(&second));
+        assert!(evicted && third.is_evicted() && !first.is_evicted() && !second.is_evicted());
         // The one that went has no place to give back.
         drop(third);
         second.is_in_use();
@@ -222,6 +233,18 @@ mod tests {
         assert_eq!(admit(5, 11).unwrap_err(), Full::Listener);
         drop(first);
         assert!(!admit(5, 12).unwrap().1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_learns_that_it_has_to_go() {
+        let connections = Connections::new(1, 1);
+        let admit = || connections.admit(client(1), LOCAL, Instant::now()).unwrap();
+        let (first, _) = admit();
+        let waits = tokio::spawn(async move { first.evicted().await });
+        tokio::task::yield_now().await;
+        let (_second, evicted) = admit();
+        assert!(evicted);
+        waits.await.unwrap();
     }
 
     #[test]
@@ -250,7 +273,7 @@ mod tests {
         let (second, _) = admit(client(1)).unwrap();
         first.is_in_use();
         let (third, evicted) = admit(client(1)).unwrap();
-        assert!(evicted && is_evicted(&second) && !is_evicted(&other));
+        assert!(evicted && second.is_evicted() && !other.is_evicted());
         third.is_in_use();
         assert_eq!(admit(client(1)).unwrap_err(), Full::Client);
         let own = [[127, 0, 0, 1].into(), LOCAL].map(|own| {

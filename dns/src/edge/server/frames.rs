@@ -9,7 +9,10 @@ use prometheus::IntGauge;
 const CHUNK: usize = 4096;
 
 /// As much room stays when all replies are written.
-const ROOM: usize = 4096;
+pub(super) const ROOM: usize = 4096;
+
+/// Room for the lengths of as many replies stays.
+const REPLIES: usize = 64;
 
 /// What has been read of a connection and not taken yet.
 #[derive(Debug, Default)]
@@ -46,6 +49,13 @@ impl Input {
         }
         self.octets.reserve(CHUNK);
         &mut self.octets
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.octets.clear();
+        self.octets.shrink_to(CHUNK);
+        self.taken = 0;
     }
 }
 
@@ -147,11 +157,23 @@ impl Output {
         }
         is_end
     }
+
+    /// Forgets what has not been written.
+    pub(super) fn clear(&mut self) {
+        if !self.is_empty() {
+            self.all.subtract(self.octets());
+        }
+        self.octets.clear();
+        self.octets.shrink_to(ROOM);
+        self.written = 0;
+        self.left.clear();
+        self.left.shrink_to(REPLIES);
+    }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.all.subtract(self.octets());
+        self.clear();
     }
 }
 
@@ -175,6 +197,9 @@ mod tests {
             input.room().push(8);
             assert_eq!(input.next(), Some(&[7, 8][..]));
             assert!(!input.has_octets());
+            input.room().extend([0, 1, 9, 0]);
+            input.clear();
+            assert!(!input.has_octets() && input.next().is_none());
         }
     }
 
@@ -196,6 +221,10 @@ mod tests {
         assert_eq!((output.pending(), unread.octets()), (&[][..], 0));
         output.push(&[4]);
         let other = Output::new(&unread);
+        output.clear();
+        assert!(output.is_empty() && unread.octets() == 0);
+        output.push(&[5]);
+        assert_eq!(output.pending(), [0, 1, 5]);
         drop(output);
         assert!(other.is_empty() && unread.octets() == 0);
     }

@@ -2,6 +2,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::sync::{mpsc, watch};
 
@@ -27,6 +30,25 @@ pub(super) fn stopper() -> (Stopper, Reading) {
 }
 
 impl Reading {
+    /// Says whether the stop signal has come.
+    pub(super) fn has_stopped(&self) -> bool {
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
+    }
+
+    /// Waits for something else, unless the stop signal comes: none then.
+    pub(super) async fn unless_stopped<F: Future>(&mut self, other: F) -> Option<F::Output> {
+        if self.has_stopped() {
+            return None;
+        }
+        let (mut other, mut stopped) = (pin!(other), pin!(self.stopped()));
+        // What is there already is had without waiting for the signal.
+        poll_fn(|context| match other.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => stopped.as_mut().poll(context).map(|()| None),
+        })
+        .await
+    }
+
     /// Waits for the stop signal; the other end going away is one too.
     pub(super) async fn stopped(&mut self) {
         let _ = self.stopped.wait_for(|stopped| *stopped).await;
@@ -49,5 +71,36 @@ impl Stopper {
 impl fmt::Debug for Stopper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stopper").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_else_is_waited_for_after_the_signal() {
+        let (stopper, mut reading) = stopper();
+        assert_eq!(reading.unless_stopped(ready(7)).await, Some(7));
+        assert_eq!(reading.unless_stopped(pending::<()>()).now_or_never(), None);
+        let mut waits = reading.clone();
+        let waits = tokio::spawn(async move { waits.unless_stopped(pending::<()>()).await });
+        tokio::task::yield_now().await;
+        stopper.stop();
+        assert_eq!(waits.await.unwrap(), None);
+        assert!(reading.has_stopped());
+        assert_eq!(reading.unless_stopped(ready(7)).await, None);
+    }
+
+    #[test]
+    fn a_stopper_that_is_gone_stops() {
+        let (stopper, reading) = stopper();
+        assert!(!reading.has_stopped());
+        drop(stopper);
+        assert!(reading.has_stopped());
     }
 }

@@ -1,6 +1,7 @@
 //! DNS over TCP (RFC 1035 §4.2.2, RFC 7766), TLS (RFC 7858) and HTTPS (RFC 8484): accepts connections and gives
-//! each a task.
+//! each to a task.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use super::connection::{self, Closing};
 use super::connections::{Full, Place};
 use super::https::{self, Version};
 use super::last_connections::begin_no_more;
+use super::resting::Resting;
+use super::scratch::Scratch;
 use super::service::Service;
 use super::stop::Reading;
 use super::udp::canonical;
@@ -28,22 +31,40 @@ use crate::wire::Arrival;
 /// left, and trying at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A connection that has a place.
+struct Admitted {
+    stream: TcpStream,
+    arrival: Arrival,
+    place: Place,
+    reading: Reading,
+}
+
+/// What connections are opened with.
+struct Opening {
+    service: Arc<Service>,
+    /// The address that all of them come to; none when the listener is at every address of the host.
+    local: Option<SocketAddr>,
+    /// The tasks that wait for a connection.
+    resting: Arc<Resting<Admitted>>,
+    /// All of them.
+    tasks: JoinSet<()>,
+}
+
 /// Serves a listener until the stop signal, then waits for the questions under way.
 pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: Reading) {
-    let mut connections = JoinSet::new();
+    let resting = Arc::new(Resting::new());
+    let local = tcp.local_addr().ok().filter(|local| !local.ip().is_unspecified());
+    let mut opening = Opening { service, local, resting, tasks: JoinSet::new() };
     // Connections have it from their listener (tcp(7)).
     if let Err(error) = SockRef::from(&tcp).set_tcp_nodelay(true) {
         tracing::warn!(%error, "replies over TCP may come late");
     }
     loop {
-        let accepted = tokio::select! {
-            biased;
-            () = reading.stopped() => break,
-            accepted = tcp.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => open(stream, peer, &service, &reading, &mut connections),
-            Err(error) => {
+        let accept = poll_fn(|context| tcp.poll_accept(context));
+        match reading.unless_stopped(accept).await {
+            None => break,
+            Some(Ok((stream, peer))) => opening.open(stream, peer, &reading),
+            Some(Err(error)) => {
                 tracing::warn!(%error, "accepting a TCP connection failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -53,76 +74,83 @@ pub(super) async fn serve(tcp: TcpListener, service: Arc<Service>, mut reading: 
     let last = tokio::time::Instant::now() + begin_no_more(&tcp);
     while let Ok(accepted) = timeout_at(last, unconstrained(tcp.accept())).await {
         match accepted {
-            Ok((stream, peer)) => open(stream, peer, &service, &reading, &mut connections),
+            Ok((stream, peer)) => opening.open(stream, peer, &reading),
             Err(_) if tokio::time::Instant::now() >= last => break,
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
     drop((tcp, reading));
-    while connections.join_next().await.is_some() {}
+    opening.resting.close();
+    while opening.tasks.join_next().await.is_some() {}
 }
 
-fn open(
-    stream: TcpStream,
-    peer: SocketAddr,
-    service: &Arc<Service>,
-    reading: &Reading,
-    connections: &mut JoinSet<()>,
+impl Opening {
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr, reading: &Reading) {
+        let Ok(arrival) = self.arrival(&stream, peer) else { return };
+        let Self { service, resting, tasks, .. } = self;
+        let (client, local) = (arrival.client.ip(), arrival.local.ip());
+        let place = match service.connections.admit(client, local, Instant::now()) {
+            Ok((place, _)) => place,
+            Err(full) => {
+                let limit = match full {
+                    Full::Listener => "tcp_connections",
+                    Full::Client => "tcp_per_client",
+                };
+                service.responder.metrics().refused.with_label_values(&[limit]).inc();
+                return;
+            }
+        };
+        let admitted = Admitted { stream, arrival, place, reading: reading.clone() };
+        let Err(admitted) = resting.give(admitted) else { return };
+        // Forgets those that have ended.
+        while tasks.try_join_next().is_some() {}
+        let (service, resting) = (Arc::clone(service), Arc::clone(resting));
+        tasks.spawn(serve_connections(admitted, service, resting));
+    }
+
+    fn arrival(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<Arrival> {
+        Ok(Arrival {
+            client: canonical(peer),
+            local: canonical(self.local.map_or_else(|| stream.local_addr(), Ok)?),
+            protocol: match self.service.settings().transport {
+                Transport::Tls => Protocol::Tls,
+                Transport::Https => Protocol::Https,
+                _ => Protocol::Tcp,
+            },
+        })
+    }
+}
+
+/// Serves one connection after the other, as long as there are some.
+async fn serve_connections(
+    first: Admitted,
+    service: Arc<Service>,
+    resting: Arc<Resting<Admitted>>,
 ) {
-    let metrics = service.responder.metrics();
-    let Ok(arrival) = arrival(&stream, peer, service) else { return };
-    let (client, local) = (arrival.client.ip(), arrival.local.ip());
-    let place = match service.connections.admit(client, local, Instant::now()) {
-        Ok((place, _)) => place,
-        Err(full) => {
-            let limit = match full {
-                Full::Listener => "tcp_connections",
-                Full::Client => "tcp_per_client",
-            };
-            metrics.refused.with_label_values(&[limit]).inc();
-            return;
-        }
-    };
-    // Forgets those that are closed.
-    while connections.try_join_next().is_some() {}
-    let (service, reading) = (Arc::clone(service), reading.clone());
-    connections.spawn(async move {
+    let mut scratch = Scratch::new(&service.shared.unread);
+    let mut next = Some(first);
+    while let Some(admitted) = next {
         service.responder.metrics().tcp_connections.inc();
-        serve_connection(stream, arrival, &service, place, reading).await;
+        serve_connection(admitted, &service, &mut scratch).await;
         service.responder.metrics().tcp_connections.dec();
-    });
+        next = resting.rest().await;
+    }
 }
 
-fn arrival(stream: &TcpStream, peer: SocketAddr, service: &Service) -> io::Result<Arrival> {
-    Ok(Arrival {
-        client: canonical(peer),
-        local: canonical(stream.local_addr()?),
-        protocol: match service.settings().transport {
-            Transport::Tls => Protocol::Tls,
-            Transport::Https => Protocol::Https,
-            _ => Protocol::Tcp,
-        },
-    })
-}
-
-async fn serve_connection(
-    stream: TcpStream,
-    arrival: Arrival,
-    service: &Arc<Service>,
-    place: Place,
-    reading: Reading,
-) {
-    let is_http = arrival.protocol == Protocol::Https;
+async fn serve_connection(admitted: Admitted, service: &Arc<Service>, scratch: &mut Scratch) {
+    let is_http = admitted.arrival.protocol == Protocol::Https;
     // What is large has a place of its own, so that a plain connection takes little.
     let ended = match service.settings().tls.as_ref().map(|tls| tls.acceptor()) {
         None if is_http => {
+            let Admitted { stream, arrival, place, reading } = admitted;
             let version = Version::Either;
             Ok(Box::pin(https::serve(stream, version, arrival, service, place, reading)).await)
         }
-        None => connection::serve(stream, arrival, service, &place, reading).await,
-        Some(acceptor) => {
-            Box::pin(serve_encrypted(acceptor, stream, arrival, service, place, reading)).await
+        None => {
+            let Admitted { stream, arrival, place, reading } = admitted;
+            connection::serve(stream, arrival, service, &place, reading, scratch).await
         }
+        Some(acceptor) => Box::pin(serve_encrypted(acceptor, admitted, service, scratch)).await,
     };
     // How a client goes away is its own business.
     if let Ok(Some(closing)) = ended {
@@ -132,18 +160,17 @@ async fn serve_connection(
 
 async fn serve_encrypted(
     acceptor: TlsAcceptor,
-    stream: TcpStream,
-    arrival: Arrival,
+    admitted: Admitted,
     service: &Arc<Service>,
-    place: Place,
-    reading: Reading,
+    scratch: &mut Scratch,
 ) -> io::Result<Option<Closing>> {
+    let Admitted { stream, arrival, place, reading } = admitted;
     let stream = match handshake(acceptor.accept(stream), service, &place, reading.clone()).await {
         Ok(stream) => stream,
         Err(closing) => return Ok(closing),
     };
     if arrival.protocol != Protocol::Https {
-        return connection::serve(stream, arrival, service, &place, reading).await;
+        return connection::serve(stream, arrival, service, &place, reading, scratch).await;
     }
     let version = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Version::Http2,

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 
 mod cached;
+mod connections;
 mod repeated;
 mod searched;
 mod streams;
@@ -302,7 +303,8 @@ async fn a_client_that_reads_nothing_is_not_asked_for_more_and_goes() {
     let (_stopper, reading) = stop::stopper();
     // The kernel of this client takes 64 octets.
     let (near, mut far) = tokio::io::duplex(64);
-    let served = connection::serve(near, arrival, &service, &place, reading);
+    let mut scratch = scratch::Scratch::new(&service.shared.unread);
+    let served = connection::serve(near, arrival, &service, &place, reading, &mut scratch);
     let asking = async {
         let question = question("now.");
         let framed =
