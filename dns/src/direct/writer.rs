@@ -1,7 +1,6 @@
 //! Writes direct answers.
 
 use std::net::IpAddr;
-use std::ops::Range;
 
 use super::PlainQuestion;
 use super::question::has_dot;
@@ -124,16 +123,17 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes an SRV record of the qname that points at a name below the apex (RFC 2782).
-    pub fn service(&mut self, weight: u16, port: u16, target: &[&str]) -> Option<()> {
-        let apex = self.apex_octets()?;
-        let length = 6 + target.iter().map(|label| 1 + label.len()).sum::<usize>() + apex.len();
-        self.fixed(QNAME, TYPE_SRV, self.ttl, u16::try_from(length).ok()?);
-        for word in [0, weight, port] {
-            self.u16(word);
-        }
-        self.labels(target)?;
-        self.reply.extend_from_within(apex);
+    /// Writes an SRV record of the qname that points at the end of the qname with so many labels below the apex
+    /// (RFC 2782), as it is spelt there. None when the qname has fewer.
+    pub fn service(&mut self, weight: u16, port: u16, labels: usize) -> Option<()> {
+        let start = self.question.position(self.apex + labels)?;
+        let target = start..HEADER + self.question.name().len();
+        self.fixed(QNAME, TYPE_SRV, self.ttl, u16::try_from(6 + target.len()).ok()?);
+        let mut data = [0; 6];
+        data[2..4].copy_from_slice(&weight.to_be_bytes());
+        data[4..].copy_from_slice(&port.to_be_bytes());
+        self.reply.extend_from_slice(&data);
+        self.reply.extend_from_within(target);
         self.counts[0] += 1;
         Some(())
     }
@@ -222,11 +222,5 @@ impl<'a> Writer<'a> {
             self.reply.extend_from_slice(label.as_bytes());
         }
         Some(())
-    }
-
-    /// Returns where the apex is, as it is spelt in the question.
-    fn apex_octets(&self) -> Option<Range<usize>> {
-        let start = self.question.position(self.apex)?;
-        Some(start..HEADER + self.question.name().len())
     }
 }

@@ -81,6 +81,9 @@ impl Zones {
         messages: impl Iterator<Item = (&'m [u8], &'m mut Vec<u8>)>,
         ahead: &mut [ReadAhead],
     ) {
+        if self.zones.is_empty() {
+            return ahead.iter_mut().for_each(ReadAhead::clear);
+        }
         let mut drafts = ArrayVec::<_, TOGETHER>::new();
         let mut owner: Option<&Zone> = None;
         for ((message, reply), ahead) in messages.zip(ahead) {

@@ -215,10 +215,10 @@ impl DirectZone {
             return Some(Said::NameError);
         }
         let weight = super::answer::weight_of_each(number * ips.len());
-        let target = [&*service.key.name, &*service.key.namespace, "svc"];
         for (at, declared) in asked().enumerate() {
             if !asked().take(at).any(|before| before.port == declared.port) {
-                writer.service(weight, declared.port, &target)?;
+                // The name of the Service and its namespace, which are spelt as in the question.
+                writer.service(weight, declared.port, 3)?;
             }
         }
         writer.additional_addresses(3, ips.iter().copied())?;
