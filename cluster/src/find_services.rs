@@ -84,8 +84,10 @@ impl Cluster {
             black_box(lookup.likely.map(|service| service.key.name.len()));
         }
         for lookup in lookups.iter_mut().flatten() {
-            // In another cache line.
-            black_box(lookup.likely.map(|service| service.cluster_ips().len()));
+            // In other cache lines.
+            black_box(
+                lookup.likely.map(|service| (service.cluster_ips().len(), service.ports.len())),
+            );
             if let (Some(_), ServiceKey::Name(key)) = (lookup.likely, lookup.key) {
                 lookup.namespace = self.namespaces.near(self.namespaces.hash(of_namespace(key)));
             }

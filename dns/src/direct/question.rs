@@ -34,6 +34,8 @@ pub struct PlainQuestion {
     lower: ArrayString<MAX_NAME>,
     /// Room to make it in.
     room: [u8; ROOM],
+    /// Whether the message has it in lower case.
+    is_lower: bool,
     /// Whether an octet in it is a dot, which may be a length of 46.
     has_dot: bool,
     /// Where labels start in it.
@@ -55,6 +57,7 @@ impl Default for PlainQuestion {
             edns: None,
             lower: ArrayString::new_const(),
             room: [0; ROOM],
+            is_lower: false,
             has_dot: false,
             starts: [0; MAX_LABELS],
             labels: 0,
@@ -112,12 +115,14 @@ impl PlainQuestion {
         // What was there before is no part of this name.
         *words.last_mut()? = [0; WORD];
         words.as_flattened_mut().get_mut(..name.len())?.copy_from_slice(name);
-        self.has_dot = false;
+        (self.is_lower, self.has_dot) = (true, false);
         for octets in words {
             let word = u64::from_le_bytes(*octets);
             self.has_dot |= words::has(b'.', word);
             // Lengths are below any letter.
-            *octets = words::lower(word).to_le_bytes();
+            let lower = words::lower(word);
+            self.is_lower &= lower == word;
+            *octets = lower.to_le_bytes();
         }
         self.lower.clear();
         let lower = self.room.get(..name.len())?;
@@ -132,6 +137,11 @@ impl PlainQuestion {
     /// Returns the qname in lower case, as octets with lengths and the final root.
     pub(crate) fn name(&self) -> &[u8] {
         self.lower.as_bytes()
+    }
+
+    /// Says whether the message has the qname in lower case.
+    pub(crate) fn is_lower(&self) -> bool {
+        self.is_lower
     }
 
     pub(super) fn edns(&self) -> Option<PlainEdns> {

@@ -70,12 +70,6 @@ impl<'a> Writer<'a> {
         Some(Self { reply, question, apex, ttl: 0, counts: [0; 3], rcode: 0, pair: None })
     }
 
-    /// Says whether the qname is spelt in lower case.
-    pub fn is_lower(&self) -> bool {
-        let name = self.question.name();
-        self.reply.get(HEADER..HEADER + name.len()) == Some(name)
-    }
-
     /// Sets the TTL of what is written from here on, in seconds.
     pub fn set_ttl(&mut self, ttl: u32) {
         self.ttl = ttl;
@@ -129,10 +123,8 @@ impl<'a> Writer<'a> {
         let start = self.question.position(self.apex + labels)?;
         let target = start..HEADER + self.question.name().len();
         self.fixed(QNAME, TYPE_SRV, self.ttl, u16::try_from(6 + target.len()).ok()?);
-        let mut data = [0; 6];
-        data[2..4].copy_from_slice(&weight.to_be_bytes());
-        data[4..].copy_from_slice(&port.to_be_bytes());
-        self.reply.extend_from_slice(&data);
+        let ([a, b], [c, d]) = (weight.to_be_bytes(), port.to_be_bytes());
+        self.reply.extend_from_slice(&[0, 0, a, b, c, d]);
         self.reply.extend_from_within(target);
         self.counts[0] += 1;
         Some(())

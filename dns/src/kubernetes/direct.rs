@@ -197,7 +197,7 @@ impl DirectZone {
         writer: &mut Writer<'_>,
     ) -> Option<Said> {
         // In another case the names of the answer would be compressed in another way.
-        if ips.is_empty() || service.ports.is_empty() || !writer.is_lower() {
+        if ips.is_empty() || service.ports.is_empty() || !question.is_lower() {
             return None;
         }
         let (mut port, mut protocol) = ("", "");
