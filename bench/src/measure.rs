@@ -32,6 +32,9 @@ pub(crate) const TURNS: u32 = 5;
 /// faster or slower for a while does so to both; one pair of turns differs from the next by a tenth, so there are many.
 const PAIRS: u32 = 20;
 
+/// How long such a part is at least: a short run has fewer.
+const SHORTEST: Duration = Duration::from_millis(50);
+
 /// Who is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side<'a> {
@@ -128,17 +131,18 @@ impl Task<'_> {
         side.server.forget_the_peak()?;
         self.warm_up(side)?;
         let (mut peak, mut ratios) = (Peak::default(), Vec::new());
-        for turn in 0..PAIRS {
+        let turns = self.pairs();
+        for turn in 0..turns {
             let questions = self.workload.questions.list(self.cluster, Pass::Peak(turn));
             self.write(&questions)?;
-            let reflected = reflector.map(|side| self.peak(side, &questions, self.time / PAIRS));
-            let answered = self.peak(side, &questions, self.time / PAIRS)?;
+            let reflected = reflector.map(|side| self.peak(side, &questions, self.time / turns));
+            let answered = self.peak(side, &questions, self.time / turns)?;
             if let Some(reflected) = reflected.transpose()? {
                 ratios.push(answered.cpu() / reflected.cpu());
             }
             peak = peak.with(answered);
         }
-        let per_second = peak.per_second / f64::from(PAIRS);
+        let per_second = peak.per_second / f64::from(turns);
         let latency = self.latency(side.port, per_second / 2.0)?;
         Ok(Measured {
             per_second,
@@ -153,7 +157,13 @@ impl Task<'_> {
         })
     }
 
-    /// How long a part of a measurement takes.
+    /// How many parts a measurement of CPU time has.
+    fn pairs(&self) -> u32 {
+        let most = self.time.as_millis() / SHORTEST.as_millis();
+        u32::try_from(most).unwrap_or(PAIRS).clamp(1, PAIRS)
+    }
+
+    /// How long a part of a measurement of latency takes.
     fn turn(&self) -> Duration {
         self.time / TURNS
     }
