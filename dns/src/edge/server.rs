@@ -35,6 +35,7 @@
 mod alarm;
 mod asker;
 mod certificate;
+mod closing;
 mod connection;
 mod connections;
 mod cookies;

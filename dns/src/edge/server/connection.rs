@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::time::Instant;
 
+use super::closing::Closing;
 use super::connections::Place;
 use super::responder::Received;
 use super::scratch::Scratch;
@@ -25,40 +26,6 @@ use super::service::Service;
 use super::stop::Reading;
 use crate::Protocol;
 use crate::wire::Arrival;
-
-/// Why a connection is closed by the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Closing {
-    /// Nothing was asked for a while.
-    Idle,
-    /// The rest of a message, or of a TLS handshake, did not come.
-    Read,
-    /// Replies were not read.
-    Write,
-    /// Another connection got its place.
-    Evicted,
-    /// It has asked as many questions as it may.
-    Queries,
-    /// The TLS handshake failed.
-    Handshake,
-    /// The client broke the protocol.
-    Protocol,
-}
-
-impl Closing {
-    /// Returns the name as metrics spell it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Evicted => "evicted",
-            Self::Queries => "queries",
-            Self::Handshake => "handshake",
-            Self::Protocol => "protocol",
-        }
-    }
-}
 
 type Answering = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
 

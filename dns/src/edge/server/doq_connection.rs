@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn::{Connection, RecvStream, SendStream};
 
 use super::asker::{Answer, Asker};
-use super::connection::Closing;
+use super::closing::Closing;
 use super::connections::Place;
 use super::doq::{self, Code, MAX_STREAM};
 use super::exchanges::{Exchange, Patience};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connection::Closing;
+use super::closing::Closing;
 use super::connections::Place;
 use super::frames::Unread;
 

@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode};
 use quinn::VarInt;
 
 use super::asker::Asker;
-use super::connection::Closing;
+use super::closing::Closing;
 use super::connections::Place;
 use super::doh::{self, MAX_HEAD, MAX_MESSAGE};
 use super::exchanges::Exchange;

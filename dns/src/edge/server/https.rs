@@ -18,7 +18,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::asker::{Answer, Asker};
-use super::connection::Closing;
+use super::closing::Closing;
 use super::connections::Place;
 use super::doh::{self, Asked, MAX_HEAD, MAX_MESSAGE};
 use super::exchanges::{Exchange, Exchanges, Patience};

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, TokioRuntime, VarInt};
 use tokio::task::JoinSet;
 
-use super::connection::Closing;
+use super::closing::Closing;
 use super::connections::{Full, Place};
 use super::doq::Code;
 use super::service::Service;

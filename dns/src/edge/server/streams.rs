@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 use super::asker::Asker;
-use super::connection::Closing;
+use super::closing::Closing;
 use super::connections::Place;
 use super::exchanges::{Exchange, Exchanges, Patience};
 use super::service::Service;

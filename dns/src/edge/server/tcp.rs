@@ -14,7 +14,8 @@ use tokio::time::timeout_at;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
-use super::connection::{self, Closing};
+use super::closing::Closing;
+use super::connection;
 use super::connections::{Full, Place};
 use super::https::{self, Version};
 use super::last_connections::begin_no_more;

@@ -18,7 +18,7 @@ mod repeated;
 mod searched;
 mod streams;
 
-use super::connection::Closing;
+use super::closing::Closing;
 use super::responder::Received;
 use super::*;
 use crate::config::Sockets;
