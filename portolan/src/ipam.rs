@@ -101,8 +101,14 @@ fn site(store_dir: &Path) -> Site {
 /// Returns the place of the stores, and the network that is meant; none: all of them.
 fn chosen(arguments: &IpamArguments) -> Result<(Site, Option<NetworkName>)> {
     let site = site(&arguments.store_dir);
-    let Some(name) = &arguments.network else { return Ok((site, None)) };
     let networks = tools::networks(&site)?;
+    let Some(name) = &arguments.network else {
+        if networks.is_empty() {
+            // So it is on a node without pods, too.
+            print::remark(&format!("portolan: note: {}\n", no_store(&arguments.store_dir)));
+        }
+        return Ok((site, None));
+    };
     if let Some(network) = networks.iter().find(|network| network.as_str() == name) {
         return Ok((site, Some(network.clone())));
     }

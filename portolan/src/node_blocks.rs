@@ -76,6 +76,9 @@ fn controller(
     for input in found.inputs {
         controller.apply(input);
     }
+    for ignored in &found.ignored {
+        print::remark(&format!("portolan: warning: {ignored}\n"));
+    }
     for problem in &found.problems {
         print::remark(&format!("portolan: {problem}\n"));
     }

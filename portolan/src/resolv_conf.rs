@@ -17,7 +17,11 @@ use crate::print;
 /// The Pod or the node's settings cannot be read, or an API server would refuse the Pod.
 pub(crate) fn run(arguments: &ResolvConfArguments) -> Result<()> {
     let node = node::settings(arguments)?;
-    let (pod, place) = pod::read(arguments)?;
+    let (pod, written) = pod::read(arguments)?;
+    let place = &written.place;
+    for ignored in &written.ignored {
+        print::remark(&format!("portolan: warning: {place}: {}: {ignored}\n", name(&pod)));
+    }
     let mistakes = validate(&pod);
     if !mistakes.is_empty() && !arguments.no_validation {
         let lines = mistakes.iter().map(|mistake| format!("{place}: {}: {mistake}", name(&pod)));

@@ -75,6 +75,15 @@ fn list_and_explain_say_who_holds_an_address() {
                 "{error}"
             );
         }
+        for command in ["list", "verify"] {
+            let output = portolan(&format!("ipam {command} --store-dir /nowhere"));
+            let remarks = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{remarks}");
+            assert!(
+                remarks.contains("note: there is no store of a network in /nowhere"),
+                "{remarks}"
+            );
+        }
         // Names of pods are whatever a runtime passes on.
         add("sandbox-3", "IgnoreUnknown=1;K8S_POD_NAMESPACE=a\u{1b}[31m;K8S_POD_NAME=b\tc\nd");
         for words in ["ipam list", "explain ip 10.1.2.4"] {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use cluster_source::Written;
 use portolan_tests::dig::dig;
 use portolan_tests::server::{Server, binary, write};
 use portolan_tests::stage::until;
@@ -101,6 +102,42 @@ fn commands_that_read_manifests_tell_it_beside_the_answer() {
     }
 }
 
+#[test]
+fn commands_that_read_objects_as_they_are_written_tell_it_too() {
+    let directory = tempfile::tempdir().unwrap();
+    write(
+        &directory.path().join("nodes.yaml"),
+        "apiVersion: portolan.dev/v1alpha1\nkind: IPPool\nmetadata: {name: fast}\n\
+         spec: {cidr: 10.1.0.0/16, blockSize: 24, nodeSelecter: disk=ssd}\n---\n\
+         apiVersion: v1\nkind: Node\nmetadata: {name: n1, uid: u1, lables: {disk: hdd}}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {dnspolicy: None}\n",
+    );
+    let pool = "nodes.yaml:1: IPPool fast: spec.nodeSelecter: there is no such field, and it is ignored; \
+                write `nodeSelector`";
+    let node = "nodes.yaml:5: Node n1: metadata.lables: ";
+    let pod = "nodes.yaml:9: Pod default/a: spec.dnspolicy: ";
+    for (command, told) in [
+        ("ipam plan", &[pool, node][..]),
+        ("explain node n1", &[pool, node]),
+        ("resolv-conf --pod default/a --cluster-dns 10.96.0.10 --resolv-conf=", &[pod]),
+    ] {
+        let mut portolan = Command::new(binary());
+        portolan.args(command.split(' ')).arg("--manifests").arg(directory.path());
+        let output = portolan.output().unwrap();
+        let remarks = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{command}: {remarks}");
+        let warnings = || remarks.lines().filter(|line| line.starts_with("portolan: warning: "));
+        for told in told {
+            assert_eq!(
+                warnings().filter(|line| line.contains(told)).count(),
+                1,
+                "{command}: {remarks}"
+            );
+        }
+        assert_eq!(warnings().count(), told.len(), "{command}: {remarks}");
+    }
+}
+
 /// More than are told of one file: the rest is not.
 #[test]
 fn a_crowd_of_them_is_cut() {
@@ -182,9 +219,51 @@ fn the_known_fields_are_those_of_kubernetes() {
         }
         all.extend(seen);
     }
-    for (of, fields) in table.iter().filter(|(of, _)| !of.starts_with("ServiceImport")) {
+    let of_others = ["ServiceImport", "IPPool", "NodeBlock"];
+    for (of, fields) in &table {
+        if of_others.iter().any(|other| of.starts_with(other)) {
+            continue;
+        }
         for field in fields.keys() {
             assert!(all.contains(&(*of, *field)), "no release has {of}.{field}");
+        }
+    }
+}
+
+/// Holds a type of the table to have the fields of a schema, and no others.
+fn compare_own(schema: &Value, of: &str, table: &Table<'_>) {
+    let schema = if schema["items"].is_null() { schema } else { &schema["items"] };
+    let properties = schema["properties"].as_object().unwrap();
+    let names: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+    assert_eq!(table[of].keys().copied().collect::<BTreeSet<_>>(), names, "{of}");
+    for (field, of_field) in &table[of] {
+        let schema = &properties[*field];
+        let has_fields =
+            schema["properties"].is_object() || schema["items"]["properties"].is_object();
+        assert_eq!(of_field.is_some(), has_fields, "{of}.{field}");
+        if let Some(of_field) = of_field {
+            compare_own(schema, of_field, table);
+        }
+    }
+}
+
+#[test]
+fn the_known_fields_of_our_own_kinds_are_those_of_their_definitions() {
+    let table = table(include_str!("../../cluster-source/src/manifests/fields.txt"));
+    let definition = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+    for (kind, text) in [
+        ("IPPool", include_str!("../../deploy/crds/ippool.yaml")),
+        ("NodeBlock", include_str!("../../deploy/crds/nodeblock.yaml")),
+    ] {
+        let written = Written::read(text, kind, definition);
+        let definition: Value = serde_json::from_str(&written.objects[0].json).unwrap();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let own = |field: &&str| !["apiVersion", "kind", "metadata"].contains(field);
+        let fields: BTreeSet<&str> = table[kind].keys().copied().filter(own).collect();
+        let defined = schema["properties"].as_object().unwrap();
+        assert_eq!(fields, defined.keys().map(String::as_str).collect(), "{kind}");
+        for field in fields {
+            compare_own(&defined[field], table[kind][field].unwrap(), &table);
         }
     }
 }

@@ -159,7 +159,7 @@ impl Reader<'_, '_> {
         }
         let Place { line, document } = self.place;
         let object = key.map_or_else(String::new, |key| format!(" {key}"));
-        let unknown = self.reading.fields.unknown(kind, json, room);
+        let unknown = self.reading.fields.unknown(kind.name(), json, room);
         self.contents.ignored.extend(unknown.into_iter().map(|field| {
             let text = format!("{kind}{object}: {field}");
             Problem { line, document, kind: Some(kind), text }

@@ -5,6 +5,7 @@ use ipam_controller::services::Wish;
 use serde::Deserialize;
 
 use super::contents::Format;
+use super::fields::Fields;
 use super::walk::{Found, Obstacle, Place, Visitor, walk};
 use crate::decode::{DEFAULT_NAMESPACE, Header, read_as, service_wish};
 
@@ -28,7 +29,13 @@ pub struct WrittenObject {
     pub json: String,
     /// `FILE:LINE` of the document, or which API server it is from.
     pub place: String,
+    /// What is said of fields that its kind does not have; the first [`MOST_IGNORED`] of them, and none of an object that
+    /// an API server took.
+    pub ignored: Vec<String>,
 }
+
+/// How many fields of an object are told that there are not.
+const MOST_IGNORED: usize = 20;
 
 impl WrittenObject {
     /// Returns an object that an API server sent.
@@ -39,7 +46,7 @@ impl WrittenObject {
         let header: Header<'_> = read_as(&json)?;
         let namespace = header.namespace().unwrap_or_default().to_owned();
         let (name, place) = (header.name().to_owned(), "the API server".to_owned());
-        Ok(Self { namespace, name, json, place })
+        Ok(Self { namespace, name, json, place, ignored: Vec::new() })
     }
 
     /// Returns what a Service says of its addresses and ports.
@@ -67,7 +74,8 @@ impl Written {
     }
 
     pub(crate) fn read_as(text: &str, format: Format, name: &str, of: (&str, &str)) -> Self {
-        let mut collector = Collector { name, of, written: Self::default() };
+        let fields = Fields::new();
+        let mut collector = Collector { name, of, fields: &fields, written: Self::default() };
         walk(text, format, &mut collector);
         collector.written
     }
@@ -76,17 +84,20 @@ impl Written {
 struct Collector<'a> {
     name: &'a str,
     of: (&'a str, &'a str),
+    fields: &'a Fields,
     written: Written,
 }
 
 impl Visitor for Collector<'_> {
     fn object(&mut self, place: Place, found: &Found<'_>) {
         if (found.api_version, found.kind) == self.of {
+            let ignored = self.fields.unknown(found.kind, found.json, MOST_IGNORED);
             self.written.objects.push(WrittenObject {
                 namespace: found.header.namespace().unwrap_or(DEFAULT_NAMESPACE).to_owned(),
                 name: found.header.name().to_owned(),
                 json: found.json.to_owned(),
                 place: format!("{}:{}", self.name, place.line),
+                ignored: ignored.iter().map(ToString::to_string).collect(),
             });
         }
     }
@@ -106,7 +117,7 @@ mod tests {
         let text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n---\n\
                     apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: n}\nspec: {dnsPolicy: None}\n---\n\
                     kind: [\n---\n\
-                    apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: b}\n- metadata: {name: c}\n";
+                    apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: b}\n- metadata: {name: c, lables: {}}\n";
         let written = Written::read(text, "pods.yaml", ("v1", "Pod"));
         let seen: Vec<_> =
             written.objects.iter().map(|o| (&*o.namespace, &*o.name, &*o.place)).collect();
@@ -119,6 +130,10 @@ mod tests {
             ]
         );
         assert!(written.objects[0].json.contains(r#""dnsPolicy":"None""#));
+        let ignored: Vec<_> =
+            written.objects.iter().map(|object| object.ignored.concat()).collect();
+        let unknown = "metadata.lables: there is no such field, and it is ignored; write `labels`";
+        assert_eq!(ignored, ["", "", unknown]);
         assert_eq!(written.problems.len(), 1);
         assert!(written.problems[0].starts_with("pods.yaml:10: is not valid YAML"), "{written:?}");
     }

@@ -14,6 +14,8 @@ pub(crate) struct Found {
     pub(crate) inputs: Vec<Input>,
     /// What cannot be read, each with its place and remedy.
     pub(crate) problems: Vec<String>,
+    /// Fields that there are not, each with its place and remedy. Their objects count.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// A kind: its API version, its name, its name in URLs, and how it is read.
@@ -41,13 +43,11 @@ pub(crate) fn objects(arguments: &NodeBlocksArguments) -> Result<Found> {
             }
         }
         for object in objects {
+            let of_it = |said: &String| format!("{}: {kind} {}: {said}", object.place, object.name);
+            found.ignored.extend(object.ignored.iter().map(of_it));
             match decode(&object) {
                 Ok(input) => found.inputs.push(input),
-                Err(problem) => {
-                    found
-                        .problems
-                        .push(format!("{}: {kind} {}: {problem}", object.place, object.name));
-                }
+                Err(problem) => found.problems.push(of_it(&problem)),
             }
         }
     }

@@ -54,11 +54,11 @@ struct OptionWire {
     value: Option<String>,
 }
 
-/// Returns the Pod that the arguments name, and where it was found.
+/// Returns the Pod that the arguments name, and how it is written.
 ///
 /// # Errors
 /// There is none, or it cannot be read.
-pub(super) fn read(arguments: &ResolvConfArguments) -> Result<(PodDns, String)> {
+pub(super) fn read(arguments: &ResolvConfArguments) -> Result<(PodDns, WrittenObject)> {
     let wanted = arguments.pod.as_ref();
     let object = if let Some(file) = &arguments.file {
         let (text, name) = text_of(file)?;
@@ -75,7 +75,7 @@ pub(super) fn read(arguments: &ResolvConfArguments) -> Result<(PodDns, String)> 
         let WrittenObject { namespace, name, place, .. } = &object;
         anyhow!("{place}: Pod {namespace}/{name}: {problem}")
     })?;
-    Ok((pod, object.place))
+    Ok((pod, object))
 }
 
 /// Reads a whole file, or the standard input.

@@ -101,6 +101,7 @@ pub async fn fetch_pod(
         name: name.to_owned(),
         json,
         place: "the API server".to_owned(),
+        ignored: Vec::new(),
     })
 }
 
