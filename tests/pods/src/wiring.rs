@@ -36,11 +36,14 @@ const NEXT_HOP: (&str, &str) = ("169.254.1.1", "fe80::1");
 
 /// How long the node keeps connections of probes in mind that are over: whoever judges live connections judges them, too.
 const OVER_S: &str = "2";
+/// How long it waits for an answer, which on a busy machine takes its time: one that comes later is a packet of nobody's.
+const ANSWER_S: &str = "10";
 
 /// Makes this network namespace a node that forwards.
 pub(super) fn node(layout: Layout) {
-    for timeout in ["udp_timeout", "tcp_timeout_close", "sctp_timeout_cookie_wait"] {
-        sysctl(&format!("netfilter/nf_conntrack_{timeout}"), OVER_S);
+    sysctl("netfilter/nf_conntrack_tcp_timeout_close", OVER_S);
+    for timeout in ["udp_timeout", "sctp_timeout_cookie_wait"] {
+        sysctl(&format!("netfilter/nf_conntrack_{timeout}"), ANSWER_S);
     }
     sysctl("ipv4/ip_forward", "1");
     sysctl("ipv6/conf/all/forwarding", "1");
