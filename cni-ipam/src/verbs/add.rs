@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use cni::{AddResult, AttachmentRequest, Dns, IpConfig};
+use cni::{AddResult, AttachmentRequest, Dns, IpConfig, Route};
 use ipnet::IpNet;
 
 use super::session::{Cause, Session};
@@ -293,6 +293,12 @@ fn result(plan: &Plan<'_>, pool: &Pool, dns: Dns) -> AddResult {
             IpNet::new(choice.address, length).unwrap_or_else(|_| IpNet::from(choice.address));
         IpConfig { interface: None, address, gateway: choice.range.gateway() }
     };
-    let ips = plan.choices.iter().map(ip).collect();
-    AddResult { interfaces: Vec::new(), ips, routes: pool.routes.clone(), dns }
+    let ips: Vec<IpConfig> = plan.choices.iter().map(ip).collect();
+    // Without a gateway of its own, a route of a family that the attachment has no address of would be one to nowhere.
+    let is_of_use = |route: &&Route| {
+        let is_v4 = route.destination.addr().is_ipv4();
+        route.gateway.is_some() || ips.iter().any(|ip| ip.address.addr().is_ipv4() == is_v4)
+    };
+    let routes = pool.routes.iter().filter(is_of_use).cloned().collect();
+    AddResult { interfaces: Vec::new(), ips, routes, dns }
 }

@@ -7,6 +7,7 @@ mod kustomize;
 mod manifests;
 mod monitoring;
 mod node_cache;
+mod node_network;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -25,12 +25,14 @@ const TYPED: [&str; 5] = [
 ];
 
 /// What needs a cluster with controllers, or changes the machine, and where something like it is done instead.
-const ONLY_SHOWN: [(&str, &str); 5] = [
+const ONLY_SHOWN: [(&str, &str); 7] = [
     ("kubectl -n kube-system rollout undo", "needs the controller of Deployments"),
     (
         "kubectl -n kube-system exec",
         "needs a kubelet; explain runs in a pod in `blackbox/appliance`",
     ),
+    ("ctr --namespace k8s.io images", "`blackbox/image` mounts the image with another socket"),
+    ("cp /mnt/portolan", "`blackbox/image` runs it from there"),
     ("sudo make install", "`blackbox/install` installs to another root"),
     ("sudo systemd-sysusers", "`blackbox/install` makes the user there"),
     ("sudo systemctl", "`blackbox/install` enables the unit there, and verifies it"),
