@@ -1,8 +1,9 @@
 //! Who leads: the algorithm of client-go's `leaderelection`, without effects.
 //!
 //! A holder counts the time that it leads from before it asked for its Lease to be renewed, and stops after
-//! `renew_deadline`. Others count `lease_duration` from when they saw it renewed, by their own clock, which is later; clocks
-//! need not agree. As long as `renew_deadline` is shorter than `lease_duration` there are never two leaders.
+//! `renew_deadline`. Others count the time that the Lease itself says, the `lease_duration` of its holder, from when they saw
+//! it renewed, by their own clock, which is later; neither clocks nor times need agree. As long as the `renew_deadline` of
+//! each is shorter than its `lease_duration` there are never two leaders.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::stamp::micro_time;
 /// How long a Lease lasts. The default is that of kube-controller-manager.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeaseTimes {
-    /// How long after its renewal was seen a Lease is taken over. Default 15 s.
+    /// How long after its renewal was seen a Lease is taken over, of two that differ the longer. Default 15 s.
     pub lease_duration: Duration,
     /// How long a leader leads after the last renewal; shorter than `lease_duration`. Default 10 s.
     pub renew_deadline: Duration,
@@ -97,7 +98,10 @@ impl Candidate {
         // Another holds it: it does not lead, whatever it knew.
         self.until = None;
         let (lease, since) = self.seen.as_ref()?;
-        let is_free = lease.holder.is_empty() || now >= *since + self.times.lease_duration;
+        // Its holder may have been told to lead for longer than this one would wait.
+        let wait = self.times.lease_duration.max(Duration::from_secs(lease.seconds));
+        let is_over = since.checked_add(wait).is_some_and(|until| now >= until);
+        let is_free = lease.holder.is_empty() || is_over;
         is_free.then(|| own(lease.transitions + 1, lease.resource_version.clone()))
     }
 

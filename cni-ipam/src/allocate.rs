@@ -12,9 +12,6 @@ use crate::range::{Range, Span};
 use crate::range_set::RangeSet;
 use crate::table::{Found, Table, rest_of};
 
-/// Most released addresses that are looked at for one that may still be given out.
-const MAX_LOOKED_AT: usize = 1024;
-
 /// What to do when only addresses are left that were released a short while ago.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quarantine {
@@ -267,17 +264,11 @@ fn oldest_released(table: &Table<'_>, set: &RangeSet) -> Result<Option<Found>, F
     let mut oldest: Option<(Millis, Found)> = None;
     for range in set.ranges() {
         let Some(state) = table.header().range_at(range.family(), range.span()) else { continue };
-        let mut found = table.oldest_released(state)?;
-        for _ in 0..MAX_LOOKED_AT {
-            let Some(candidate) = found else { break };
-            let State::Released { at, .. } = candidate.lease.state else { break };
-            if range.offers(candidate.lease.address) {
-                if oldest.as_ref().is_none_or(|(before, _)| at < *before) {
-                    oldest = Some((at, candidate));
-                }
-                break;
-            }
-            found = table.released_after(candidate.slot)?;
+        let found = table.oldest_released(state, |address| range.offers(address))?;
+        let Some(found) = found else { continue };
+        let State::Released { at, .. } = found.lease.state else { continue };
+        if oldest.as_ref().is_none_or(|(before, _)| at < *before) {
+            oldest = Some((at, found));
         }
     }
     Ok(oldest.map(|(_, found)| found))

@@ -31,6 +31,9 @@ use crate::range::Span;
 /// Most addresses of a range without a map that are tried for one that is free.
 const MAX_TRIED: u32 = 1 << 17;
 
+/// Most leases of a queue that are looked at for one whose address may be given out.
+const MAX_LOOKED_AT: usize = 1024;
+
 /// A lease and the slot that it is in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
@@ -188,7 +191,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// The files cannot be read.
     pub fn hold(&mut self, slot: u32, lease: Lease) -> Result<(), Failure> {
-        self.displace(slot)?;
+        self.displace(slot, lease.address)?;
         self.header.held += 1;
         self.place(slot, lease)
     }
@@ -199,50 +202,62 @@ impl<'a> Table<'a> {
     /// The files cannot be read.
     pub fn release(&mut self, found: &Found, at: Millis, until: Millis) -> Result<(), Failure> {
         let mut lease = found.lease.clone();
-        let Some(range) = self.header.range_of(Family::of(lease.address), number(lease.address))
-        else {
+        let (family, number) = (Family::of(lease.address), number(lease.address));
+        let Some(range) = self.header.queue_of(family, number) else {
             return self.free(found.slot, lease.address);
         };
-        self.displace(found.slot)?;
+        self.displace(found.slot, lease.address)?;
         lease.state = State::Released { at, until };
         let mut entry = Entry::of(&lease);
         entry.range = u8::try_from(range).unwrap_or(NO_RANGE);
         queue::push(&mut self.transaction, &mut self.header, found.slot, &mut entry)?;
+        self.count_released(lease.address, 1);
         self.put(found.slot, lease, entry)
     }
 
-    /// Returns the lease of a range that was released first.
+    /// Returns the lease that was released first of those that are offered, whose addresses a range has. It may be in the
+    /// queue of any range that has addresses of this one.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub fn oldest_released(&self, range: usize) -> Result<Option<Found>, Failure> {
-        let slot = self.header.ranges[range].oldest;
-        if slot == NONE {
-            return Ok(None);
+    pub fn oldest_released(
+        &self,
+        range: usize,
+        is_offered: impl Fn(IpAddr) -> bool,
+    ) -> Result<Option<Found>, Failure> {
+        let mut oldest: Option<(Millis, Found)> = None;
+        for queue in self.header.overlapping(range) {
+            let mut found = self.released(self.header.ranges[queue].oldest)?;
+            for _ in 0..MAX_LOOKED_AT {
+                let Some(candidate) = found else { break };
+                let State::Released { at, .. } = candidate.lease.state else { break };
+                if oldest.as_ref().is_some_and(|(before, _)| *before <= at) {
+                    break;
+                }
+                if is_offered(candidate.lease.address) {
+                    oldest = Some((at, candidate));
+                    break;
+                }
+                let entry = chain::entry(&self.transaction, &self.header, candidate.slot)?;
+                found = self.released(entry.newer)?;
+            }
         }
-        Ok(self.in_slot(slot)?.map(|lease| Found { slot, lease }))
+        Ok(oldest.map(|(_, found)| found))
     }
 
-    /// Returns the lease of a range that was released next after the one in a slot.
-    ///
-    /// # Errors
-    /// The files cannot be read.
-    pub fn released_after(&self, slot: u32) -> Result<Option<Found>, Failure> {
-        let slot = chain::entry(&self.transaction, &self.header, slot)?.newer;
-        if slot == NONE {
-            return Ok(None);
-        }
-        Ok(self.in_slot(slot)?.map(|lease| Found { slot, lease }))
-    }
-
-    /// Makes addresses of a range free whose time is over, two at most: each ADD does it once for one address, so that
-    /// more are made free than become released.
+    /// Makes addresses free whose time is over, two at most of each queue that may have addresses of a range: each ADD does
+    /// it once for one address, so that more are made free than become released.
     ///
     /// # Errors
     /// The files cannot be read.
     pub fn expire(&mut self, range: usize, now: Millis) -> Result<(), Failure> {
+        let queues: Vec<usize> = self.header.overlapping(range).collect();
+        queues.into_iter().try_for_each(|queue| self.expire_queue(queue, now))
+    }
+
+    fn expire_queue(&mut self, queue: usize, now: Millis) -> Result<(), Failure> {
         for _ in 0..2 {
-            let Some(oldest) = self.oldest_released(range)? else { break };
+            let Some(oldest) = self.released(self.header.ranges[queue].oldest)? else { break };
             let State::Released { until, .. } = oldest.lease.state else { break };
             if until > now {
                 break;
@@ -250,6 +265,14 @@ impl<'a> Table<'a> {
             self.free(oldest.slot, oldest.lease.address)?;
         }
         Ok(())
+    }
+
+    /// Returns the lease in a slot of a queue, none behind its end.
+    fn released(&self, slot: u32) -> Result<Option<Found>, Failure> {
+        if slot == NONE {
+            return Ok(None);
+        }
+        Ok(self.in_slot(slot)?.map(|lease| Found { slot, lease }))
     }
 
     /// Moves on in a range after an address was taken of it.
@@ -273,7 +296,7 @@ impl<'a> Table<'a> {
 
     /// Makes an address free again.
     fn free(&mut self, slot: u32, address: IpAddr) -> Result<(), Failure> {
-        self.displace(slot)?;
+        self.displace(slot, address)?;
         self.mark(address, false)?;
         let entry = Entry { newer: self.header.free, ..Entry::EMPTY };
         self.header.free = slot;
@@ -284,7 +307,7 @@ impl<'a> Table<'a> {
     }
 
     /// Takes a lease out of chains and queue; its slot and its bit stay.
-    fn displace(&mut self, slot: u32) -> Result<(), Failure> {
+    fn displace(&mut self, slot: u32, address: IpAddr) -> Result<(), Failure> {
         let mut entry = chain::entry(&self.transaction, &self.header, slot)?;
         for by in [By::Key, By::Address] {
             chain::unlink(&mut self.transaction, &self.header, by, slot, &mut entry)?;
@@ -293,8 +316,18 @@ impl<'a> Table<'a> {
             self.header.held = self.header.held.saturating_sub(1);
         } else {
             queue::remove(&mut self.transaction, &mut self.header, &entry)?;
+            self.count_released(address, -1);
         }
         Ok(())
+    }
+
+    /// Counts a released address, or one that is not any more, in every range that has it.
+    fn count_released(&mut self, address: IpAddr, change: i32) {
+        let having: Vec<usize> = self.header.having(Family::of(address), number(address)).collect();
+        for range in having {
+            let released = &mut self.header.ranges[range].released;
+            *released = released.saturating_add_signed(change);
+        }
     }
 
     fn place(&mut self, slot: u32, lease: Lease) -> Result<(), Failure> {

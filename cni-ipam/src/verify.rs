@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::address::{Family, number};
 use crate::lease::{Lease, Slot};
 use crate::table::entry::{ENTRY, Entry, NO_RANGE, OUTSIDE};
-use crate::table::layout::{CHUNK, Header, NONE};
+use crate::table::layout::{CHUNK, Header, NONE, ReleasedCount};
 
 /// Compares an index with the slots and returns what is wrong, empty when nothing is. `slots` are the used ones.
 pub fn verify(header: &Header, index: &[u8], slots: &[Slot]) -> Vec<String> {
@@ -143,6 +143,9 @@ impl Check<'_> {
     fn queue(&mut self, range: usize) {
         let state = &self.header.ranges[range];
         let (newest, released) = (state.newest, state.released);
+        let has = |lease: &Lease| {
+            Family::of(lease.address) == state.family && state.span.contains(number(lease.address))
+        };
         let mut seen = BTreeSet::new();
         let (mut before, mut slot) = (NONE, state.oldest);
         while slot != NONE {
@@ -153,8 +156,18 @@ impl Check<'_> {
             }
             (before, slot) = (slot, entry.newer);
         }
-        if before != newest || seen.len() as u64 != u64::from(released) {
-            self.say(format!("the queue of range {range} has a wrong end or count"));
+        if before != newest {
+            self.say(format!("the queue of range {range} has a wrong end"));
+        }
+        if seen.iter().any(|slot| self.leases.get(slot).is_none_or(|lease| !has(lease))) {
+            self.say(format!("the queue of range {range} has what is not of the range"));
+        }
+        let inside =
+            self.leases.values().filter(|lease| !lease.is_held() && has(lease)).count() as u64;
+        if self.header.released_count == ReleasedCount::OfRange && inside != u64::from(released) {
+            self.say(format!(
+                "range {range} counts {released} released addresses instead of {inside}"
+            ));
         }
         let is_here = |(slot, lease): &(&u32, &&Lease)| {
             let is_outside = self.entry(**slot).range == OUTSIDE;

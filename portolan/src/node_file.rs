@@ -18,6 +18,7 @@ use crate::cli::NodeFileArguments;
 use crate::logging::{self, LineForm};
 
 use asking::Asking;
+use further::Further;
 use replace::{Purpose, replace};
 
 /// What a program begins with.
@@ -46,7 +47,7 @@ async fn follow(arguments: &NodeFileArguments) -> Result<()> {
     let mut files = Files::new(arguments)?;
     let source = Source::start(config(arguments)).await?;
     let mut changes = source.changes();
-    let (_, none) = watch::channel(Some(Vec::new()));
+    let (_, none) = watch::channel(Further::Known(Vec::new()));
     let mut further = if arguments.further_blocks {
         if arguments.origin.manifests.is_some() {
             bail!(
@@ -63,7 +64,7 @@ async fn follow(arguments: &NodeFileArguments) -> Result<()> {
     loop {
         changes.mark_unchanged();
         let blocks = further.borrow_and_update().clone();
-        let is_written = files.take(&source.snapshot(), blocks.as_deref())?;
+        let is_written = files.take(&source.snapshot(), &blocks)?;
         if arguments.once && is_written {
             return Ok(());
         }
@@ -143,14 +144,18 @@ impl Files {
     }
 
     /// Brings the files up to a snapshot; says whether the Node has blocks. What is there stays when it has none: a Node that
-    /// is away for a moment takes nobody's addresses away. `further` are blocks beside its own,
-    /// none when they are not known yet.
-    fn take(&mut self, cluster: &Cluster, further: Option<&[IpNet]>) -> Result<bool> {
+    /// is away for a moment takes nobody's addresses away. `further` are blocks beside its own;
+    /// before it is known whether there are any nothing is written.
+    fn take(&mut self, cluster: &Cluster, further: &Further) -> Result<bool> {
         let finding = match finding(cluster, &self.node) {
             Finding::Blocks(mut blocks) => {
-                let Some(further) = further else { return Ok(false) };
-                let more = further.iter().filter(|block| !blocks.contains(block));
-                let more: Vec<IpNet> = more.copied().collect();
+                let further = match further {
+                    Further::Awaited => return Ok(false),
+                    Further::Unheard => self.written(&blocks),
+                    Further::Known(further) => further.clone(),
+                };
+                let more: Vec<IpNet> =
+                    further.into_iter().filter(|block| !blocks.contains(block)).collect();
                 blocks.extend(more);
                 Finding::Blocks(blocks)
             }
@@ -181,6 +186,20 @@ impl Files {
         let has_blocks = matches!(finding, Finding::Blocks(_));
         self.said = Some(finding);
         Ok(has_blocks)
+    }
+
+    /// Returns the blocks that the file has, if it is of this Node: pods may have addresses of them. A file without the
+    /// Node's own blocks is of an earlier Node of the name, whose further blocks may be somebody else's by now.
+    fn written(&self, own: &[IpNet]) -> Vec<IpNet> {
+        let Ok(octets) = std::fs::read(&self.blocks) else { return Vec::new() };
+        let json: Value = serde_json::from_slice(&octets).unwrap_or_default();
+        let written = cni_ipam::node_blocks::parse(&octets).unwrap_or_default();
+        let is_of_the_node = json["node"] == *self.node;
+        if is_of_the_node && own.iter().all(|block| written.contains(block)) {
+            written
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -236,6 +255,53 @@ mod tests {
             };
             store.apply(Event::Upsert(Object::Node(node.into())), 0);
             assert_eq!(found(&store), expected);
+        }
+    }
+
+    /// The process starts again while the API server shows the Node, and not yet its NodeBlock.
+    #[test]
+    fn further_blocks_stay_in_the_file_until_it_is_known_that_there_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("node-blocks.json");
+        let nets = |texts: &[&str]| -> Vec<IpNet> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let mut store = Store::new();
+        let node = Node {
+            name: "a".into(),
+            labels: Labels::default(),
+            addresses: Box::default(),
+            pod_cidrs: nets(&["10.0.0.0/28"]).into(),
+        };
+        store.apply(Event::Upsert(Object::Node(node.into())), 0);
+        let own = contents("a", &nets(&["10.0.0.0/28"]));
+        let both = contents("a", &nets(&["10.0.0.0/28", "10.0.0.16/28"]));
+        let others = contents("b", &nets(&["10.0.0.0/28", "10.0.0.16/28"]));
+        let earlier = contents("a", &nets(&["10.0.0.32/28", "10.0.0.16/28"]));
+        for (there, unheard) in [
+            (Some(&both), &both),
+            (Some(&own), &own),
+            (Some(&others), &own),
+            (Some(&earlier), &own),
+            (Some(&b"{".to_vec()), &own),
+            (None, &own),
+        ] {
+            let _ = std::fs::remove_file(&file);
+            if let Some(there) = there {
+                std::fs::write(&file, there).unwrap();
+            }
+            let (node, blocks) = ("a".to_owned(), file.clone());
+            let mut files = Files { node, blocks, conflist: None, said: None };
+            let mut take = |further| files.take(store.cluster(), &further).unwrap();
+            let written = || std::fs::read(&file).ok();
+            assert!(!take(Further::Awaited));
+            assert_eq!(written().as_ref(), there, "nothing is said yet");
+            assert!(take(Further::Unheard));
+            assert_eq!(written().as_ref(), Some(unheard), "{there:?}");
+            assert!(take(Further::Known(nets(&["10.0.0.16/28"]))));
+            assert_eq!(written().as_ref(), Some(&both));
+            assert!(take(Further::Known(Vec::new())));
+            assert_eq!(written().as_ref(), Some(&own));
         }
     }
 }

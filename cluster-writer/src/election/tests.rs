@@ -94,6 +94,35 @@ fn a_lease_is_taken_renewed_left_and_taken_over() {
     assert_eq!(leads(&all, 20), [true, false]);
 }
 
+/// As while the flags of replicas are changed, one after the other.
+#[test]
+fn a_lease_lasts_as_long_as_it_says_and_as_long_as_who_waits_thinks() {
+    let seconds = Duration::from_secs;
+    let times = |duration| LeaseTimes {
+        lease_duration: seconds(duration),
+        renew_deadline: seconds(duration - 5),
+        retry_period: seconds(2),
+    };
+    for (held_with, waits_with, over) in [(60, 15, 60), (15, 60, 60), (15, 15, 15)] {
+        let (start, mut server) = (Instant::now(), Server::default());
+        let mut one = Candidate::new("replica-0".to_owned(), times(held_with));
+        let mut other = Candidate::new("replica-1".to_owned(), times(waits_with));
+        attempt(&mut one, &mut server, start, 0, Fate::Good);
+        for second in [0, over - 1, over] {
+            let now = start + seconds(second);
+            attempt(&mut other, &mut server, now, second, Fate::Good);
+            let (leads, is_over) = (other.leads_until(now).is_some(), second == over);
+            assert_eq!(leads, is_over, "{held_with} {waits_with}: second {second}");
+            assert!(!leads || one.leads_until(now).is_none(), "{held_with} {waits_with}");
+        }
+    }
+    // Whatever somebody writes there, it is no reason to end.
+    let mut one = Candidate::new("replica-0".to_owned(), TIMES);
+    let (holder, seconds) = ("other".to_owned(), u64::MAX);
+    let endless = Lease { holder, seconds, ..Lease::default() };
+    assert_eq!(one.look(Some(endless), Instant::now(), Duration::ZERO), None);
+}
+
 /// A process that starts again under its name goes on with its Lease.
 #[test]
 fn an_own_lease_needs_no_waiting() {
@@ -111,8 +140,13 @@ proptest! {
     fn there_are_never_two_leaders(
         steps in prop::collection::vec((0..3usize, 0..6000u64, 0..4u8, any::<bool>()), 1..300),
         skews in prop::array::uniform3(0..1_000_000u64),
+        durations in prop::array::uniform3(3..40u64),
     ) {
         let (mut now, mut server, mut all) = (Instant::now(), Server::default(), candidates(3));
+        for (one, duration) in all.iter_mut().zip(durations) {
+            let (lease_duration, renew_deadline) = (Duration::from_secs(duration), Duration::from_secs(duration - 1));
+            one.times = LeaseTimes { lease_duration, renew_deadline, ..TIMES };
+        }
         for (number, (who, millis, fate, leaves)) in steps.into_iter().enumerate() {
             now += Duration::from_millis(millis);
             let fate = match fate {

@@ -127,14 +127,17 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..120)
+}
+
+fn step() -> impl Strategy<Value = Step> {
     let quarantine = prop_oneof![Just(Quarantine::Respect), Just(Quarantine::Yield)];
     let asked = prop_oneof![6 => Just(None), 1 => (0..18_u8).prop_map(Some)];
-    let step = prop_oneof![
+    prop_oneof![
         3 => (0..24_u8, asked, quarantine)
             .prop_map(|(container, asked, quarantine)| Step::Add { container, asked, quarantine }),
         2 => (0..24_u8).prop_map(|container| Step::Del { container }),
-    ];
-    prop::collection::vec(step, 1..120)
+    ]
 }
 
 proptest! {
@@ -162,6 +165,63 @@ proptest! {
     }
 }
 
+/// Pools that overlap, of one store: the second is inside of the first, the third reaches out of both.
+fn overlapping() -> Vec<Pool> {
+    let pool = |(start, end): (&str, &str)| {
+        let (subnet, gateway) = ("10.0.0.0/24".parse().unwrap(), None);
+        let (start, end) = (start.parse().ok(), end.parse().ok());
+        let range = Range::new(RangeText { subnet, start, end, gateway, exclusions: Vec::new() });
+        let sets = vec![RangeSet::new(vec![range.unwrap()]).unwrap()];
+        Pool { name: String::new(), namespaces: Vec::new(), sets, routes: Vec::new() }
+    };
+    [("10.0.0.8", "10.0.0.15"), ("10.0.0.9", "10.0.0.11"), ("10.0.0.10", "10.0.0.18")]
+        .map(pool)
+        .to_vec()
+}
+
+proptest! {
+    /// Whichever range an address was released in, each that has it gives it out again.
+    #[test]
+    fn overlapping_pools_give_out_whatever_is_not_held(
+        order in Just(overlapping()).prop_shuffle(),
+        steps in prop::collection::vec((step(), 0..3_usize), 1..120),
+    ) {
+        let states = spans(&order).into_iter().map(|(family, span)| RangeState::new(family, span));
+        let mut memory = Memory::new(64, states.collect());
+        let mut taken: BTreeMap<u128, Taken> = BTreeMap::new();
+        for ((step, pool), now) in steps.iter().zip(1_u64..) {
+            let set = &order[*pool].sets[0];
+            match step {
+                // A container is of one pool: in another one it would be given a second address.
+                Step::Add { container, quarantine, .. } => {
+                    let container = container + 40 * u8::try_from(*pool).unwrap();
+                    let is_there = |number: &u128| match taken.get(number) {
+                        None => true,
+                        Some(Taken::Held(holder)) => *holder == container,
+                        Some(Taken::Released(at)) => *quarantine == Quarantine::Yield || at + REST <= now,
+                    };
+                    let offered = set.ranges()[0].span();
+                    let can = (offered.first..=offered.last).any(|number| is_there(&number));
+                    let given = add(&mut memory, &order[*pool], container, None, *quarantine, now);
+                    prop_assert_eq!(given.is_some(), can, "{:?} of {:?}", step, offered);
+                    if let Some(given) = given {
+                        prop_assert!(offered.contains(given) && is_there(&given), "{} {:?}", given, step);
+                        taken.insert(given, Taken::Held(container));
+                    }
+                }
+                Step::Del { container } => {
+                    let container = container + 40 * u8::try_from(*pool).unwrap();
+                    del(&mut memory, container, now);
+                    for it in taken.values_mut().filter(|it| **it == Taken::Held(container)) {
+                        *it = Taken::Released(now);
+                    }
+                }
+            }
+            prop_assert_eq!(verify(&memory.header(), &memory.index, &memory.used()), Vec::<String>::new());
+        }
+    }
+}
+
 fn attachment(container: u8) -> Attachment {
     Attachment::parse(&format!("c{container}"), "eth0").unwrap()
 }
@@ -180,7 +240,8 @@ fn add(
     let (pod, netns, now) = (Pod::default(), Netns::default(), Millis(now));
     let mut given = None;
     memory.change(|table| {
-        for range in 0..table.header().ranges.len() {
+        for (family, span) in spans(std::slice::from_ref(pool)) {
+            let range = table.header().range_at(family, span).unwrap();
             table.expire(range, now).unwrap();
         }
         let (attachment, pod) = (&attachment, &pod);

@@ -13,6 +13,11 @@ use crate::lease::{Boot, Millis};
 /// How long a process waits for the store.
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// Where results of CNI are kept: by runtimes, and by Multus those of its delegates, of which the runtime's own cache has
+/// nothing (libcni, `results` in its cache directory; Multus, `cniDir`).
+pub const RESULT_CACHES: [&str; 3] =
+    ["/var/lib/cni/results", "/var/lib/cni/cache/results", "/var/lib/cni/multus/results"];
+
 /// The host as the plugin sees it. Tests have one of their own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Site {
@@ -42,10 +47,7 @@ impl Site {
             node_blocks: PathBuf::from("/run/portolan/node-blocks.json"),
             boot_id: PathBuf::from("/proc/sys/kernel/random/boot_id"),
             proc_stat: PathBuf::from("/proc/stat"),
-            result_caches: vec![
-                PathBuf::from("/var/lib/cni/results"),
-                PathBuf::from("/var/lib/cni/cache/results"),
-            ],
+            result_caches: RESULT_CACHES.map(PathBuf::from).to_vec(),
             now: Millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)),
             lock_wait: LOCK_WAIT,
         }

@@ -23,6 +23,9 @@ pub const GRACE: Duration = Duration::from_secs(60);
 /// Longest path of a namespace that is kept, in octets.
 const MAX_PATH: usize = 255;
 
+/// Most files of the runtime's caches that are looked through for the results of any interface of a container.
+pub const MAX_RESULTS: usize = 1 << 16;
+
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct Witnesses<'a> {
@@ -34,6 +37,8 @@ pub struct Witnesses<'a> {
     site: &'a Site,
     booted: OnceCell<Option<Millis>>,
     mounted: OnceCell<BTreeSet<u64>>,
+    /// The names of all cached results; none when they cannot be read, or are too many.
+    results: OnceCell<Option<BTreeSet<String>>>,
     host_local: PathBuf,
 }
 
@@ -61,6 +66,7 @@ impl<'a> Witnesses<'a> {
             site,
             booted: OnceCell::new(),
             mounted: OnceCell::new(),
+            results: OnceCell::new(),
             host_local,
         })
     }
@@ -126,9 +132,13 @@ impl<'a> Witnesses<'a> {
         if is_older || is_gone { Vote::Dead } else { Vote::Unknown }
     }
 
-    /// Looks for the result of an attachment (libcni: `<network>-<container id>-<ifname>`).
+    /// Looks for the result of an attachment (libcni: `<network>-<container id>-<ifname>`), and for a lease without an
+    /// interface for that of any interface of its container.
     pub fn result_cache(&self, lease: &Lease) -> Vote {
         let attachment = &lease.attachment;
+        if lease.is_of_any_interface() && !self.caches.is_empty() {
+            return self.result_of_any(&format!("{}-{}-", self.network, attachment.container_id));
+        }
         let name =
             format!("{}-{}-{}", self.network, attachment.container_id, attachment.ifname.as_str());
         match self.caches.iter().any(|directory| directory.join(&name).exists()) {
@@ -137,6 +147,31 @@ impl<'a> Witnesses<'a> {
             false => Vote::Dead,
         }
     }
+
+    /// Looks for a result whose name begins so. The container whose id goes on after a `-` counts, too: in doubt one lives.
+    fn result_of_any(&self, beginning: &str) -> Vote {
+        let names = self.results.get_or_init(|| result_names(&self.caches, MAX_RESULTS));
+        let Some(names) = names else { return Vote::Unknown };
+        let mut behind = names.range(beginning.to_owned()..);
+        match behind.next().is_some_and(|name| name.starts_with(beginning)) {
+            true => Vote::Alive,
+            false => Vote::Dead,
+        }
+    }
+}
+
+/// Returns the names of the files in these directories; none when one cannot be read, or when there are more than `most`.
+fn result_names(directories: &[PathBuf], most: usize) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for directory in directories {
+        for entry in std::fs::read_dir(directory).ok()? {
+            names.extend(entry.ok()?.file_name().into_string());
+            if names.len() > most {
+                return None;
+            }
+        }
+    }
+    Some(names)
 }
 
 /// Reads the identity of the namespace that a runtime names; not known when nothing is there, which is for the main plugin
@@ -175,5 +210,25 @@ pub fn netns(recorded: &Netns) -> Vote {
             Vote::Dead
         }
         Err(_) => Vote::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_results_are_looked_through_and_no_more() {
+        let root = tempfile::tempdir().unwrap();
+        let caches = [root.path().join("one"), root.path().join("other")];
+        for (cache, name) in caches.iter().zip(["net-a-eth0", "net-b-eth0"]) {
+            std::fs::create_dir(cache).unwrap();
+            std::fs::write(cache.join(name), "").unwrap();
+        }
+        let both = BTreeSet::from(["net-a-eth0".to_owned(), "net-b-eth0".to_owned()]);
+        assert_eq!(result_names(&caches, 2), Some(both));
+        assert_eq!(result_names(&caches, 1), None);
+        std::fs::remove_dir_all(&caches[1]).unwrap();
+        assert_eq!(result_names(&caches, 2), None);
     }
 }

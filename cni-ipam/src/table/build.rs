@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::{ENTRY, Entry, OUTSIDE};
-use super::layout::{CHUNK, HEADER, Header, NONE, RangeState};
+use super::layout::{CHUNK, HEADER, Header, NONE, RangeState, ReleasedCount};
 use crate::address::{Family, number};
 use crate::lease::{Lease, Millis, Slot, State};
 
@@ -16,6 +16,7 @@ pub fn build(template: Header, slots: &[Slot]) -> (Header, Vec<u8>) {
     header.used = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     header.held = 0;
     header.free = NONE;
+    header.released_count = ReleasedCount::OfRange;
     for state in &mut header.ranges {
         (state.taken, state.oldest, state.newest, state.released) = (0, NONE, NONE, 0);
     }
@@ -38,7 +39,8 @@ pub fn build(template: Header, slots: &[Slot]) -> (Header, Vec<u8>) {
     }
     let mut queues: BTreeMap<usize, Vec<(u32, &Lease)>> = BTreeMap::new();
     for ((_, slot), lease) in released {
-        let range = index.header.range_of(Family::of(lease.address), number(lease.address));
+        let (family, number) = (Family::of(lease.address), number(lease.address));
+        let range = index.header.queue_of(family, number);
         queues.entry(range.unwrap_or(usize::MAX)).or_default().push((slot, lease));
     }
     for (range, queue) in queues {
@@ -119,7 +121,6 @@ impl Index {
         let Some(state) = self.header.ranges.get_mut(range) else { return };
         let end = |slot: Option<&(u32, &Lease)>| slot.map_or(NONE, |(slot, _)| *slot);
         (state.oldest, state.newest) = (end(queue.first()), end(queue.last()));
-        state.released = u32::try_from(queue.len()).unwrap_or(u32::MAX);
     }
 
     fn mark(&mut self, lease: &Lease) {
@@ -131,6 +132,7 @@ impl Index {
                 continue;
             }
             state.taken += 1;
+            state.released += u32::from(!lease.is_held());
             let offset = u64::try_from(number - state.span.first).unwrap_or_default();
             let Some(map) = map else { continue };
             let part = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);

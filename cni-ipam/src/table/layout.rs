@@ -51,8 +51,17 @@ pub struct RangeState {
     pub oldest: u32,
     /// Newest slot of its released leases.
     pub newest: u32,
-    /// How many are released.
+    /// Addresses of it that are released; their leases may be in the queue of another range that has them, too.
     pub released: u32,
+}
+
+/// What [`RangeState::released`] counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReleasedCount {
+    /// The leases in the range's queue: an earlier version has counted so, which is wrong where ranges overlap.
+    OfQueue,
+    /// The released leases whose addresses are in the range.
+    OfRange,
 }
 
 /// The changing part of the index that is read and written as a whole.
@@ -80,6 +89,8 @@ pub struct Header {
     pub is_durable: bool,
     /// Leases may be of an earlier boot.
     pub has_earlier_boots: bool,
+    /// What is counted as released of each range.
+    pub released_count: ReleasedCount,
     /// Checksum of the settings that are written beside the store; 0: none are.
     pub settings: u32,
     /// The ranges.
@@ -131,6 +142,7 @@ impl Header {
         Self {
             is_durable,
             has_earlier_boots,
+            released_count: ReleasedCount::OfRange,
             settings,
             sequence,
             boot,
@@ -188,6 +200,7 @@ impl Header {
         octets[44] = u8::from(self.is_imported);
         octets[45] = u8::from(self.is_durable);
         octets[46] = u8::from(self.has_earlier_boots);
+        octets[47] = u8::from(self.released_count == ReleasedCount::OfRange);
         octets[72..76].copy_from_slice(&self.settings.to_le_bytes());
         octets[48..56].copy_from_slice(&self.sequence.to_le_bytes());
         octets[56..72].copy_from_slice(&self.boot.0.to_le_bytes());
@@ -222,7 +235,7 @@ impl Header {
         let ranges = states
             .chunks_exact(STATE)
             .map(decode_state)
-            .collect::<Option<_>>()
+            .collect::<Option<Vec<RangeState>>>()
             .ok_or(HeaderError::Damaged)?;
         let header = Self {
             sequence: u64::from_le_bytes(octets[48..56].try_into().expect("eight octets")),
@@ -236,6 +249,7 @@ impl Header {
             is_imported: octets[44] != 0,
             is_durable: octets[45] != 0,
             has_earlier_boots: octets[46] != 0,
+            released_count: released_count(octets[47], &ranges),
             settings: word(72),
             ranges,
         };
@@ -248,9 +262,44 @@ impl Header {
         self.ranges.iter().position(|state| state.family == family && state.span.contains(number))
     }
 
+    /// Returns the range whose queue a released address is put into: of those that have it the smallest, so that the
+    /// queue of a pool has the addresses of a smaller one inside of it only where it has to.
+    pub fn queue_of(&self, family: Family, number: u128) -> Option<usize> {
+        self.having(family, number).min_by_key(|range| self.ranges[*range].span.count())
+    }
+
+    /// Returns the ranges that have an address.
+    pub fn having(&self, family: Family, number: u128) -> impl Iterator<Item = usize> {
+        let ranges = self.ranges.iter().enumerate();
+        let having = ranges.filter(move |(_, it)| it.family == family && it.span.contains(number));
+        having.map(|(range, _)| range)
+    }
+
+    /// Returns the ranges that have addresses of a range, with itself: their queues may have its released leases.
+    pub fn overlapping(&self, range: usize) -> impl Iterator<Item = usize> {
+        let RangeState { family, span, .. } = self.ranges[range];
+        let ranges = self.ranges.iter().enumerate();
+        let overlapping =
+            ranges.filter(move |(_, it)| it.family == family && it.span.overlaps(span));
+        overlapping.map(|(range, _)| range)
+    }
+
     /// Returns the range with these addresses.
     pub fn range_at(&self, family: Family, span: Span) -> Option<usize> {
         self.ranges.iter().position(|state| state.family == family && state.span == span)
+    }
+}
+
+/// Reads what is counted as released. An earlier version has left the octet out; without overlaps it counted the same.
+fn released_count(octet: u8, ranges: &[RangeState]) -> ReleasedCount {
+    let overlaps = |(at, one): (usize, &RangeState)| {
+        let mut others = ranges[..at].iter();
+        others.any(|other| other.family == one.family && other.span.overlaps(one.span))
+    };
+    if octet == 0 && ranges.iter().enumerate().any(overlaps) {
+        ReleasedCount::OfQueue
+    } else {
+        ReleasedCount::OfRange
     }
 }
 
@@ -334,6 +383,23 @@ mod tests {
         let mut newer = octets;
         newer[8] += 1;
         assert_eq!(Header::decode(&newer), Err(HeaderError::Newer(FORMAT + 1)));
+    }
+
+    /// What an earlier version has left out only matters where ranges overlap.
+    #[test]
+    fn released_addresses_of_an_earlier_version_are_counted_anew_where_ranges_overlap() {
+        let span = |first, last| RangeState::new(Family::V4, Span { first, last });
+        let v6 = RangeState::new(Family::V6, Span { first: 1, last: 9 });
+        for (ranges, expected) in [
+            (vec![span(1, 9), span(10, 19), v6.clone()], ReleasedCount::OfRange),
+            (vec![span(1, 9), v6, span(9, 19)], ReleasedCount::OfQueue),
+        ] {
+            let mut header = Header::new(Boot(1), 1, ranges);
+            assert_eq!(Header::decode(&header.encode()), Ok(header.clone()));
+            header.released_count = ReleasedCount::OfQueue;
+            let decoded = Header::decode(&header.encode()).unwrap();
+            assert_eq!(decoded.released_count, expected);
+        }
     }
 
     #[test]

@@ -25,7 +25,6 @@ pub(super) fn push(
         put_entry(transaction, header, newest, &before);
     }
     header.ranges[range].newest = slot;
-    header.ranges[range].released += 1;
     Ok(())
 }
 
@@ -53,6 +52,5 @@ pub(super) fn remove(
         after.older = old.older;
         put_entry(transaction, header, old.newer, &after);
     }
-    header.ranges[range].released = header.ranges[range].released.saturating_sub(1);
     Ok(())
 }

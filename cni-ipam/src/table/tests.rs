@@ -41,10 +41,10 @@ enum Operation {
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let operation = prop_oneof![
-        4 => (0..3_usize, any::<u8>()).prop_map(|(range, container)| Operation::Add { range, container: container % 12 }),
+        4 => (0..RANGES, any::<u8>()).prop_map(|(range, container)| Operation::Add { range, container: container % 12 }),
         3 => any::<u8>().prop_map(|container| Operation::Release { container: container % 12 }),
         1 => (any::<usize>(), any::<u8>()).prop_map(|(at, container)| Operation::Hold { at, container: container % 12 }),
-        1 => (0..3_usize).prop_map(|range| Operation::Expire { range }),
+        1 => (0..RANGES).prop_map(|range| Operation::Expire { range }),
     ];
     prop::collection::vec(operation, 1..40)
 }
@@ -55,10 +55,14 @@ fn ranges() -> Vec<RangeState> {
         // A map that does not begin or end with an octet, across two chunks.
         RangeState::new(Family::V4, Span { first: 0x0a01_0000, last: 0x0a01_0000 + CHUNKS }),
         RangeState::new(Family::V6, Span { first: 1 << 100, last: (1 << 100) + (1 << 64) }),
+        // One that overlaps the first, and one that is inside of both.
+        RangeState::new(Family::V4, Span { first: 0x0a00_0006, last: 0x0a00_000c }),
+        RangeState::new(Family::V4, Span { first: 0x0a00_0007, last: 0x0a00_0008 }),
     ]
 }
 
 const CHUNKS: u128 = 40_000;
+const RANGES: usize = 5;
 
 proptest! {
     #[test]
@@ -129,6 +133,7 @@ fn apply(
         Operation::Expire { range } => memory.change(|table| {
             let state = table.header().ranges[*range].clone();
             table.expire(*range, Millis(now)).unwrap();
+            // Queues of ranges that overlap this one may have addresses of others.
             let mut over: Vec<(Millis, IpAddr)> = (model.values())
                 .filter_map(|lease| match lease.state {
                     State::Released { at, until } if until <= Millis(now) => {
@@ -136,14 +141,17 @@ fn apply(
                     }
                     _ => None,
                 })
-                .filter(|(_, address)| {
-                    Family::of(*address) == state.family && state.span.contains(number(*address))
-                })
                 .collect();
             over.sort_unstable();
+            let is_inside = |address: IpAddr| {
+                Family::of(address) == state.family && state.span.contains(number(address))
+            };
+            let freed = |address: IpAddr| table.at(address).unwrap().is_none();
+            let is_due = over.iter().any(|(_, address)| is_inside(*address));
+            assert!(!is_due || over.iter().any(|(_, address)| freed(*address)));
             // Which of those that were released at one time goes first is not defined.
             for (_, address) in over {
-                if table.at(address).unwrap().is_none() {
+                if freed(address) {
                     model.remove(&address);
                 }
             }
@@ -176,10 +184,12 @@ fn agrees_on_questions(
                 State::Released { at, .. } => Some(at),
                 State::Held => None,
             });
-        let oldest = table.oldest_released(range).unwrap().map(|found| match found.lease.state {
+        let oldest = table.oldest_released(range, is_inside).unwrap();
+        let oldest = oldest.map(|found| match found.lease.state {
             State::Released { at, .. } => at,
             State::Held => Millis(u64::MAX),
         });
+        prop_assert_eq!(usize::try_from(state.released).unwrap(), released.clone().count());
         prop_assert_eq!(oldest, released.min());
     }
     Ok(())

@@ -116,14 +116,7 @@ impl Controller {
                     entry.record = Some(record);
                 });
             }
-            Input::NoRecord(uid) => self.change(&uid, |entry| {
-                // Who deletes the record of a node that is gone gives its blocks free.
-                entry.record = None;
-                if entry.node.is_none() {
-                    entry.intent.clear();
-                    entry.further.clear();
-                }
-            }),
+            Input::NoRecord(uid) => self.change(&uid, Entry::lose_record),
             Input::Pool(pool) => {
                 if self.pools.get(&pool.name) != Some(&pool) {
                     self.pools.insert(pool.name.clone(), pool);

@@ -151,7 +151,7 @@ pub(super) struct Entry {
     /// What it was given, until the node says so. Kept whatever becomes of the write, so that an attempt that failed is made
     /// again with the same blocks and none is lost.
     pub(super) intent: Vec<Choice>,
-    /// What it was given beyond, until its record says so.
+    /// What it was given beyond, until its record says so; and what a record that was deleted said.
     pub(super) further: Vec<Choice>,
     /// What the ledger says that it holds.
     pub(super) held: BTreeSet<IpNet>,
@@ -179,6 +179,23 @@ impl Entry {
         let recorded = self.record.iter().flat_map(|record| &record.blocks);
         let chosen = recorded.chain(&self.intent).chain(&self.further).map(|choice| choice.block);
         self.pod_cidrs().into_iter().chain(chosen).collect()
+    }
+
+    /// Notes that there is no record. Who deletes that of a node that is gone gives its blocks free. A node that is there
+    /// keeps all of them, for its pods have their addresses: what only the record named is kept until another one does.
+    pub(super) fn lose_record(&mut self) {
+        let record = self.record.take();
+        if self.node.is_none() {
+            self.intent.clear();
+            self.further.clear();
+            return;
+        }
+        let own = self.pod_cidrs();
+        let recorded = record.into_iter().flat_map(|record| record.blocks);
+        let mut further: Vec<Choice> =
+            recorded.filter(|choice| !own.contains(&choice.block)).collect();
+        further.append(&mut self.further);
+        self.further = further;
     }
 
     /// Returns what the node asks for of a family.

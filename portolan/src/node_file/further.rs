@@ -25,8 +25,16 @@ struct Metadata {
     uid: String,
 }
 
-/// Blocks beside those of a node's own; none as long as it is not known whether there are any.
-pub(super) type Further = Option<Vec<IpNet>>;
+/// Blocks beside those of a node's own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Further {
+    /// It is not known yet whether there are any.
+    Awaited,
+    /// It is not known, and the API server does not say it: those count that were known to an earlier process.
+    Unheard,
+    /// These.
+    Known(Vec<IpNet>),
+}
 
 /// Follows the NodeBlock of a node, on the current tokio runtime, until the receiver is dropped. What it said stays while it
 /// cannot be followed.
@@ -35,10 +43,10 @@ pub(super) fn follow(
     node: String,
     asking: Option<Asking>,
 ) -> watch::Receiver<Further> {
-    let (blocks, further) = watch::channel(None);
+    let (blocks, further) = watch::channel(Further::Awaited);
     tokio::spawn(async move {
         let closed = blocks.clone();
-        let follower = Follower { server, node, blocks, known: None };
+        let follower = Follower { server, node, followed: Followed { blocks, known: None } };
         tokio::select! {
             () = closed.closed() => {}
             () = follower.run(asking) => {}
@@ -50,6 +58,11 @@ pub(super) fn follow(
 struct Follower {
     server: ApiServer,
     node: String,
+    followed: Followed,
+}
+
+/// What has been told of the NodeBlock.
+struct Followed {
     blocks: watch::Sender<Further>,
     /// The NodeBlock as it was last seen.
     known: Option<Known>,
@@ -70,23 +83,30 @@ impl Follower {
                         let Some(found) = uid_of(&json).filter(|found| *found != uid) else { continue };
                         records = Some(self.server.follow_one(RECORDS, &found));
                         uid = found;
-                        self.known = None;
-                        self.blocks.send_replace(None);
+                        self.followed.forget();
                     }
                 }
                 batch = next(&mut records) => {
                     for change in batch {
-                        self.take(change);
+                        self.followed.take(change);
                     }
                 }
                 asking = due(asking.as_mut()) => {
-                    let Some(known) = &self.known else { continue };
+                    let Some(known) = &self.followed.known else { continue };
                     if let Some(json) = asking.look(known).await {
-                        self.take(WrittenChange::There(json));
+                        self.followed.take(WrittenChange::There(json));
                     }
                 }
             }
         }
+    }
+}
+
+impl Followed {
+    /// Begins with another NodeBlock.
+    fn forget(&mut self) {
+        self.known = None;
+        self.blocks.send_replace(Further::Awaited);
     }
 
     /// Takes what is told of the NodeBlock.
@@ -106,26 +126,30 @@ impl Follower {
                 }) {
                     return;
                 }
-                self.publish(Some(record.blocks.iter().map(|choice| choice.block).collect()));
+                let blocks = record.blocks.iter().map(|choice| choice.block).collect();
+                self.publish(|_| Some(Further::Known(blocks)));
                 self.known = Some(Known { uid, record });
             }
             WrittenChange::Lost(reason) => {
                 tracing::warn!(reason, "further blocks not followed; those that are known stay");
-                self.publish(None);
+                self.publish(|known| (*known == Further::Awaited).then_some(Further::Unheard));
             }
-            WrittenChange::ListEnd => self.publish(None),
+            // A record that is away for a moment takes nobody's addresses away; what never was there says that there are none.
+            WrittenChange::ListEnd => self.publish(|known| match known {
+                Further::Known(_) => None,
+                Further::Awaited | Further::Unheard => Some(Further::Known(Vec::new())),
+            }),
             WrittenChange::Gone(_) => self.known = None,
             WrittenChange::ListStart | WrittenChange::Live => {}
         }
     }
 
-    /// Hands blocks on, or without any those that are known, if that is something else than before.
-    fn publish(&self, found: Option<Vec<IpNet>>) {
+    /// Hands on what follows from what is known, if that is something else.
+    fn publish(&self, found: impl FnOnce(&Further) -> Option<Further>) {
         self.blocks.send_if_modified(|known| {
-            let blocks = found.or_else(|| known.clone()).unwrap_or_default();
-            let is_new = known.as_ref() != Some(&blocks);
-            *known = Some(blocks);
-            is_new
+            let Some(found) = found(known).filter(|found| found != known) else { return false };
+            *known = found;
+            true
         });
     }
 }
@@ -152,5 +176,46 @@ async fn due(asking: Option<&mut Asking>) -> &mut Asking {
             asking
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_api_server_that_does_not_answer_is_no_word_of_further_blocks() {
+        let record = |cidrs: &[&str]| {
+            let blocks: Vec<_> = cidrs.iter().map(|cidr| json!({"cidr": cidr})).collect();
+            let metadata = json!({"name": "u-1", "uid": "r-1", "resourceVersion": "3"});
+            let spec = json!({"node": "a", "blocks": blocks});
+            let object = json!({"apiVersion": RECORDS.api_version, "kind": "NodeBlock", "metadata": metadata, "spec": spec});
+            WrittenChange::There(object.to_string())
+        };
+        let lost = || WrittenChange::Lost("503".to_owned());
+        let known = |cidrs: &[&str]| {
+            Further::Known(cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect())
+        };
+        let both = ["10.0.0.0/28", "10.0.0.16/28"];
+        for (changes, expected) in [
+            (vec![], Further::Awaited),
+            (vec![lost(), WrittenChange::ListStart, lost()], Further::Unheard),
+            (vec![lost(), WrittenChange::ListStart, WrittenChange::ListEnd], known(&[])),
+            (vec![WrittenChange::ListStart, record(&both)], known(&both)),
+            (vec![lost(), record(&both), WrittenChange::ListEnd, lost()], known(&both)),
+            (
+                vec![record(&both), WrittenChange::Gone("u-1".to_owned()), WrittenChange::ListEnd],
+                known(&both),
+            ),
+        ] {
+            let (blocks, further) = watch::channel(Further::Awaited);
+            let mut followed = Followed { blocks, known: None };
+            changes.into_iter().for_each(|change| followed.take(change));
+            assert_eq!(*further.borrow(), expected);
+            followed.forget();
+            assert_eq!(*further.borrow(), Further::Awaited, "another Node under the name");
+        }
     }
 }

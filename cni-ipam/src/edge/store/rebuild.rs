@@ -12,7 +12,7 @@ use crate::journal::{JOURNAL, RECORD_HEADER};
 use crate::lease::Slot;
 use crate::range::Span;
 use crate::table::build::{build, with_cursors};
-use crate::table::layout::{Header, MAX_STATES, RangeState};
+use crate::table::layout::{Header, MAX_STATES, RangeState, ReleasedCount};
 
 /// Slots of a store that is made.
 const FIRST_CAPACITY: u32 = 64;
@@ -91,6 +91,7 @@ fn replay(files: &OpenFiles, header: Header) -> Result<Option<Header>, Failure> 
 fn is_wished(header: &Header, wish: &Wish<'_>) -> bool {
     let is_known = |(family, span): &(Family, Span)| header.range_at(*family, *span).is_some();
     header.boot == wish.boot
+        && header.released_count == ReleasedCount::OfRange
         && wish.is_durable.is_none_or(|is_durable| is_durable == header.is_durable)
         && wish.ranges.iter().all(is_known)
 }

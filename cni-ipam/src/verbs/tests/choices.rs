@@ -1,5 +1,7 @@
 //! Which address an attachment gets.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn subnet(subnet: &str) -> Value {
@@ -170,6 +172,60 @@ fn ranges_may_change_while_addresses_are_held() {
     host.del("c0");
     assert_eq!(host.held().len(), 69);
     host.assert_sound();
+}
+
+/// The store knows the shorter range, too, and some released addresses stand in its queue.
+#[test]
+fn a_range_that_was_shorter_for_a_while_gives_out_all_its_addresses_again() {
+    let range = |end: u8| json!({"subnet": "10.9.0.0/28", "rangeEnd": format!("10.9.0.{end}"), "quarantine": 0});
+    let mut host = Host::new(range(14));
+    for (end, container) in [(14, "a"), (12, "b"), (14, "c")] {
+        host.ipam = range(end);
+        host.add(container);
+        host.del(container);
+    }
+    let all: Vec<String> = (1..=13).map(|at| format!("c{at}")).collect();
+    for round in 1..=3 {
+        let given: BTreeSet<String> =
+            all.iter().flat_map(|container| host.add(container)).collect();
+        assert_eq!(given.len(), 13, "round {round}");
+        let failure = host.try_add(&call("more")).unwrap_err();
+        assert!(failure.to_string().contains("13 held and 0 released of 13"), "{failure}");
+        all.iter().for_each(|container| host.del(container));
+        host.status().unwrap();
+        host.assert_sound();
+    }
+    // Each range counts its own addresses, wherever they are remembered.
+    let ranges = tools::usage(&host.site).unwrap().remove(0).1;
+    let counts: Vec<(u64, u64)> = ranges.iter().map(|it| (it.held, it.released)).collect();
+    assert_eq!(counts, [(0, 11), (0, 13)]);
+}
+
+/// The pool of some namespaces is a part of the subnet that all others have.
+#[test]
+fn a_pool_inside_of_another_gives_out_its_addresses_again() {
+    let mut host = Host::new(json!({
+        "quarantine": 60,
+        "ranges": [[{"subnet": "10.9.0.0/28"}]],
+        "pools": [{
+            "name": "db",
+            "namespaces": ["db"],
+            "ranges": [[{"subnet": "10.9.0.0/28", "rangeStart": "10.9.0.10", "rangeEnd": "10.9.0.11"}]],
+        }],
+    }));
+    let db = "K8S_POD_NAMESPACE=db";
+    for round in 0..3 {
+        let given: BTreeSet<String> =
+            ["a", "b"].into_iter().flat_map(|it| host.add_with(it, db).unwrap()).collect();
+        assert_eq!(given.into_iter().collect::<Vec<_>>(), ["10.9.0.10", "10.9.0.11"], "{round}");
+        assert_eq!(code(&host.add_with("c", db).unwrap_err()), 11);
+        ["a", "b"].into_iter().for_each(|container| host.del(container));
+        let all: BTreeSet<String> = (0..13).flat_map(|at| host.add(&format!("d{at}"))).collect();
+        assert_eq!(all.len(), 13, "{round}");
+        (0..13).for_each(|at| host.del(&format!("d{at}")));
+        host.assert_sound();
+        host.later(if round == 0 { 0 } else { 61 });
+    }
 }
 
 #[test]

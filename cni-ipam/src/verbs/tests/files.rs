@@ -26,20 +26,28 @@ fn the_files_of_host_local_are_imported_once() {
     host.assert_sound();
 }
 
+/// Of what an old version has written without an interface, the result of any interface of the container counts.
 #[test]
 fn files_of_an_earlier_boot_without_a_result_are_not_imported() {
-    let mut host = Host::new(small());
-    fs::create_dir_all(host.path("host-local/net")).unwrap();
-    fs::create_dir_all(host.path("results")).unwrap();
-    for (address, container) in [("10.0.0.2", "dead"), ("10.0.0.3", "living")] {
-        fs::write(host.path("host-local/net").join(address), format!("{container}\r\neth0"))
-            .unwrap();
+    for (interface, result) in
+        [("\r\neth0", "net-living-eth0"), ("", "net-living-eth0"), ("", "net-living-net1")]
+    {
+        let mut host = Host::new(small());
+        fs::create_dir_all(host.path("host-local/net")).unwrap();
+        fs::create_dir_all(host.path("results")).unwrap();
+        for (address, container) in [("10.0.0.2", "dead"), ("10.0.0.3", "living")] {
+            let text = format!("{container}{interface}");
+            fs::write(host.path("host-local/net").join(address), text).unwrap();
+        }
+        for name in [result, "net-deadly-eth0", "other-dead-eth0"] {
+            fs::write(host.path("results").join(name), "{}").unwrap();
+        }
+        host.site.now = Millis(u64::MAX / 2);
+        fs::write(&host.site.proc_stat, format!("btime {}\n", u64::MAX / 2000)).unwrap();
+        assert_eq!(host.add("new"), ["10.0.0.2"]);
+        host.check("living").unwrap();
+        assert_eq!(host.held().len(), 2);
     }
-    fs::write(host.path("results/net-living-eth0"), "{}").unwrap();
-    host.site.now = Millis(u64::MAX / 2);
-    fs::write(&host.site.proc_stat, format!("btime {}\n", u64::MAX / 2000)).unwrap();
-    assert_eq!(host.add("new"), ["10.0.0.2"]);
-    host.check("living").unwrap();
 }
 
 #[test]

@@ -109,6 +109,30 @@ fn a_young_lease_is_not_freed_on_suspicion() {
     assert_eq!((collected.freed.len(), collected.kept.len()), (1, 0));
 }
 
+/// Multus keeps the results of its delegates, and the runtime's own cache has nothing of them.
+#[test]
+fn a_result_that_multus_has_cached_is_one() {
+    let mut host = Host::new(small());
+    let caches = Site::host().result_caches;
+    let below = |path: &PathBuf| host.root.path().join(path.strip_prefix("/").unwrap());
+    host.site.result_caches = caches.iter().map(below).collect();
+    let (runtime, multus) =
+        (host.path("var/lib/cni/results"), host.path("var/lib/cni/multus/results"));
+    let result = multus.join("net-a-net1");
+    for (directory, file) in [(&runtime, "multus-a-eth0"), (&multus, "net-a-net1")] {
+        fs::create_dir_all(directory).unwrap();
+        fs::write(directory.join(file), "{}").unwrap();
+    }
+    let container = Container::start();
+    host.try_add(&Call { netns: container.netns(), ifname: "net1", ..call("a") }).unwrap();
+    drop(container);
+    host.later(3600);
+    let collect = || tools::collect(&host.site, None, None).unwrap();
+    assert_eq!((collect().freed.len(), host.held().len()), (0, 1));
+    fs::remove_file(result).unwrap();
+    assert_eq!((collect().freed.len(), host.held().len()), (1, 0));
+}
+
 /// With few addresses left, each ADD looks at some leases before the pool is full.
 #[test]
 fn the_dead_are_freed_before_the_pool_is_full() {

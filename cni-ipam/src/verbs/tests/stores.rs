@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::edge::lock::Lock;
+use crate::table::layout::ReleasedCount;
+use crate::table::read_header;
 
 /// Returns the content of all files of a store but those of its locks.
 fn content(host: &Host) -> BTreeMap<String, Vec<u8>> {
@@ -45,6 +47,31 @@ fn an_index_that_contradicts_the_leases_gives_nothing_out_twice() {
     assert_eq!(given, ["10.0.0.5", "10.0.0.6"]);
     assert_eq!(host.add("f"), ["10.0.0.4"]);
     assert_eq!(code(&host.try_add(&call("g")).unwrap_err()), 11);
+    host.assert_sound();
+}
+
+/// An earlier version has counted the released leases of a queue; the next verb counts the addresses of each range.
+#[test]
+fn counts_of_an_earlier_version_are_mended_where_ranges_overlap() {
+    let range = |end: u8| json!({"subnet": "10.9.0.0/28", "rangeEnd": format!("10.9.0.{end}")});
+    let mut host = Host::new(range(12));
+    host.add("a");
+    host.del("a");
+    host.ipam = range(14);
+    host.add("b");
+    host.del("b");
+    let path = host.path("store/net/index");
+    let mut octets = fs::read(&path).unwrap();
+    let mut header = read_header(&octets).unwrap();
+    header.released_count = ReleasedCount::OfQueue;
+    header.ranges[0].released = 0;
+    let before = header.encode();
+    octets[..before.len()].copy_from_slice(&before);
+    fs::write(&path, octets).unwrap();
+    host.del("c");
+    let ranges = tools::usage(&host.site).unwrap().remove(0).1;
+    let counts: Vec<(u64, u64)> = ranges.iter().map(|it| (it.held, it.released)).collect();
+    assert_eq!(counts, [(0, 2), (0, 2)]);
     host.assert_sound();
 }
 

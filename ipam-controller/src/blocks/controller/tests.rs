@@ -185,6 +185,55 @@ fn further_blocks_are_given_and_none_is_taken_away() {
     assert_eq!(later, ["CIDRNotAvailable", "PodCIDROutOfRange", "PodCIDROutOfRange"]);
 }
 
+/// The pods of the node have addresses of all its blocks, whatever becomes of the record.
+#[test]
+fn a_deleted_record_of_a_living_node_is_written_again_with_all_blocks() {
+    let choice = |block: &str| Choice { block: block.parse().unwrap(), pool: Some("four".into()) };
+    let record = Record {
+        uid: "a".into(),
+        node: "a".into(),
+        resource_version: "2".into(),
+        blocks: ["10.0.0.16/28", "10.0.0.48/28", "10.0.0.32/28"].map(choice).to_vec(),
+        released_at: None,
+        asks: Vec::new(),
+    };
+    let known = || {
+        let pools = [pool("four", "10.0.0.0/26", 28)];
+        let mut controller = started(&pools, &[node("a", "a", 1, &["10.0.0.16/28"])]);
+        controller.apply(Input::Record(record.clone()));
+        assert_eq!(told(&controller.actions(0, 10)), [""; 0]);
+        controller.apply(Input::NoRecord("a".into()));
+        controller
+    };
+    let mut controller = known();
+    // Another node that waits gets none of them.
+    controller.apply(Input::Node(node("b", "b", 3, &[])));
+    let all = "record a: 10.0.0.16/28 10.0.0.48/28 10.0.0.32/28";
+    let actions = controller.actions(0, 10);
+    assert_eq!(told(&actions), ["CIDRNotAvailable", all]);
+    // Deleted once more while it is written, and then it is there.
+    controller.apply(Input::NoRecord("a".into()));
+    controller.done("a");
+    let actions = controller.actions(0, 10);
+    assert_eq!(told(&actions), [all]);
+    let Action::Put(put) = &actions[0] else { panic!("{actions:?}") };
+    assert!(put.resource_version.is_empty(), "it is created");
+    controller.apply(Input::Record(Record { resource_version: "9".into(), ..put.clone() }));
+    controller.done("a");
+    assert_eq!(told(&controller.actions(0, 10)), [""; 0]);
+    assert!(controller.entries["a"].further.is_empty());
+
+    // The node goes before its record is written again: the quarantine is that of all blocks.
+    let mut controller = known();
+    controller.apply(Input::NoNode("a".into()));
+    let released = "record a: 10.0.0.16/28 10.0.0.32/28 10.0.0.48/28 released at 5";
+    assert_eq!(told(&controller.actions(5, 10)), [released]);
+    // Who deletes that one gives them free.
+    controller.apply(Input::NoRecord("a".into()));
+    controller.done("a");
+    assert_eq!(controller.ledger.used("10.0.0.0/26".parse().unwrap()), 16);
+}
+
 /// What a node asks for itself: it gets it up to the limit, which no node can write.
 #[test]
 fn a_node_that_asks_gets_further_blocks_up_to_the_limit() {
