@@ -135,6 +135,7 @@ impl CnameRule {
                 reply.extended_error = found.extended_error;
                 reply.options = found.options;
                 reply.error = found.error;
+                reply.is_momentary = found.is_momentary;
             }
             None => {
                 let why = "the new target of a CNAME record leads round in a circle";
