@@ -210,7 +210,8 @@ impl Cache {
     }
 
     /// Asks the source again in the background, unless somebody does already. The receiver gets the answer if
-    /// it is better than the kept one: NOERROR or NXDOMAIN (RFC 8767 §4).
+    /// it is better than the kept one: NOERROR or NXDOMAIN (RFC 8767 §4). A failure is not kept in the place of an
+    /// answer that may still be given (RFC 8767 §5).
     fn refresh(
         &self,
         entry: Arc<Entry>,
@@ -230,17 +231,16 @@ impl Cache {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let reply = rest.await.map(|mut reply| {
-                // What may not be kept is given once.
-                let _ = cache.keep(&query, &mut reply, Some(&entry));
+                if !reply.is_failure() || !cache.may_give(&entry, Instant::now()) {
+                    // What may not be kept is given once.
+                    let _ = cache.keep(&query, &mut reply, Some(&entry));
+                }
                 reply
             });
             drop(permit);
             entry.end_refresh();
-            let better = reply.filter(|reply| {
-                matches!(reply.rcode, ResponseCode::NoError | ResponseCode::NXDomain)
-            });
             // The client may have its answer already.
-            let _ = sender.send(better);
+            let _ = sender.send(reply.filter(|reply| !reply.is_failure()));
         });
         Some(receiver)
     }
@@ -251,9 +251,7 @@ impl Cache {
         let stale = config.stale;
         let usable = |entry: Arc<Entry>| {
             let left = entry.left(now);
-            let is_usable = left.is_some()
-                || stale.is_some_and(|stale| entry.expired_for(now) < stale.duration);
-            is_usable.then_some(Found { entry, left })
+            self.may_give(&entry, now).then_some(Found { entry, left })
         };
         let success = store.success.get(query).and_then(usable);
         let denial = store.denial.get(query).and_then(usable);
@@ -266,6 +264,13 @@ impl Cache {
                 && (success.left.is_some() || stale.is_some_and(|stale| stale.prefer_positive)));
         let Found { entry, left } = if is_positive { success } else { denial };
         Some(Found { entry: Arc::clone(entry), left: *left })
+    }
+
+    /// Says whether an answer is fresh, or expired no longer than the configuration allows.
+    fn may_give(&self, entry: &Entry, now: Instant) -> bool {
+        let stale = self.0.config.stale;
+        let may_be_stale = || stale.is_some_and(|stale| entry.expired_for(now) < stale.duration);
+        entry.left(now).is_some() || may_be_stale()
     }
 
     /// Gives a reply the TTL with which it is given, and says whether it may be kept.
