@@ -120,7 +120,9 @@ impl Cache {
         context
             .note(NAME, || format!("hit: kept for {} s, {left} s of them are left", entry.ttl()));
         let mut reply = self.reply(&entry, query, ttl);
-        if self.0.config.prefetch.is_none() && context.is_learning() {
+        // What the cluster may come to hold has to be looked up there every time, as `leaves` does.
+        let is_alone = || context.is_learning() && !context.may_be_held(query);
+        if self.0.config.prefetch.is_none() && is_alone() {
             let end = entry.end().into_std();
             let lasting = if self.0.config.keep_ttl {
                 Lasting::Until(end)
