@@ -24,7 +24,7 @@ mod zone;
 mod tests;
 
 pub use answer::{Answer, Chase, Question, Status, answer};
-pub use client::{search_class, search_path};
+pub use client::{host_domains, search_class, search_path};
 pub use direct::DirectZone;
 pub use external_names::{ExternalZone, external_answer};
 pub use metadata::metadata;

@@ -116,6 +116,11 @@ pub trait Plugin: Send + Sync + Debug {
         None
     }
 
+    /// Says whether [`Plugin::holds`] may come to return something for a query for which it returns nothing now.
+    fn may_hold(&self, _query: &Query) -> bool {
+        false
+    }
+
     /// Returns the zones for whose usual names the plugin writes answers itself; see [`crate::direct`].
     fn direct_zones(&self) -> Vec<LowerName> {
         Vec::new()

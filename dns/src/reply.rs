@@ -44,6 +44,8 @@ pub struct Reply {
     pub exchange: Option<Arc<Exchange>>,
     /// How long the same question gets the same reply; none when every question has to be answered anew.
     pub lasting: Option<Box<Lasting>>,
+    /// Whether a limit of this server made it, which the same question may not meet in the next moment: it is never kept.
+    pub is_momentary: bool,
     /// Why the server failed, for the operator; the `errors` plugin logs it.
     pub error: Option<String>,
     /// The plugin that made the answer; empty when the server itself did.
@@ -151,6 +153,7 @@ impl Reply {
             upstream: None,
             exchange: None,
             lasting: None,
+            is_momentary: false,
             error: None,
             plugin: "",
         }

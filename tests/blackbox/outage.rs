@@ -198,7 +198,7 @@ fn until_answered(server: &Server) -> Duration {
 /// Returns what the log says when the upstream becomes unhealthy, if it does.
 fn reason(behaviour: Behaviour) -> Option<&'static str> {
     match behaviour {
-        Behaviour::Silent => Some("timed out after 2"),
+        Behaviour::Silent => Some("timed out after 1"),
         Behaviour::Closed => Some("onnection refused"),
         Behaviour::Slow(_) | Behaviour::Answers => None,
     }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use portolan_tests::client::{UdpClient, http_get};
 use portolan_tests::dig::dig;
 use portolan_tests::fixture;
-use portolan_tests::namespace::{inside, run};
+use portolan_tests::namespace::{cover, inside, inside_with_mounts, run};
 use portolan_tests::server::{PATIENCE, Server, write};
 use portolan_tests::tap::Tap;
 use portolan_tests::upstream::Upstream;
@@ -313,32 +313,37 @@ spec: {clusterIP: 10.96.0.77, ports: [{port: 80}]}
 
 #[test]
 fn autopath_takes_the_search_list_of_the_pod() {
-    let directory = tempfile::tempdir().unwrap();
-    let manifests = directory.path().join("pods.yaml");
-    write(&manifests, PODS);
-    let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));
-    let server = Server::start(&format!(
-        ".:0 {{
- autopath @kubernetes
- kubernetes cluster.local {{
-  manifests {}
-  pods verified
- }}
- forward . {}
-}}
-",
-        manifests.display(),
-        upstream.address
-    ));
-    let asked = |name: &str| dig(server.address(), name);
-    let found = asked("orders.other.shop.svc.cluster.local");
-    let expected = [
-        "orders.other.shop.svc.cluster.local. 5 IN CNAME orders.other.svc.cluster.local.",
-        "orders.other.svc.cluster.local. 5 IN A 10.96.0.77",
-    ];
-    assert_eq!(found.answer, expected, "{}", found.text);
-    let outside = asked("edge.example.org.shop.svc.cluster.local");
-    assert_eq!(outside.answer_data(), ["192.0.2.81", "edge.example.org."], "{}", outside.text);
-    // The search list of another namespace is not the client's.
-    assert_eq!(asked("orders.other.other.svc.cluster.local").status, "NXDOMAIN");
+    inside_with_mounts("autopath_takes_the_search_list_of_the_pod", || {
+        let _host = cover("/etc/resolv.conf", "nameserver 192.0.2.53\nsearch example.org\n");
+        let directory = tempfile::tempdir().unwrap();
+        let manifests = directory.path().join("pods.yaml");
+        write(&manifests, PODS);
+        let upstream = Upstream::start(&fixture("dns-cases/upstream.zone"));
+        let server = Server::start(&format!(
+            ".:0 {{
+                autopath @kubernetes
+                kubernetes cluster.local {{
+                    manifests {}
+                    pods verified
+                }}
+                forward . {}
+            }}\n",
+            manifests.display(),
+            upstream.address
+        ));
+        let asked = |name: &str| dig(server.address(), name);
+        let found = asked("orders.other.shop.svc.cluster.local");
+        let expected = [
+            "orders.other.shop.svc.cluster.local. 5 IN CNAME orders.other.svc.cluster.local.",
+            "orders.other.svc.cluster.local. 5 IN A 10.96.0.77",
+        ];
+        assert_eq!(found.answer, expected, "{}", found.text);
+        let outside = asked("edge.example.org.shop.svc.cluster.local");
+        assert_eq!(outside.answer_data(), ["192.0.2.81", "edge.example.org."], "{}", outside.text);
+        // The list of the pod ends with that of its host.
+        let of_host = asked("edge.shop.svc.cluster.local");
+        assert_eq!(of_host.answer_data(), ["192.0.2.81", "edge.example.org."], "{}", of_host.text);
+        // The search list of another namespace is not the client's.
+        assert_eq!(asked("orders.other.other.svc.cluster.local").status, "NXDOMAIN");
+    });
 }

@@ -9,6 +9,7 @@ use hickory_proto::rr::{LowerName, Name, RecordType};
 use serde::Serialize;
 
 use super::{Block, Engine, ListenerId, MAX_LOOKUP_DEPTH, Metadata};
+use crate::plugin::Plugin;
 use crate::repeat::Duties;
 use crate::{Query, Reply};
 
@@ -173,10 +174,19 @@ impl<'a> Context<'a> {
     /// Returns the TTL of the answer if the next plugin that may answer the query holds it in memory; see
     /// [`Plugin::holds`](crate::plugin::Plugin::holds).
     pub fn held(&self, query: &Query) -> Option<u32> {
+        self.next_to_answer()?.holds(query)
+    }
+
+    /// Says whether [`Context::held`] may come to return something for a query for which it returns nothing now.
+    pub fn may_be_held(&self, query: &Query) -> bool {
+        self.next_to_answer().is_some_and(|plugin| plugin.may_hold(query))
+    }
+
+    /// Returns the first plugin behind the one that asks that may answer a query.
+    fn next_to_answer(&self) -> Option<&'a dyn Plugin> {
         let every_name = Name::root().into();
-        let behind = self.block().and_then(|block| block.plugins.get(self.place.plugin + 1..));
-        let mut first = behind.into_iter().flatten().filter(|p| !p.treats_alike(&every_name));
-        first.next()?.holds(query)
+        let behind = self.block()?.plugins.get(self.place.plugin + 1..)?;
+        behind.iter().map(|plugin| &**plugin).find(|plugin| !plugin.treats_alike(&every_name))
     }
 
     /// Sends a query, the client's own or another, through the plugins after the one that asks, and back

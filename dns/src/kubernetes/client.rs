@@ -34,20 +34,34 @@ pub(super) fn pod<'c>(
 /// for the pod with the client's address. None when no pod has it, or without `pods verified`.
 ///
 /// ```text
-/// <namespace>.svc.<zone>  svc.<zone>  <zone>
+/// <namespace>.svc.<zone>  svc.<zone>  <zone>  <domains of the node>
 /// ```
 ///
-/// `apex` is the zone of the block that `name`, the name that was asked for, is in.
+/// `apex` is the zone of the block that `name`, the name that was asked for, is in; `host` the domains of the node, as
+/// [`host_domains`] has them.
 pub fn search_path(
     cluster: &Cluster,
     zone: &Zone,
     apex: &LowerName,
     name: &LowerName,
     client: IpAddr,
-) -> Option<[Name; 3]> {
+    host: &[Name],
+) -> Option<Vec<Name>> {
     let pod = pod(cluster, zone, name, client)?;
     let own = domain_of(&pod.key.namespace, apex)?;
-    Some([own, records::below(apex, ["svc"].into_iter())?, Name::from(apex.clone())])
+    let cluster = [own, records::below(apex, ["svc"].into_iter())?, Name::from(apex.clone())];
+    Some(cluster.into_iter().chain(host.iter().cloned()).collect())
+}
+
+/// Returns those search domains of this server's host that its pods have, too: not those inside the cluster, which a
+/// server that runs as a pod with `dnsPolicy: ClusterFirst` has by its own namespace.
+pub fn host_domains(zone: &Zone, mut domains: Vec<Name>) -> Vec<Name> {
+    let is_outside = |domain: &Name| {
+        // In the root zone is every domain.
+        zone.matching(&LowerName::new(domain)).is_none_or(|apex| apex.is_root())
+    };
+    domains.retain(is_outside);
+    domains
 }
 
 /// Returns a number for the namespaces of the pods with the client's address: all clients with the same number have the

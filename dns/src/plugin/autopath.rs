@@ -222,11 +222,12 @@ impl Steps {
 /// first element.
 fn candidates(query: &Query, list: &[Name]) -> Option<Vec<Name>> {
     let first = list.first()?;
-    let own = query.name.num_labels().checked_sub(first.num_labels()).filter(|own| *own > 0)?;
+    // Not `num_labels`, which leaves out a leading `*`.
+    let own = query.name.iter().count().checked_sub(first.iter().count()).filter(|own| *own > 0)?;
     if first.is_root() || !first.zone_of(&query.name) {
         return None;
     }
-    let labels: Vec<&[u8]> = query.name.iter().take(usize::from(own)).collect();
+    let labels: Vec<&[u8]> = query.name.iter().take(own).collect();
     let under = |element: &Name| {
         // One that is too long is no name, and so does not exist.
         let mut name = Name::from_labels(labels.iter().copied().chain(element.iter())).ok()?;

@@ -120,7 +120,9 @@ impl Cache {
         context
             .note(NAME, || format!("hit: kept for {} s, {left} s of them are left", entry.ttl()));
         let mut reply = self.reply(&entry, query, ttl);
-        if self.0.config.prefetch.is_none() && context.is_learning() {
+        // What the cluster may come to hold has to be looked up there every time, as `leaves` does.
+        let is_alone = || context.is_learning() && !context.may_be_held(query);
+        if self.0.config.prefetch.is_none() && is_alone() {
             let end = entry.end().into_std();
             let lasting = if self.0.config.keep_ttl {
                 Lasting::Until(end)
@@ -210,7 +212,8 @@ impl Cache {
     }
 
     /// Asks the source again in the background, unless somebody does already. The receiver gets the answer if
-    /// it is better than the kept one: NOERROR or NXDOMAIN (RFC 8767 §4).
+    /// it is better than the kept one: NOERROR or NXDOMAIN (RFC 8767 §4). A failure is not kept in the place of an
+    /// answer that may still be given (RFC 8767 §5).
     fn refresh(
         &self,
         entry: Arc<Entry>,
@@ -230,17 +233,16 @@ impl Cache {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let reply = rest.await.map(|mut reply| {
-                // What may not be kept is given once.
-                let _ = cache.keep(&query, &mut reply, Some(&entry));
+                if !reply.is_failure() || !cache.may_give(&entry, Instant::now()) {
+                    // What may not be kept is given once.
+                    let _ = cache.keep(&query, &mut reply, Some(&entry));
+                }
                 reply
             });
             drop(permit);
             entry.end_refresh();
-            let better = reply.filter(|reply| {
-                matches!(reply.rcode, ResponseCode::NoError | ResponseCode::NXDomain)
-            });
             // The client may have its answer already.
-            let _ = sender.send(better);
+            let _ = sender.send(reply.filter(|reply| !reply.is_failure()));
         });
         Some(receiver)
     }
@@ -251,9 +253,7 @@ impl Cache {
         let stale = config.stale;
         let usable = |entry: Arc<Entry>| {
             let left = entry.left(now);
-            let is_usable = left.is_some()
-                || stale.is_some_and(|stale| entry.expired_for(now) < stale.duration);
-            is_usable.then_some(Found { entry, left })
+            self.may_give(&entry, now).then_some(Found { entry, left })
         };
         let success = store.success.get(query).and_then(usable);
         let denial = store.denial.get(query).and_then(usable);
@@ -266,6 +266,13 @@ impl Cache {
                 && (success.left.is_some() || stale.is_some_and(|stale| stale.prefer_positive)));
         let Found { entry, left } = if is_positive { success } else { denial };
         Some(Found { entry: Arc::clone(entry), left: *left })
+    }
+
+    /// Says whether an answer is fresh, or expired no longer than the configuration allows.
+    fn may_give(&self, entry: &Entry, now: Instant) -> bool {
+        let stale = self.0.config.stale;
+        let may_be_stale = || stale.is_some_and(|stale| entry.expired_for(now) < stale.duration);
+        entry.left(now).is_some() || may_be_stale()
     }
 
     /// Gives a reply the TTL with which it is given, and says whether it may be kept.

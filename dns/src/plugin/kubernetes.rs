@@ -100,6 +100,11 @@ impl Plugin for Kubernetes {
         is_held.then(|| reply_of(answer).common_ttl()).flatten()
     }
 
+    fn may_hold(&self, query: &Query) -> bool {
+        // With `fallthrough` a name that is not there may come, and an alias may become an address.
+        query.qclass == DNSClass::IN && self.zone.matching(&query.lower).is_some()
+    }
+
     fn treats_alike(&self, zone: &LowerName) -> bool {
         // Names of another cluster pass.
         let overlaps = |own: &LowerName| own.zone_of(zone) || zone.zone_of(own);

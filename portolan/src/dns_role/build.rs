@@ -17,6 +17,7 @@ use dns::edge::server::{Responder, ServerMetrics};
 use dns::edge::weight_file::{replace_weights, weight_file};
 use dns::engine::{Block, ListenerId, Router};
 use dns::kubernetes::Zone;
+use dns::kubernetes::host_domains;
 use dns::plugin::autopath::{Autopath, AutopathConfig, SearchList};
 use dns::plugin::cache::Stores;
 use dns::plugin::errors::Errors;
@@ -360,19 +361,19 @@ impl<'a> Workshop<'a> {
         label: &str,
     ) -> Result<Autopath> {
         let (zones, metrics) = (config.zones.clone(), &self.shared.plugin_metrics);
-        if let SearchList::Fixed(list) = &config.search {
-            return Ok(Autopath::fixed(zones, list.clone(), label, metrics));
-        }
+        let host = match &config.search {
+            SearchList::Fixed(list) => {
+                return Ok(Autopath::fixed(zones, list.clone(), label, metrics));
+            }
+            SearchList::Kubernetes { host, .. } => host.clone(),
+        };
         let kubernetes =
             block.kubernetes().context("autopath needs kubernetes in its server block")?;
         let (zone, source) = self.cluster(kubernetes, block).await?;
+        let host = host_domains(&zone, host);
+        let paths = PodSearch { zone, source, host, hasher: RandomState::new() };
         let metrics = &self.shared.plugin_metrics;
-        Ok(Autopath::by_client(
-            zones,
-            Arc::new(PodSearch { zone, source, hasher: RandomState::new() }),
-            label,
-            metrics,
-        ))
+        Ok(Autopath::by_client(zones, Arc::new(paths), label, metrics))
     }
 
     async fn kubernetes(

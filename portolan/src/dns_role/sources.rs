@@ -14,12 +14,12 @@ use cluster_source::{
 use dns::kubernetes::{Zone, search_class, search_path};
 use dns::plugin::autopath::{SearchPath, SearchPaths};
 use dns::plugin::kubernetes::{ClusterOrigin, ClusterView, KubernetesConfig};
+use hickory_proto::rr::{LowerName, Name};
 
 use super::kubernetes_metrics::KubernetesMetrics;
 
 /// How often the start looks whether what it waits for is not to come.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-use hickory_proto::rr::LowerName;
 
 /// The started sources.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub(crate) struct PodSearch {
     pub zone: Zone,
     /// Where it has its cluster from.
     pub source: Source,
+    /// The search domains of the host that pods have, too.
+    pub host: Vec<Name>,
     /// Gives classes of clients their numbers.
     pub hasher: RandomState,
 }
@@ -46,9 +48,9 @@ impl SearchPaths for PodSearch {
     fn search_path(&self, client: IpAddr, name: &LowerName) -> SearchPath {
         let cluster = self.source.snapshot();
         let apex = self.zone.matching(name);
-        let list = apex.and_then(|apex| search_path(&cluster, &self.zone, apex, name, client));
-        let class = search_class(&cluster, &self.zone, client, &self.hasher);
-        SearchPath { list: list.map(Vec::from), class }
+        let Self { zone, host, hasher, .. } = self;
+        let list = apex.and_then(|apex| search_path(&cluster, zone, apex, name, client, host));
+        SearchPath { list, class: search_class(&cluster, zone, client, hasher) }
     }
 
     fn class(&self, client: IpAddr) -> u64 {

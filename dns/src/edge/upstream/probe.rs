@@ -26,29 +26,30 @@ impl Prober {
         Self { request: Arc::new(request), protocol, interval }
     }
 
-    /// Probes an upstream that has just failed for this reason, unless that happens already. It ends when the
+    /// Probes an upstream that has just failed to answer a query, unless that happens already. It ends when the
     /// upstream has answered, a probe or a query, or when the configuration has it no more.
-    pub(crate) fn probe(&self, upstream: &Arc<Upstream>, reason: &ExchangeError) {
+    pub(crate) fn probe(&self, upstream: &Arc<Upstream>) {
         if upstream.health.begins_probing() {
-            let shown = &upstream.shown;
-            tracing::warn!(upstream = %shown, %reason, "upstream does not answer, probing it");
             tokio::spawn(self.clone().run(Arc::downgrade(upstream)));
         }
     }
 
+    /// The log tells when the upstream becomes unhealthy and when it is so no more, not of each slow name.
     async fn run(self, upstream: Weak<Upstream>) {
-        let mut failed = 0_u32;
-        loop {
-            let Some(upstream) = upstream.upgrade() else { return };
-            if upstream.health.ends_probing() {
+        let (mut failed, mut is_told) = (0_u32, false);
+        while let Some(upstream) = upstream.upgrade() {
+            let shown = &upstream.shown;
+            let Err(reason) = self.ask(&upstream, failed).await else {
+                upstream.health.end_probing();
+                if is_told {
+                    tracing::info!(upstream = %shown, "upstream answers again");
+                }
                 return;
+            };
+            if upstream.health.probe_failed() {
+                tracing::warn!(upstream = %shown, %reason, "upstream does not answer, probing it");
+                is_told = true;
             }
-            if self.is_answered_by(&upstream).await {
-                upstream.health.succeeded();
-                tracing::info!(upstream = %upstream.shown, "upstream answers again");
-                continue;
-            }
-            upstream.health.failed();
             upstream.metrics.probe_failed();
             failed = failed.saturating_add(1);
             drop(upstream);
@@ -56,9 +57,15 @@ impl Prober {
         }
     }
 
-    /// Any valid reply will do: also a server that refuses the root is alive.
-    async fn is_answered_by(&self, upstream: &Upstream) -> bool {
+    /// Asks, unless a query has been answered since probes failed. Any valid reply will do: also a server that refuses
+    /// the root is alive.
+    async fn ask(&self, upstream: &Upstream, failed: u32) -> Result<(), ExchangeError> {
+        if failed > 0 && upstream.health.has_answered() {
+            return Ok(());
+        }
         let deadline = Instant::now() + TIMEOUT;
-        upstream.exchange(&self.request, self.protocol, TIMEOUT, deadline).await.is_ok()
+        upstream.exchange(&self.request, self.protocol, TIMEOUT, deadline).await?;
+        upstream.health.succeeded();
+        Ok(())
     }
 }

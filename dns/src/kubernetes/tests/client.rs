@@ -6,7 +6,7 @@ use cluster::{Object, Phase};
 use hickory_proto::rr::LowerName;
 
 use super::fixture::{World, namespace, pod};
-use crate::kubernetes::{PodMode, metadata, search_path};
+use crate::kubernetes::{PodMode, host_domains, metadata, search_path};
 
 fn world() -> World {
     let labelled = match pod("podns/web", "10.240.0.1 fd00::1", Phase::Running, false) {
@@ -134,11 +134,15 @@ fn the_search_path_is_that_of_the_pod() {
     let path = |name: &str, client: &str| {
         let apex = "cluster.local.".parse().unwrap();
         let (name, client) = (name.parse().unwrap(), client.parse().unwrap());
-        search_path(&world.cluster(), &world.zone, &apex, &name, client)
-            .map(|path| path.map(|name| name.to_string()).join(" "))
+        let host = ["corp.example.", "kube-system.svc.cluster.local.", "Cluster.local.", "lab."];
+        let host = host_domains(&world.zone, host.map(|name| name.parse().unwrap()).to_vec());
+        let path = search_path(&world.cluster(), &world.zone, &apex, &name, client, &host)?;
+        Some(path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     };
     let of = |namespace: &str| {
-        Some(format!("{namespace}.svc.cluster.local. svc.cluster.local. cluster.local."))
+        let own = format!("{namespace}.svc.cluster.local. svc.cluster.local. cluster.local.");
+        // Those of the host are without its own namespace.
+        Some(own + " corp.example. lab.")
     };
     assert_eq!(path("x.podns.svc.cluster.local.", "10.240.0.1"), of("podns"));
     assert_eq!(path("x.podns.svc.cluster.local.", "fd00::1"), of("podns"));

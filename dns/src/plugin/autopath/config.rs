@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hickory_proto::rr::{LowerName, Name};
 
-use super::search_list::search_list;
+use super::search_list::{host_list, search_list};
 use crate::corefile::{CorefileError, Directive, Files, Token};
 use crate::kubernetes::PodMode;
 use crate::plugin::arguments;
@@ -28,9 +28,18 @@ pub struct AutopathConfig {
 pub enum SearchList {
     /// A file, read with the Corefile; the same for every client.
     Fixed(Vec<Name>),
-    /// `@kubernetes`: the namespace of the pod that asks. The token, to report problems at.
-    Kubernetes(Token),
+    /// `@kubernetes`: the namespace of the pod that asks, and what its host has.
+    Kubernetes {
+        /// To report problems at.
+        token: Token,
+        /// The search list of this server's host, read with the Corefile: kubelet gives pods that of their node behind
+        /// the cluster's domains, and hosts of a cluster mostly have the same.
+        host: Vec<Name>,
+    },
 }
+
+/// Where the host has its search list.
+const HOST_FILE: &str = "/etc/resolv.conf";
 
 impl AutopathConfig {
     /// Reads the `autopath` directive of a server block with these zones; its file is read through `files`, now
@@ -62,11 +71,11 @@ impl AutopathConfig {
     /// It cannot.
     pub fn check(&self, pods: Option<PodMode>) -> Result<(), CorefileError> {
         match (&self.search, pods) {
-            (SearchList::Fixed(_), _) | (SearchList::Kubernetes(_), Some(PodMode::Verified)) => Ok(()),
-            (SearchList::Kubernetes(token), Some(PodMode::Disabled | PodMode::Insecure)) => {
+            (SearchList::Fixed(_), _) | (SearchList::Kubernetes { .. }, Some(PodMode::Verified)) => Ok(()),
+            (SearchList::Kubernetes { token, .. }, Some(PodMode::Disabled | PodMode::Insecure)) => {
                 Err(token.error("@kubernetes needs to know the pods; write 'pods verified' in kubernetes"))
             }
-            (SearchList::Kubernetes(token), None) => Err(token.error(
+            (SearchList::Kubernetes { token, .. }, None) => Err(token.error(
                 "@kubernetes needs the plugin kubernetes with 'pods verified' in the same server block; add it",
             )),
         }
@@ -75,7 +84,12 @@ impl AutopathConfig {
 
 fn search(source: &Token, files: &dyn Files) -> Result<SearchList, CorefileError> {
     match source.text.strip_prefix('@') {
-        Some("kubernetes") => Ok(SearchList::Kubernetes(source.clone())),
+        Some("kubernetes") => {
+            // A host without the file has no search list.
+            let bytes = files.read(Path::new(HOST_FILE)).unwrap_or_default();
+            let host = host_list(&String::from_utf8_lossy(&bytes));
+            Ok(SearchList::Kubernetes { token: source.clone(), host })
+        }
         Some(other) => Err(source.error(format!(
             "the plugin '{other}' knows no search lists; write @kubernetes, or a file"
         ))),
@@ -107,6 +121,7 @@ mod tests {
         fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
             match path.to_str() {
                 Some("pod.conf") => Ok(b"search a.example b.example\n".to_vec()),
+                Some(HOST_FILE) => Ok(b"nameserver 10.0.0.1\nsearch corp.example\n".to_vec()),
                 Some("bad.conf") => Ok(b"\nsearch a..b\n".to_vec()),
                 _ => Err(io::ErrorKind::NotFound.into()),
             }
@@ -132,7 +147,8 @@ mod tests {
         assert_eq!(fixed.search, SearchList::Fixed(list));
         let by_pod = configure("autopath Cluster.local other.example @kubernetes", parse).unwrap();
         assert_eq!(by_pod.zones, zones(&["cluster.local.", "other.example."]));
-        assert!(matches!(by_pod.search, SearchList::Kubernetes(_)));
+        let SearchList::Kubernetes { host, .. } = &by_pod.search else { panic!("a fixed list") };
+        assert_eq!(host[..], ["corp.example.".parse().unwrap()], "that of the host");
         fixed.check(None).unwrap();
         by_pod.check(Some(PodMode::Verified)).unwrap();
         for (pods, part) in [

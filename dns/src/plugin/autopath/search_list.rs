@@ -5,6 +5,9 @@ use hickory_proto::rr::Name;
 /// The most elements of a search list; Kubernetes gives pods no more (validation of PodDNSConfig).
 const MAX_ELEMENTS: usize = 32;
 
+/// How many elements a pod has by its namespace and the cluster's domain.
+const CLUSTER_ELEMENTS: usize = 3;
+
 /// Says which line is wrong. Displays as `LINE: TEXT`, to follow the file's name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum BadSearchList {
@@ -30,13 +33,7 @@ pub(super) enum BadSearchList {
 pub(super) fn search_list(text: &str) -> Result<Vec<Name>, BadSearchList> {
     let mut list = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let mut words = line.split_whitespace();
-        let most = match words.next() {
-            Some("search") => usize::MAX,
-            Some("domain") => 1,
-            _ => continue,
-        };
-        let elements: Vec<&str> = words.take(most).collect();
+        let Some(elements) = domains(line) else { continue };
         if elements.len() > MAX_ELEMENTS {
             return Err(BadSearchList::Length { line: at + 1, count: elements.len() });
         }
@@ -45,6 +42,25 @@ pub(super) fn search_list(text: &str) -> Result<Vec<Name>, BadSearchList> {
         list = names.collect::<Result<_, _>>()?;
     }
     Ok(list)
+}
+
+/// Returns the search list of the host's own file, which nobody wrote for this server: of a longer one the first
+/// elements, without those that are no names or are the root.
+pub(super) fn host_list(text: &str) -> Vec<Name> {
+    let elements = text.lines().rev().find_map(domains).unwrap_or_default();
+    let names = elements.into_iter().filter_map(name).filter(|name| !name.is_root());
+    names.take(MAX_ELEMENTS - CLUSTER_ELEMENTS).collect()
+}
+
+/// Returns the elements that a line has; none if it is about something else.
+fn domains(line: &str) -> Option<Vec<&str>> {
+    let mut words = line.split_whitespace();
+    let most = match words.next()? {
+        "search" => usize::MAX,
+        "domain" => 1,
+        _ => return None,
+    };
+    Some(words.take(most).collect())
 }
 
 fn name(text: &str) -> Option<Name> {
@@ -68,6 +84,19 @@ mod tests {
         assert_eq!(shown(text), ["shop.svc.cluster.local.", "svc.cluster.local."]);
         assert_eq!(shown("search a.example\ndomain b.example c.example"), ["b.example."]);
         assert_eq!(shown("nameserver 10.0.0.1"), [""; 0]);
+    }
+
+    #[test]
+    fn of_the_host_what_can_be_used() {
+        let host = |text: &str| -> Vec<String> {
+            host_list(text).iter().map(ToString::to_string).collect()
+        };
+        let text =
+            "search old.example\nsearch Corp.example a..b . lab.example.\nnameserver 10.0.0.1\n";
+        assert_eq!(host(text), ["corp.example.", "lab.example."]);
+        assert_eq!(host("nameserver 10.0.0.1"), [""; 0]);
+        let most = format!("search{}", " a.example".repeat(MAX_ELEMENTS));
+        assert_eq!(host(&most).len(), MAX_ELEMENTS - 3, "with the three of the cluster");
     }
 
     #[test]

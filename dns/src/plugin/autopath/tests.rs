@@ -201,6 +201,22 @@ async fn what_is_dropped_stays_dropped() {
 }
 
 #[tokio::test]
+async fn a_leading_asterisk_is_a_label_as_any_other() {
+    let replies = [
+        ("*.example.co. A", found("*.example.co.")),
+        ("*.example.co.uk. A", found("*.example.co.uk.")),
+    ];
+    let case = case("*.example.co.uk.shop.svc.cluster.local.", replies).await;
+    assert_eq!(
+        case.answers(),
+        [
+            "*.example.co.uk.shop.svc.cluster.local. 30 IN CNAME *.example.co.uk.",
+            "*.example.co.uk. 30 IN A 10.0.0.1"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn other_questions_are_no_searches() {
     for name in [
         "shop.svc.cluster.local.",

@@ -113,3 +113,22 @@ async fn a_kept_servfail_does_not_hide_a_stale_success() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_servfail_does_not_put_out_a_stale_denial() {
+    for option in ["serve_stale 1h verify", "serve_stale 1h immediate", "serve_stale"] {
+        let server = Server::new(&format!("cache {{\n{option}\n}}"), nxdomain(60));
+        server.ask("a.example.").await;
+        advance(secs(70)).await;
+        server.source_gives(failure());
+        for _ in 0..3 {
+            assert_eq!(server.ask("a.example.").await.rcode, ResponseCode::NXDomain, "{option}");
+            tokio::task::yield_now().await;
+        }
+        advance(secs(3600)).await;
+        assert_eq!(server.ask("a.example.").await.rcode, ResponseCode::ServFail, "{option}");
+        let asked = server.source.asked();
+        assert_eq!(server.ask("a.example.").await.rcode, ResponseCode::ServFail, "{option}");
+        assert_eq!(server.source.asked(), asked, "{option}: now the failure is kept");
+    }
+}

@@ -82,8 +82,10 @@ fn kind_of(query: &Query, reply: &Reply) -> Option<Kind> {
             }
         }
         ResponseCode::NXDomain => has_soa.then_some(Kind::Denial),
-        // What is not listed yet may be there in a moment.
-        ResponseCode::ServFail if !is_not_ready(reply) => Some(Kind::Failure),
+        // What is not listed yet may be there in a moment, and others find a limit of this server no more.
+        ResponseCode::ServFail if !reply.is_momentary && !is_not_ready(reply) => {
+            Some(Kind::Failure)
+        }
         _ => None,
     }
 }
@@ -192,6 +194,9 @@ mod tests {
         let truncated = Reply { truncated: true, ..reply(ResponseCode::NoError, answers, vec![]) };
         assert_eq!(worth(&truncated), None);
         assert_eq!(worth(&Reply::server_failure(ExtendedErrorCode::NotReady, "wait")), None);
+        let failed = Reply::server_failure(ExtendedErrorCode::NoReachableAuthority, "later");
+        assert_eq!(worth(&failed), Some((Kind::Failure, 5)));
+        assert_eq!(worth(&Reply { is_momentary: true, ..failed }), None, "a limit of our own");
         let config = CacheConfig::new(vec![]);
         let transfer = query("example.", RecordType::AXFR);
         assert_eq!(Worth::of(&transfer, &Reply::default(), &config), None);

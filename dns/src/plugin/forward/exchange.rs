@@ -239,10 +239,9 @@ impl<'a> Course<'a> {
                 (carriage, Ok(reply.rcode), Some(reply))
             }
             Err(error) => {
-                upstream.health.failed();
                 upstream.returning.suspect();
                 if let Some(prober) = &core.prober {
-                    prober.probe(upstream, &error);
+                    prober.probe(upstream);
                 }
                 (upstream.carriage(self.protocol), Err(error), None)
             }

@@ -25,6 +25,11 @@ async fn until(is_so: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it never happened");
 }
 
+/// Lets the other tasks run until so many probes have failed.
+async fn until_probes_failed(server: &Server, count: f64) {
+    until(|| server.metric("coredns_proxy_healthcheck_failures_total", "forward") >= count).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_query_has_five_seconds() {
     let holes = [black_hole(), black_hole(), black_hole()];
@@ -103,6 +108,7 @@ async fn with_all_unhealthy_one_is_asked_nevertheless() {
     let options = "max_fails 1\nhealth_check 1h";
     let server = Server::new(&format!("forward . {closed} {other} {{\n{options}\n}}"));
     server.ask(&by_udp("a.example.")).await;
+    until_probes_failed(&server, 2.0).await;
     let before = server.metric("coredns_forward_healthcheck_broken_total", "");
     let (reply, notes) = server.explain(&by_udp("a.example.")).await;
     assert_eq!(reply.rcode, ResponseCode::ServFail);
@@ -117,6 +123,7 @@ async fn a_crowd_does_not_wait_for_dead_upstreams() {
     let options = "max_fails 1\nread_timeout 300ms\nmax_connect_attempts 1\nhealth_check 1h";
     let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
     server.ask(&by_udp("first.example.")).await;
+    until_probes_failed(&server, 1.0).await;
     assert_eq!(upstream.asked(), 1);
 
     let queries: Vec<_> = (0..100).map(|at| by_udp(&format!("{at}.example."))).collect();
@@ -127,6 +134,7 @@ async fn a_crowd_does_not_wait_for_dead_upstreams() {
     assert_eq!(count, 100 - MAX_TRIALS);
     for reply in replies {
         assert_eq!(reply.rcode, ResponseCode::ServFail);
+        assert_eq!(reply.is_momentary, reply.error.as_deref() == Some(fast), "{reply:?}");
         assert_eq!(reply.extended_error.unwrap().code, ExtendedErrorCode::NoReachableAuthority);
     }
     assert_eq!(server.metric("portolan_forward_refused_total", "trials"), count as f64);
@@ -166,13 +174,34 @@ async fn failfast_fails_at_once() {
     let closed = closed_port(1);
     let options = "max_fails 1\nhealth_check 1h\nfailfast_all_unhealthy_upstreams";
     let server = Server::new(&format!("forward . {closed} {{\n{options}\n}}"));
-    let (_, notes) = server.explain(&by_udp("a.example.")).await;
-    assert_eq!(notes.len(), 1, "unhealthy after the first failure: {notes:?}");
+    server.ask(&by_udp("a.example.")).await;
+    until_probes_failed(&server, 1.0).await;
     let (reply, notes) = server.explain(&by_udp("a.example.")).await;
     assert_eq!((reply.rcode, notes.len()), (ResponseCode::ServFail, 0));
     assert_eq!(reply.error.unwrap(), "every upstream is unhealthy");
     assert_eq!(reply.extended_error.unwrap().code, ExtendedErrorCode::NoReachableAuthority);
     assert_eq!(server.metric("coredns_forward_healthcheck_broken_total", ""), 0.0);
+}
+
+#[tokio::test]
+async fn names_that_an_upstream_is_slow_with_do_not_make_it_unhealthy() {
+    let script = |seen: Seen| {
+        let is_slow = seen.message.queries[0].name.to_ascii().starts_with("slow");
+        if is_slow { Vec::new() } else { vec![reply_to(&seen.message).to_vec().unwrap()] }
+    };
+    let upstream = FakeUpstream::start(script).await;
+    let options = "max_fails 1\nread_timeout 100ms\nfailfast_all_unhealthy_upstreams";
+    let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
+    let slow: Vec<_> = (0..20).map(|at| by_udp(&format!("slow{at}.example."))).collect();
+    let replies = join_all(slow.iter().map(|query| server.explain(query))).await;
+    for (reply, notes) in replies {
+        assert_eq!((reply.rcode, notes.len()), (ResponseCode::ServFail, 2), "{notes:?}");
+        assert!(!reply.is_momentary, "it is of the name, and kept");
+    }
+    let reply = server.ask(&by_udp("quick.example.")).await;
+    assert_eq!((reply.rcode, reply.error), (ResponseCode::NoError, None));
+    until(|| !probes(&upstream).is_empty()).await;
+    assert_eq!(server.metric("coredns_proxy_healthcheck_failures_total", ""), 0.0);
 }
 
 /// Starts an upstream that is silent while a switch is off.
@@ -199,13 +228,11 @@ async fn an_upstream_comes_back_when_it_answers_a_probe() {
     let server = Server::new(&format!("forward . {} {{\n{options}\n}}", upstream.address));
     let query = by_udp("a.example.");
     assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
-    until(|| !probes(&upstream).is_empty()).await;
+    until_probes_failed(&server, 1.0).await;
     let asked = upstream.asked();
     assert_eq!(server.ask(&query).await.rcode, ResponseCode::ServFail);
     assert_eq!(upstream.asked(), asked, "an unhealthy upstream is not asked");
     switch.store(true, Ordering::Relaxed);
-    let failed = || server.metric("coredns_proxy_healthcheck_failures_total", "forward");
-    until(|| failed() >= 1.0).await;
     // An answer that fails fast never waits, so that the probe has to be given its turn.
     let back = async {
         while server.ask(&query).await.rcode != ResponseCode::NoError {
@@ -213,7 +240,11 @@ async fn an_upstream_comes_back_when_it_answers_a_probe() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), back).await.expect("it did not come back");
-    assert_eq!(failed(), server.metric("coredns_forward_healthcheck_failures_total", ""));
+    let failed = |name: &str| server.metric(name, "");
+    assert_eq!(
+        failed("coredns_proxy_healthcheck_failures_total"),
+        failed("coredns_forward_healthcheck_failures_total")
+    );
     let probe = &probes(&upstream)[0].message;
     assert!(probe.queries[0].name.is_root() && probe.recursion_desired && probe.edns.is_none());
 }

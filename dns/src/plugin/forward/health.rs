@@ -1,7 +1,8 @@
 //! Whether an upstream answers.
 //!
-//! Every failure in a row counts, of queries and of probes; any valid reply ends the row. After the first one a
-//! probe runs until the upstream answers, so that one that nobody asks any more comes back by itself.
+//! Every failed probe in a row counts, and any valid reply ends the row. A query that fails begins the probing and
+//! counts for nothing itself: names that an upstream is slow with say little about the upstream, and anybody may ask
+//! for them. Probing goes on until the upstream answers, so that one that nobody asks any more comes back by itself.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -39,27 +40,32 @@ impl Health {
         }
     }
 
-    /// Counts a failure.
-    pub(crate) fn failed(&self) {
+    /// Counts a failed probe, and says whether the upstream is unhealthy since this one.
+    pub(crate) fn probe_failed(&self) -> bool {
         let add = |fails: u32| Some(fails.saturating_add(1));
         // The update cannot fail, because every number has a next one.
-        let _ = self.fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let before = self.fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let before = before.unwrap_or(u32::MAX);
+        self.max_fails.is_some_and(|max| before.checked_add(1) == Some(max.get()))
     }
 
-    /// Says whether the caller has to start probing: there was a failure and nobody probes yet.
+    /// Says whether the caller, whose query has failed, has to begin probing: nobody does yet.
     pub(crate) fn begins_probing(&self) -> bool {
+        // Read first, for the sake of queries by the thousand that fail while the upstream is probed.
         self.max_fails.is_some()
-            && self.fails.load(Ordering::Relaxed) > 0
-            && !self.is_probed.swap(true, Ordering::Relaxed)
+            && !self.is_probed.load(Ordering::Relaxed)
+            && !self.is_probed.swap(true, Ordering::AcqRel)
     }
 
-    /// Says whether probing ends because the upstream has answered.
-    pub(crate) fn ends_probing(&self) -> bool {
-        let ends = self.fails.load(Ordering::Relaxed) == 0;
-        if ends {
-            self.is_probed.store(false, Ordering::Relaxed);
-        }
-        ends
+    /// Says whether no probe has failed since the last valid reply.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.fails.load(Ordering::Relaxed) == 0
+    }
+
+    /// Ends the probing. Only who probes counts failures, so that an upstream is not left unhealthy without a prober,
+    /// whatever happens meanwhile: the next query that fails begins the probing anew.
+    pub(crate) fn end_probing(&self) {
+        self.is_probed.store(false, Ordering::Release);
     }
 }
 
@@ -78,25 +84,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_in_a_row_count() {
+    fn failed_probes_in_a_row_count() {
         let health = Health::new(NonZeroU32::new(2));
-        assert!(health.is_healthy());
-        assert!(!health.begins_probing(), "no failure, no probe");
-        health.failed();
         assert!(health.is_healthy() && health.begins_probing() && !health.begins_probing());
-        health.failed();
-        assert!(!health.is_healthy() && !health.ends_probing());
+        assert!(!health.probe_failed() && health.is_healthy() && !health.has_answered());
+        assert!(health.probe_failed() && !health.is_healthy() && !health.has_answered());
+        assert!(!health.probe_failed(), "it was unhealthy before");
         health.succeeded();
-        assert!(health.is_healthy() && health.ends_probing());
-        health.failed();
-        assert!(health.is_healthy(), "the row starts anew");
-        assert!(health.begins_probing(), "and so does probing");
+        assert!(health.is_healthy() && health.has_answered());
+        assert!(!health.begins_probing(), "the prober has to end first");
+        health.end_probing();
+        assert!(health.begins_probing(), "a failure since then is not left without a prober");
+        assert!(!health.probe_failed() && health.is_healthy(), "the row starts anew");
     }
 
     #[test]
     fn without_max_fails_nothing_is_unhealthy_or_probed() {
         let health = Health::new(None);
-        (0..100).for_each(|_| health.failed());
+        assert!((0..100).all(|_| !health.probe_failed()));
         assert!(health.is_healthy() && !health.begins_probing());
     }
 

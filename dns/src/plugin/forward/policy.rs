@@ -70,16 +70,8 @@ impl Route {
         standing: impl Fn(usize) -> Standing,
         random: u64,
     ) -> Option<Choice> {
-        let count = self.order.len();
-        let first = |begin: usize, wanted: Standing| {
-            (0..count)
-                .map(|step| (begin + step) % count)
-                .find(|place| self.order.get(*place).is_some_and(|at| standing(*at) == wanted))
-        };
-        let healthy = first(self.at, Standing::Healthy);
-        let is_first = !self.asked.contains(&true);
-        let begin = if is_first { remainder(random, count) } else { self.at };
-        let place = healthy.or_else(|| first(begin, Standing::Unhealthy))?;
+        let (healthy, unhealthy) = self.nearest(standing, random);
+        let place = healthy.or(unhealthy)?;
         let upstream = *self.order.get(place)?;
         self.at = place + 1;
         if let Some(asked) = self.asked.get_mut(upstream) {
@@ -89,6 +81,25 @@ impl Route {
             Some(_) => Choice::Healthy(upstream),
             None => Choice::Unhealthy(upstream),
         })
+    }
+
+    /// Returns the places of the next healthy upstream and of the next unhealthy one. Each is looked at once: standings
+    /// change at any time, and one that is healthy in no look and unhealthy in no other would not be there at all.
+    fn nearest(
+        &self,
+        standing: impl Fn(usize) -> Standing,
+        random: u64,
+    ) -> (Option<usize>, Option<usize>) {
+        let count = self.order.len();
+        let is_first = !self.asked.contains(&true);
+        let begin = if is_first { remainder(random, count) } else { self.at };
+        let standings: Vec<Standing> = self.order.iter().map(|at| standing(*at)).collect();
+        let first = |begin: usize, wanted: Standing| {
+            (0..count)
+                .map(|step| (begin + step) % count)
+                .find(|place| standings.get(*place) == Some(&wanted))
+        };
+        (first(self.at, Standing::Healthy), first(begin, Standing::Unhealthy))
     }
 
     /// Leads to an upstream that this query has not asked, if one is healthy.
@@ -118,6 +129,7 @@ fn remainder(number: u64, count: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
@@ -179,6 +191,19 @@ mod tests {
                     Some(Choice::Healthy(at)) => prop_assert_eq!((best, kinds[at]), (2, 2)),
                 }
             }
+        }
+
+        #[test]
+        fn an_upstream_that_changes_meanwhile_is_chosen_all_the_same(
+            policy in policies(), count in 1_usize..=15, changes: u64, random: u64,
+        ) {
+            let looks = Cell::new(0);
+            let standing = |_: usize| {
+                looks.set(looks.get() + 1);
+                healthy_if((changes >> (looks.get() % 64)) & 1 == 1)
+            };
+            let mut route = Route::new(policy, count, random, random);
+            prop_assert!(route.next(standing, random).is_some());
         }
 
         #[test]

@@ -88,7 +88,8 @@ impl Failure {
                 (ExtendedErrorCode::Other, why, why.to_owned())
             }
         };
-        Reply::server_failure(code, why).telling(told)
+        let is_momentary = matches!(self, Self::NoTrial | Self::NoSocket);
+        Reply { is_momentary, ..Reply::server_failure(code, why).telling(told) }
     }
 }
 

@@ -50,6 +50,19 @@ fn with_option(code: u16, data: &[u8]) -> Query {
 }
 
 #[tokio::test]
+async fn a_leading_asterisk_is_a_label_as_any_other() {
+    let respond = |query: &Query| {
+        let alias = record(&query.name.to_string(), &format!("*.{}", query.name));
+        let address = record(&format!("*.{}", query.name), "192.0.2.1");
+        Reply { answers: vec![alias, address], ..Reply::default() }
+    };
+    let rules = "rewrite name exact a.example b.example answer auto";
+    let course = ask_with(rules, query("a.example.", RecordType::A), respond).await;
+    let expected = ["a.example. 30 IN CNAME *.a.example.", "*.a.example. 30 IN A 192.0.2.1"];
+    assert_eq!(course.answers(), expected);
+}
+
+#[tokio::test]
 async fn names_by_every_kind_of_match() {
     for (rules, name, asked, owner) in [
         ("rewrite name a.example b.example", "A.example.", "b.example.", "A.example."),

@@ -89,7 +89,8 @@ impl Backward<'_> {
                 if !from.zone_of(name) {
                     return None;
                 }
-                let own = usize::from(name.num_labels() - from.num_labels());
+                // Not `num_labels`, which leaves out a leading `*`.
+                let own = name.iter().count().checked_sub(from.iter().count())?;
                 let labels = name.iter().take(own).chain(to.iter());
                 let mut name = Name::from_labels(labels).ok()?;
                 name.set_fqdn(true);
@@ -135,6 +136,7 @@ impl CnameRule {
                 reply.extended_error = found.extended_error;
                 reply.options = found.options;
                 reply.error = found.error;
+                reply.is_momentary = found.is_momentary;
             }
             None => {
                 let why = "the new target of a CNAME record leads round in a circle";

@@ -176,7 +176,7 @@ pub(super) fn service() -> impl Strategy<Value = Object> {
     (key(), address).prop_map(|(key, address)| Object::Service(Arc::new(service_of(key, address))))
 }
 
-fn service_of(key: ObjectKey, address: ServiceAddress) -> Service {
+pub(super) fn service_of(key: ObjectKey, address: ServiceAddress) -> Service {
     let port = ServicePort {
         name: "http".into(),
         protocol: PortProtocol::Tcp,
@@ -223,13 +223,12 @@ fn slice_of(key: ObjectKey, service: &str, ips: &[u8]) -> EndpointSlice {
 }
 
 pub(super) fn namespace() -> impl Strategy<Value = Object> {
-    select(&NAMESPACES[..]).prop_map(|name| {
-        Object::Namespace(Arc::new(Namespace {
-            name: name.into(),
-            labels: Labels::default(),
-            audit: false,
-        }))
-    })
+    select(&NAMESPACES[..]).prop_map(namespace_of)
+}
+
+pub(super) fn namespace_of(name: &str) -> Object {
+    let namespace = Namespace { name: name.into(), labels: Labels::default(), audit: false };
+    Object::Namespace(Arc::new(namespace))
 }
 
 fn event() -> impl Strategy<Value = Event> {

@@ -46,9 +46,9 @@ impl SearchPaths for Paths {
     fn search_path(&self, client: IpAddr, name: &LowerName) -> SearchPath {
         let cluster = self.live.snapshot.load_full();
         let apex = self.zone.matching(name);
-        let list = apex.and_then(|apex| search_path(&cluster, &self.zone, apex, name, client));
+        let list = apex.and_then(|apex| search_path(&cluster, &self.zone, apex, name, client, &[]));
         let class = search_class(&cluster, &self.zone, client, &self.hasher);
-        SearchPath { list: list.map(Vec::from), class }
+        SearchPath { list, class }
     }
 
     fn class(&self, client: IpAddr) -> u64 {
