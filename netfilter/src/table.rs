@@ -256,18 +256,18 @@ impl Netfilter {
         Err(Error::Answer(format!("list chain inet {table} {chain}")))
     }
 
-    /// Brings the table from what the kernel lists to a ruleset. Of a table that is there, the first change makes it
-    /// this socket's own.
+    /// Brings the table from what the kernel lists to a ruleset. A table that is there becomes this socket's own before
+    /// anything of it is changed: in the same transaction, what is new could not be made before packets are led to it.
     fn apply_observed(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
         let there = self.read(&desired.table)?.map(Observed::into_ruleset);
-        let mut transaction = Transaction::between(there.as_ref(), desired);
-        if there.is_some() {
-            let changes = transaction.changes.len();
-            transaction.changes.insert(0, Change::AddTable);
-            let applied = self.commit(Way::Observed, &transaction)?;
-            return Ok(Applied { changes, ..applied });
+        let transaction = Transaction::between(there.as_ref(), desired);
+        if there.is_none() {
+            return self.commit(Way::Observed, &transaction);
         }
-        self.commit(Way::Observed, &transaction)
+        let own = Transaction { table: desired.table.clone(), changes: vec![Change::AddTable] };
+        let owned = self.commit(Way::Observed, &own)?;
+        let applied = self.commit(Way::Observed, &transaction)?;
+        Ok(Applied { messages: owned.messages + applied.messages, ..applied })
     }
 
     /// Changes a table that is known.
