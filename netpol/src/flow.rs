@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cluster::{Cluster, Protocol};
 
-use crate::pod_at;
+use crate::{Direction, pod_at};
 
 /// The first packet of a connection, as it passes the node's `forward`, `input` or `output` hook: behind the rewriting
 /// of Service addresses and before that of sources.
@@ -68,6 +68,17 @@ impl Flow {
             Path::Forwarded
         };
         Self { source, destination, traffic, path }
+    }
+
+    /// Says whether the address of a direction's own side is link-local, so that whose it is cannot be told. Such packets
+    /// are forwarded only by a bridge (RFC 4291 section 2.5.6). Those to groups are not held to policies.
+    pub(crate) fn is_link_local(&self, direction: Direction) -> bool {
+        let is = |address| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        self.path == Path::Forwarded
+            && match direction {
+                Direction::Egress => is(self.source) && !self.destination.is_multicast(),
+                Direction::Ingress => is(self.destination),
+            }
     }
 
     /// Says whether it is part of finding neighbours and routers (RFC 4861), without which no IPv6 works. Nothing is

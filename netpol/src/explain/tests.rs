@@ -108,3 +108,16 @@ fn services_are_named_where_people_mean_them() {
         "{said}"
     );
 }
+
+#[test]
+fn a_link_local_address_says_where_it_is_closed() {
+    let local = |world: &World| text(world, "fe80::1", "fe80::2", Traffic::Tcp(80));
+    let said = local(&world());
+    assert!(
+        said.contains("passes, the address is link-local, and no policy isolates a pod"),
+        "{said}"
+    );
+    let said = local(&world().egress("x/deny", "", vec![]));
+    let closed = "ingress: denied on nodes that isolate a pod (n), for nobody tells whose";
+    assert!(said.contains(closed), "{said}");
+}
