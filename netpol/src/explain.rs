@@ -47,7 +47,7 @@ pub fn explain(cluster: &Cluster, options: &Options, flow: &Flow) -> Explanation
         flow: *flow,
         egress_near_misses: near_misses(&verdict.egress, Direction::Egress),
         ingress_near_misses: near_misses(&verdict.ingress, Direction::Ingress),
-        notes: services::notes(cluster, flow),
+        notes: services::notes(cluster, options, flow),
         source: words_of(cluster, flow.source),
         destination: words_of(cluster, flow.destination),
         verdict,

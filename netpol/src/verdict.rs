@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use cluster::{Cluster, NetworkPolicy, ObjectKey, Phase, Pod, PolicyDirection, PolicyRule};
 
-use crate::{Flow, Options, Path, PodToOwnNode, Traffic};
+use crate::{Flow, Options, Path, PodToOwnNode};
 pub(crate) use peers::{namespace_matches, peer_matches};
 pub(crate) use ports::port_matches;
 
@@ -172,8 +172,7 @@ fn exemption(options: &Options, flow: &Flow, direction: Direction) -> Option<Exe
 }
 
 fn is_node_local_dns(options: &Options, flow: &Flow) -> bool {
-    matches!(flow.traffic, Traffic::Tcp(53) | Traffic::Udp(53))
-        && options.node_local_dns.contains(&flow.destination)
+    flow.traffic.is_dns() && options.node_local_dns.contains(&flow.destination)
 }
 
 /// Returns the nodes with a pod that policies isolate, and not for an audit only.

@@ -3,6 +3,7 @@
 use cluster::{Namespace, Object, Peer, PortMatch, Protocol};
 
 use super::*;
+use crate::Traffic;
 use crate::testing::{World, block, flow, labels, named, pods, pods_of, port, rule, tcp};
 
 const A: &str = "10.0.0.1";
@@ -301,6 +302,34 @@ fn link_local_addresses_are_closed_where_a_pod_is_isolated() {
     let flow = flow(closed().cluster(), LOCAL[0], LOCAL[1], HTTP);
     let found = verdict(closed().cluster(), &Options::default(), &flow);
     assert_eq!((found.passes(), found.passes_on("n"), found.passes_on("m")), (false, false, true));
+}
+
+#[test]
+fn the_dns_server_of_the_node_is_at_the_addresses_that_are_named() {
+    let world = || {
+        let port = cluster::TargetPort::Number(53);
+        world().service("y/dns", port, C).egress("x/deny", "pod=a", vec![])
+    };
+    let cluster_ip = "10.96.0.7";
+    let both = Options {
+        node_local_dns: vec!["169.254.20.10".parse().unwrap(), cluster_ip.parse().unwrap()],
+        ..Options::default()
+    };
+    let (dns, usual) = (Traffic::Udp(53), Options::default());
+    for (options, address, traffic, path) in [
+        (&usual, "169.254.20.10", dns, Path::ToNode),
+        (&usual, "169.254.20.10", HTTP, Path::ToNode),
+        (&usual, cluster_ip, dns, Path::Forwarded),
+        (&both, cluster_ip, dns, Path::ToNode),
+        // Of a ClusterIP, the cache has but this port.
+        (&both, cluster_ip, HTTP, Path::Forwarded),
+    ] {
+        let world = world();
+        let flow = crate::testing::flow_with(world.cluster(), options, A, address, traffic);
+        assert_eq!(flow.path, path, "{address} {traffic}");
+        let is_exempt = path == Path::ToNode && traffic == dns;
+        assert_eq!(world.passes_with(options, A, address, traffic), is_exempt, "{address}");
+    }
 }
 
 #[test]

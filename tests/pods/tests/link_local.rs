@@ -91,7 +91,7 @@ fn load(netfilter: &mut Netfilter, cluster: &Cluster) {
 
 fn says(cluster: &Cluster, source: IpAddr, destination: IpAddr, port: u16) -> bool {
     let (traffic, options) = (Traffic::Udp(port), Options::default());
-    let flow = Flow::between(cluster, source, destination, traffic);
+    let flow = Flow::between(cluster, &options, source, destination, traffic);
     netpol::verdict(cluster, &options, &flow).passes()
 }
 
