@@ -14,11 +14,20 @@ pub(crate) const NFTABLES: u16 = 10;
 const BEGIN: u16 = 0x10;
 const END: u16 = 0x11;
 
+/// The error number of a socket that had no room for all answers.
+const ENOBUFS: i32 = 105;
+
 /// The header of nfnetlink of both: no family, version 0, and the subsystem in network order.
 const NO_FAMILY: [u8; 4] = [0, 0, 0, 10];
 
 /// The room that a datagram takes besides its octets, in the accounting of a socket's buffer.
 const OVERHEAD: usize = 64 * 1024;
+
+/// The room that the answer to one message takes in it; 832 octets without a text.
+const ANSWER: usize = 1024;
+
+/// The most room for answers that is asked for: that of some thousand.
+const MOST_ANSWERS: usize = 8 * 1024 * 1024;
 
 /// Carries a transaction out, and returns the number of its messages. What packets are led to is made first, in a
 /// transaction of its own.
@@ -60,6 +69,8 @@ fn commit_at_once(
     let end = socket.next_sequence();
     frame::write(&mut octets, END, frame::REQUEST, end, &NO_FAMILY);
     socket.grow_send_buffer(octets.len() + OVERHEAD);
+    // Of a transaction that is refused, each message may have an answer: where the table is not there, each has.
+    socket.grow_receive_buffer((messages.len() * ANSWER + OVERHEAD).min(MOST_ANSWERS));
     socket.send(&octets)?;
     read_outcome(socket, transaction, messages, begin)
 }
@@ -73,6 +84,9 @@ fn flags(message: &Message) -> u16 {
 }
 
 /// Reads the answers, all of which are there. Those to requests before this transaction are passed over.
+///
+/// Where not all had room, the kernel says so before it gives those that had (`netlink_overrun`): the first ones, so that
+/// the first refusal is among them. All are read in any case, so that the next request finds none but its own.
 fn read_outcome(
     socket: &mut NetfilterSocket,
     transaction: &Transaction,
@@ -81,9 +95,13 @@ fn read_outcome(
 ) -> Result<usize, Error> {
     let mut is_acknowledged = false;
     let mut refusal: Option<Refusal> = None;
-    while let Some(frames) =
-        socket.receive().map_err(Error::socket("cannot receive from nfnetlink"))?
-    {
+    loop {
+        let frames = match socket.receive() {
+            Ok(Some(frames)) => frames,
+            Ok(None) => break,
+            Err(error) if error.raw_os_error() == Some(ENOBUFS) => continue,
+            Err(error) => return Err(Error::socket("cannot receive from nfnetlink")(error)),
+        };
         for frame in frames {
             let place = usize::try_from(frame.sequence.wrapping_sub(begin)).unwrap_or(usize::MAX);
             if place > messages.len() {

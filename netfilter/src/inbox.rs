@@ -34,7 +34,7 @@ pub(crate) enum Received<T> {
 impl<T> Inbox<T> {
     /// Takes a socket that is told something, with so much room for messages that were not taken yet.
     pub(crate) fn new(
-        socket: NetfilterSocket,
+        mut socket: NetfilterSocket,
         room: usize,
         kind: u16,
         read: fn(u32, &[u8]) -> Option<T>,

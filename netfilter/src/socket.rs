@@ -15,11 +15,16 @@ use crate::{Error, Refusal};
 /// The most that is received at once. The kernel gives dumps in parts of at most 32 KiB.
 const DATAGRAM: usize = 64 * 1024;
 
+/// The room for what is received that a socket has by itself (`net.core.rmem_default`), in general.
+const ROOM: usize = 208 * 1024;
+
 /// A socket, the numbers of its requests, and room for answers.
 pub(crate) struct NetfilterSocket {
     socket: Socket,
     port: u32,
     sequence: u32,
+    /// The most room for what is received that was asked for.
+    room: usize,
     buffer: Vec<u8>,
 }
 
@@ -38,7 +43,7 @@ impl NetfilterSocket {
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
         let buffer = Vec::with_capacity(DATAGRAM);
-        Ok(Self { socket, port: address.port_number(), sequence: 0, buffer })
+        Ok(Self { socket, port: address.port_number(), sequence: 0, room: ROOM, buffer })
     }
 
     /// Returns the number that the kernel knows the socket by.
@@ -51,8 +56,12 @@ impl NetfilterSocket {
         self.socket.add_membership(group).map_err(Error::socket("cannot join a group of events"))
     }
 
-    /// Makes room for events, at least as far as any process may.
-    pub(crate) fn grow_receive_buffer(&self, octets: usize) {
+    /// Makes room for events or answers, at least as far as any process may. It never becomes less.
+    pub(crate) fn grow_receive_buffer(&mut self, octets: usize) {
+        if octets <= self.room {
+            return;
+        }
+        self.room = octets;
         if setsockopt(&self.socket, sockopt::RcvBufForce, &octets).is_err() {
             let _ = setsockopt(&self.socket, sockopt::RcvBuf, &octets);
         }

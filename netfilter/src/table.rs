@@ -23,6 +23,8 @@ const TRIES: usize = 100;
 pub struct Netfilter {
     socket: NetfilterSocket,
     ownership: Ownership,
+    /// The kernel has said whether it knows the flags of the ownership.
+    is_asked: bool,
     known: Known,
 }
 
@@ -75,7 +77,7 @@ impl Netfilter {
     /// No socket can be opened.
     pub fn open_as(ownership: Ownership) -> Result<Self, Error> {
         let socket = NetfilterSocket::open()?;
-        Ok(Self { socket, ownership, known: Known::Nothing })
+        Ok(Self { socket, ownership, is_asked: !ownership.may_be_refused(), known: Known::Nothing })
     }
 
     /// Returns the number by which [`Generation::port`](crate::Generation) names this socket as who made a change.
@@ -254,18 +256,18 @@ impl Netfilter {
         Err(Error::Answer(format!("list chain inet {table} {chain}")))
     }
 
-    /// Brings the table from what the kernel lists to a ruleset. Of a table that is there, the first change makes it
-    /// this socket's own.
+    /// Brings the table from what the kernel lists to a ruleset. A table that is there becomes this socket's own before
+    /// anything of it is changed: in the same transaction, what is new could not be made before packets are led to it.
     fn apply_observed(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
         let there = self.read(&desired.table)?.map(Observed::into_ruleset);
-        let mut transaction = Transaction::between(there.as_ref(), desired);
-        if there.is_some() {
-            let changes = transaction.changes.len();
-            transaction.changes.insert(0, Change::AddTable);
-            let applied = self.commit(Way::Observed, &transaction)?;
-            return Ok(Applied { changes, ..applied });
+        let transaction = Transaction::between(there.as_ref(), desired);
+        if there.is_none() {
+            return self.commit(Way::Observed, &transaction);
         }
-        self.commit(Way::Observed, &transaction)
+        let own = Transaction { table: desired.table.clone(), changes: vec![Change::AddTable] };
+        let owned = self.commit(Way::Observed, &own)?;
+        let applied = self.commit(Way::Observed, &transaction)?;
+        Ok(Applied { messages: owned.messages + applied.messages, ..applied })
     }
 
     /// Changes a table that is known.
@@ -278,26 +280,37 @@ impl Netfilter {
 
     /// Brings a table of which nothing is known to a ruleset.
     fn adopt(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
+        self.learn_flags();
         match self.apply_observed(desired) {
             Err(error) if is_refusal(&error) => self.apply_anew(desired),
             other => other,
         }
     }
 
-    /// Tries again after a refusal: against what the kernel lists, by replacing the table, and by doing so without
-    /// owning it.
+    /// Asks the kernel, once, whether it knows the flags of tables that are owned: by a table of its own, which is gone
+    /// again in the same transaction. A kernel that does not refuses it, and then tables are added without an owner. With
+    /// a whole ruleset behind them, the flags would be one refusal among those of all its messages.
+    fn learn_flags(&mut self) {
+        if self.is_asked {
+            return;
+        }
+        let changes = vec![Change::AddTable, Change::DeleteTable];
+        let probe = Transaction { table: probe(), changes };
+        match commit(&mut self.socket, &probe, self.ownership) {
+            Ok(_) => self.is_asked = true,
+            Err(error) if is_unknown_flag(&error) => {
+                self.ownership = Ownership::None;
+                self.is_asked = true;
+            }
+            // Such as for want of the capability: what comes next is refused for the same reason, and says it.
+            Err(_) => {}
+        }
+    }
+
+    /// Tries again after a refusal: against what the kernel lists, and by replacing the table.
     fn apply_anew(&mut self, desired: &Ruleset) -> Result<Applied, Error> {
         match self.apply_observed(desired) {
-            Err(error) if is_refusal(&error) => {}
-            other => return other,
-        }
-        match self.replace(desired) {
-            Err(error)
-                if self.ownership == Ownership::OwnedAndPersistent && is_unknown_flag(&error) =>
-            {
-                self.ownership = Ownership::None;
-                self.replace(desired)
-            }
+            Err(error) if is_refusal(&error) => self.replace(desired),
             other => other,
         }
     }
@@ -316,6 +329,11 @@ impl Netfilter {
         let (changes, elements) = (transaction.changes.len(), transaction.elements());
         Ok(Applied { way, changes, elements, messages })
     }
+}
+
+/// Returns the name of the table that the kernel is asked about flags with. It is never there for anyone to see.
+fn probe() -> Name {
+    Name::new("portolan-probe").expect("it is a word")
 }
 
 /// Says whether another transaction may be taken: not where this process may not change the table at all.

@@ -208,6 +208,8 @@ impl<'a> Compilation<'a> {
                 ruleset.maps.insert(skeleton::map_name(direction, family), Arc::new(map));
             }
         }
+        let link_local = skeleton::link_local_set(self.profiles.values());
+        ruleset.sets.insert(skeleton::link_local_name(), link_local);
         Compiled { ruleset, profiles: self.profiles }
     }
 }

@@ -47,7 +47,7 @@ pub fn explain(cluster: &Cluster, options: &Options, flow: &Flow) -> Explanation
         flow: *flow,
         egress_near_misses: near_misses(&verdict.egress, Direction::Egress),
         ingress_near_misses: near_misses(&verdict.ingress, Direction::Ingress),
-        notes: services::notes(cluster, flow),
+        notes: services::notes(cluster, options, flow),
         source: words_of(cluster, flow.source),
         destination: words_of(cluster, flow.destination),
         verdict,
@@ -128,6 +128,14 @@ impl fmt::Display for Words<'_> {
             (Decision::Denied(policies), ..) => {
                 write!(f, "denied, isolated by {}", keys(policies))
             }
+            (Decision::LinkLocal(nodes), ..) if nodes.is_empty() => {
+                f.write_str("passes, the address is link-local, and no policy isolates a pod")
+            }
+            (Decision::LinkLocal(nodes), ..) => write!(
+                f,
+                "denied on nodes that isolate a pod ({}), for nobody tells whose a link-local address is",
+                few(nodes)
+            ),
             (Decision::Audited(policies), ..) => {
                 write!(
                     f,
@@ -157,6 +165,16 @@ fn write_grant(f: &mut fmt::Formatter<'_>, grant: &Grant, direction: Direction) 
     match grant.port {
         Some(port) => write!(f, " and ports[{port}]"),
         None => write!(f, ", on every port"),
+    }
+}
+
+/// Names a few of the nodes.
+fn few(nodes: &[String]) -> String {
+    const FEW: usize = 3;
+    let named = nodes.iter().take(FEW).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match nodes.len().saturating_sub(FEW) {
+        0 => named,
+        others => format!("{named} and {others} more"),
     }
 }
 

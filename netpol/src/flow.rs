@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cluster::{Cluster, Protocol};
 
-use crate::pod_at;
+use crate::{Direction, Options, pod_at};
 
 /// The first packet of a connection, as it passes the node's `forward`, `input` or `output` hook: behind the rewriting
 /// of Service addresses and before that of sources.
@@ -48,17 +48,21 @@ pub enum Path {
 }
 
 impl Flow {
-    /// Returns the flow between two addresses, with the path that the addresses of the pods' Nodes tell: the addresses
-    /// of a Node that its object does not name, such as that of a bridge, are taken for others.
+    /// Returns the flow between two addresses, with the path that the addresses of the pods' Nodes tell, and those that
+    /// each node has for its own pods ([`Options::node_local_dns`]): the addresses of a Node that its object does not name,
+    /// such as that of a bridge, are taken for others.
     pub fn between(
         cluster: &Cluster,
+        options: &Options,
         source: IpAddr,
         destination: IpAddr,
         traffic: Traffic,
     ) -> Self {
         let is_own_node = |pod: IpAddr, other: IpAddr| {
-            let node = pod_at(cluster, pod).and_then(|pod| cluster.node(pod.node_name.as_deref()?));
+            let Some(pod) = pod_at(cluster, pod) else { return false };
+            let node = pod.node_name.as_deref().and_then(|name| cluster.node(name));
             node.is_some_and(|node| node.addresses.contains(&other))
+                || is_of_every_node(cluster, options, other, traffic)
         };
         let path = if is_own_node(source, destination) {
             Path::ToNode
@@ -70,6 +74,17 @@ impl Flow {
         Self { source, destination, traffic, path }
     }
 
+    /// Says whether the address of a direction's own side is link-local, so that whose it is cannot be told. Such packets
+    /// are forwarded only by a bridge (RFC 4291 section 2.5.6). Those to groups are not held to policies.
+    pub(crate) fn is_link_local(&self, direction: Direction) -> bool {
+        let is = |address| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        self.path == Path::Forwarded
+            && match direction {
+                Direction::Egress => is(self.source) && !self.destination.is_multicast(),
+                Direction::Ingress => is(self.destination),
+            }
+    }
+
     /// Says whether it is part of finding neighbours and routers (RFC 4861), without which no IPv6 works. Nothing is
     /// sent to the unspecified address (RFC 4291 section 2.5.2).
     pub(crate) fn is_neighbour_discovery(&self) -> bool {
@@ -77,6 +92,18 @@ impl Flow {
             && !self.destination.is_unspecified()
             && matches!(self.traffic, Traffic::Icmp(kind) if is_discovery(kind))
     }
+}
+
+/// Says whether each node has an address itself, for a DNS server: of a ClusterIP it has port 53 alone, and the others lead
+/// to pods.
+fn is_of_every_node(
+    cluster: &Cluster,
+    options: &Options,
+    address: IpAddr,
+    traffic: Traffic,
+) -> bool {
+    options.node_local_dns.contains(&address)
+        && (traffic.is_dns() || cluster.services_by_cluster_ip(address).is_empty())
 }
 
 /// Says whether a type of ICMPv6 is Router or Neighbour Solicitation or Advertisement, or Redirect.
@@ -95,6 +122,11 @@ impl Traffic {
             Protocol::Udp => Self::Udp(port),
             Protocol::Sctp => Self::Sctp(port),
         }
+    }
+
+    /// Says whether it is what DNS servers of nodes are asked by.
+    pub(crate) fn is_dns(self) -> bool {
+        matches!(self, Self::Tcp(53) | Self::Udp(53))
     }
 
     /// Returns the protocol and port that policies can name; none of ICMP and others.

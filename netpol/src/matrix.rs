@@ -107,7 +107,7 @@ fn cell(
     };
     let mut cells = Family::ALL.into_iter().filter_map(|family| {
         let (source, destination) = (first(sources, family)?, first(destinations, family)?);
-        let flow = Flow::between(cluster, source, destination, traffic);
+        let flow = Flow::between(cluster, options, source, destination, traffic);
         Some(Cell::of(&verdict(cluster, options, &flow)))
     });
     match (cells.next(), cells.next()) {

@@ -214,7 +214,7 @@ impl World {
         destination: &str,
         traffic: Traffic,
     ) -> bool {
-        let flow = flow(self.cluster(), source, destination, traffic);
+        let flow = flow_with(self.cluster(), options, source, destination, traffic);
         let verdict = verdict(self.cluster(), options, &flow);
         let ruleset = compile(self.cluster(), "n", options).ruleset;
         let decision = nft::trace(&ruleset, hook(flow.path), &packet(&flow)).unwrap();
@@ -228,8 +228,18 @@ impl World {
 }
 
 pub(crate) fn flow(cluster: &Cluster, source: &str, destination: &str, traffic: Traffic) -> Flow {
+    flow_with(cluster, &Options::default(), source, destination, traffic)
+}
+
+pub(crate) fn flow_with(
+    cluster: &Cluster,
+    options: &Options,
+    source: &str,
+    destination: &str,
+    traffic: Traffic,
+) -> Flow {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    Flow::between(cluster, ip(source), ip(destination), traffic)
+    Flow::between(cluster, options, ip(source), ip(destination), traffic)
 }
 
 fn key_of(text: &str) -> ObjectKey {

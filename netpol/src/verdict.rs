@@ -8,12 +8,13 @@
 mod peers;
 mod ports;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster::{Cluster, NetworkPolicy, ObjectKey, Phase, Pod, PolicyDirection, PolicyRule};
 
-use crate::{Flow, Options, Path, PodToOwnNode, Traffic};
+use crate::{Flow, Options, Path, PodToOwnNode};
 pub(crate) use peers::{namespace_matches, peer_matches};
 pub(crate) use ports::port_matches;
 
@@ -51,6 +52,8 @@ pub enum Decision {
     Denied(Vec<ObjectKey>),
     /// Would not pass, but the pod's namespace is audited only.
     Audited(Vec<ObjectKey>),
+    /// Does not pass on these nodes: whose a link-local address is cannot be told, and they isolate pods. Sorted.
+    LinkLocal(Vec<String>),
 }
 
 /// What policies cannot forbid.
@@ -136,6 +139,9 @@ fn side(cluster: &Cluster, options: &Options, flow: &Flow, direction: Direction)
         Direction::Egress => flow.source,
         Direction::Ingress => flow.destination,
     };
+    if flow.is_link_local(direction) && !flow.is_neighbour_discovery() {
+        return Side { pod: None, decision: Decision::LinkLocal(isolating_nodes(cluster)) };
+    }
     match pod_at(cluster, address) {
         None => Side { pod: None, decision: Decision::NoPod },
         Some(pod) => {
@@ -166,8 +172,24 @@ fn exemption(options: &Options, flow: &Flow, direction: Direction) -> Option<Exe
 }
 
 fn is_node_local_dns(options: &Options, flow: &Flow) -> bool {
-    matches!(flow.traffic, Traffic::Tcp(53) | Traffic::Udp(53))
-        && options.node_local_dns.contains(&flow.destination)
+    flow.traffic.is_dns() && options.node_local_dns.contains(&flow.destination)
+}
+
+/// Returns the nodes with a pod that policies isolate, and not for an audit only.
+fn isolating_nodes(cluster: &Cluster) -> Vec<String> {
+    let is_isolated = |pod: &&Arc<Pod>| {
+        let has_address =
+            |address: &IpAddr| pod_at(cluster, *address).is_some_and(|it| it.key == pod.key);
+        let is_audited = cluster.namespace(&pod.key.namespace).is_some_and(|it| it.audit);
+        let has_policies = |direction| !policies_of(cluster, pod, direction).is_empty();
+        !is_audited
+            && pod.ips.iter().any(has_address)
+            && Direction::ALL.into_iter().any(has_policies)
+    };
+    let isolated = cluster.pods().filter(is_isolated);
+    let nodes: BTreeSet<String> =
+        isolated.filter_map(|pod| Some(pod.node_name.as_deref()?.to_owned())).collect();
+    nodes.into_iter().collect()
 }
 
 fn decide(cluster: &Cluster, flow: &Flow, pod: &Pod, direction: Direction) -> Decision {
@@ -265,6 +287,7 @@ impl Decision {
     pub fn passes(&self) -> bool {
         match self {
             Self::Denied(_) => false,
+            Self::LinkLocal(nodes) => nodes.is_empty(),
             Self::NoPod
             | Self::Exempt(_)
             | Self::NotIsolated
@@ -285,7 +308,10 @@ impl Verdict {
         let is_here = |side: &Side| {
             side.pod.as_ref().is_some_and(|pod| pod.node_name.as_deref() == Some(node))
         };
-        [&self.egress, &self.ingress].iter().all(|side| !is_here(side) || side.decision.passes())
+        [&self.egress, &self.ingress].iter().all(|side| match &side.decision {
+            Decision::LinkLocal(nodes) => nodes.iter().all(|it| it != node),
+            decision => !is_here(side) || decision.passes(),
+        })
     }
 }
 

@@ -120,6 +120,7 @@ fn random_flows_meet_every_decision() {
         "both",
         "denied",
         "audited",
+        "link-local",
     ];
     for word in met {
         assert!(counts.get(word).is_some_and(|count| *count >= 40), "{word}: {counts:?}");
@@ -139,5 +140,6 @@ fn word(decision: &Decision) -> &'static str {
         },
         Decision::Denied(_) => "denied",
         Decision::Audited(_) => "audited",
+        Decision::LinkLocal(_) => "link-local",
     }
 }

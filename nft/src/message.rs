@@ -50,6 +50,9 @@ pub enum Ownership {
     OwnedAndPersistent,
     /// Only the socket that added the table may change it, and the table is gone with it: `owner` (Linux 5.12).
     Owned,
+    /// A flag that no kernel knows, as `owner` and `persist` are to old ones: for tests of what is done there.
+    #[doc(hidden)]
+    Unknown,
 }
 
 impl Ownership {
@@ -58,6 +61,16 @@ impl Ownership {
             Self::None => 0,
             Self::OwnedAndPersistent => 2 | 4,
             Self::Owned => 2,
+            Self::Unknown => 1 << 31,
+        }
+    }
+
+    /// Says whether a kernel that takes rulesets may refuse the flags, so that it has to be asked.
+    pub fn may_be_refused(self) -> bool {
+        match self {
+            Self::OwnedAndPersistent | Self::Unknown => true,
+            // Who asks for it counts on the table to be gone, and cannot do without.
+            Self::None | Self::Owned => false,
         }
     }
 }

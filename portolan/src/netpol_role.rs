@@ -104,16 +104,20 @@ fn own_node(chosen: OwnNode) -> PodToOwnNode {
     }
 }
 
-fn options(arguments: &NetpolArguments) -> Result<Options> {
+/// Reads the addresses of the command line.
+fn node_local_dns(texts: &[String]) -> Result<Vec<IpAddr>> {
     let address = |text: &String| {
         text.parse::<IpAddr>().map_err(|_| {
             anyhow!("--node-local-dns {text}: write addresses, for example 169.254.20.10")
         })
     };
-    let texts = arguments.node_local_dns.iter().filter(|text| !text.is_empty());
+    texts.iter().filter(|text| !text.is_empty()).map(address).collect()
+}
+
+fn options(arguments: &NetpolArguments) -> Result<Options> {
     Ok(Options {
         pod_to_own_node: own_node(arguments.pod_to_own_node),
-        node_local_dns: texts.map(address).collect::<Result<_>>()?,
+        node_local_dns: node_local_dns(&arguments.node_local_dns)?,
         revoked_mark: arguments.revoked_mark,
         log: (arguments.denied_log > 0).then_some(LogOptions {
             group: arguments.denied_log_group,

@@ -72,6 +72,25 @@ fn a_denied_flow_names_the_policy_and_what_is_missing() {
     );
 }
 
+/// What is said is what `portolan netpol` with the same flag does.
+#[test]
+fn the_cache_of_the_node_is_where_the_flag_says() {
+    let deny = ("ingress:\n  - from", "policyTypes: [Ingress, Egress]\n  ingress:\n  - from");
+    for (flag, to, passes) in [
+        ("", "169.254.20.10", true),
+        (" --node-local-dns=169.254.20.10,10.96.0.10", "10.96.0.10", true),
+        ("", "10.96.0.10", false),
+        (" --node-local-dns=", "169.254.20.10", false),
+    ] {
+        let text = said(&format!("flow --from shop/db --to {to} --port 53/udp{flag}"), deny);
+        assert_eq!(text.contains("passes, the DNS server of the node"), passes, "{text}");
+        assert_eq!(text.contains("is denied\n"), !passes, "{text}");
+    }
+    let wrong = explain("flow --from shop/db --to 10.0.0.1 --port 53 --node-local-dns=cache", deny);
+    let errors = String::from_utf8_lossy(&wrong.stderr);
+    assert!(errors.contains("--node-local-dns cache: write addresses"), "{errors}");
+}
+
 #[test]
 fn an_allowed_flow_names_the_rule_and_a_wrong_port_the_right_one() {
     let allowed = said(TO_DB, FRONTEND);

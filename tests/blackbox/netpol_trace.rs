@@ -78,6 +78,42 @@ fn a_connection_is_followed_through_the_rules() {
     });
 }
 
+/// Questions to a cache of the node are not tracked, and begin no connection.
+#[test]
+fn a_question_to_the_cache_of_the_node_is_followed() {
+    inside("a_question_to_the_cache_of_the_node_is_followed", || {
+        const CACHE: &str = "169.254.20.10";
+        let mut node = Node::new(Layout::Routed);
+        run("ip", &["address", "add", &format!("{CACHE}/32"), "dev", "lo"]);
+        run(NFT, &["add table inet cache"]);
+        run(NFT, &["add chain inet cache raw { type filter hook prerouting priority -300; }"]);
+        run(NFT, &[&format!("add rule inet cache raw ip daddr {CACHE} udp dport 53 notrack")]);
+        node.edit(&[deny("y/deny", Some("a"), &["Egress"])]);
+        let _agent = node.agent();
+        let mut command = Command::new(binary());
+        command.args(["explain", "flow", "--from", "y/a", "--to", CACHE, "--port", "53/udp"]);
+        command.args(["--live", "--node", "node-1", "--manifests"]).arg(node.manifests());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until("marks", tables, |text| text.contains("portolan-trace"));
+        node.network.place(Y_A).within(|| {
+            let socket = UdpSocket::bind(SocketAddr::new(ip(Y_A, Family::V4), 0)).unwrap();
+            socket.send_to(b"?", (CACHE, 53)).unwrap();
+        });
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            text.contains("egress, on node node-1: passes, the DNS server of the node\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("ip daddr . meta l4proto . th dport @dns4 accept`: accept\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("it passed this node, as policies say\n"), "{text}");
+    });
+}
+
 #[test]
 fn marks_are_gone_with_whoever_made_them() {
     inside("marks_are_gone_with_whoever_made_them", || {

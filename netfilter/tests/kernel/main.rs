@@ -16,6 +16,7 @@ use nft::{
 mod edits;
 mod links;
 mod namespace;
+mod refusals;
 #[path = "../../../nft/src/sample.rs"]
 mod sample;
 mod tables;

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portolan_netfilter::Netfilter;
+use portolan_netfilter::{Monitor, MonitorEvent, Netfilter};
 
 use crate::namespace::inside;
 use crate::sample::name;
@@ -63,5 +63,22 @@ fn what_is_denied_before_and_after_is_denied_in_between() {
         });
         let arrived = std::iter::from_fn(|| server.recv(&mut [0; 8]).ok()).count();
         assert_eq!(arrived, 0, "of {sent} packets in {TIMES} transactions");
+    });
+}
+
+/// The same holds of a table that a process before made: it becomes this one's own, what is new is made, and then packets
+/// are led to it.
+#[test]
+fn of_a_table_that_is_adopted_what_is_new_is_made_first() {
+    inside("transitions::of_a_table_that_is_adopted_what_is_new_is_made_first", || {
+        Netfilter::open().unwrap().apply(&denying("one")).unwrap();
+        let mut netfilter = Netfilter::open().unwrap();
+        // The flags are asked for before the first table of a socket.
+        netfilter.apply(&Ruleset::new(name("another"))).unwrap();
+        let mut monitor = Monitor::open().unwrap();
+        netfilter.apply(&denying("two")).unwrap();
+        let generations = std::iter::from_fn(|| monitor.try_next().unwrap());
+        let ours = |event: &MonitorEvent| matches!(event, MonitorEvent::Generation(generation) if generation.port == netfilter.port());
+        assert_eq!(generations.filter(ours).count(), 3);
     });
 }

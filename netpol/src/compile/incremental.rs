@@ -54,6 +54,8 @@ impl Compiler {
     pub fn new(cluster: &Arc<Cluster>, node: &str, options: &Options) -> Self {
         let mut ruleset = Ruleset::new(name(TABLE.into()));
         skeleton::add_base_chains(&mut ruleset, options);
+        let link_local = skeleton::link_local_set(&[]);
+        ruleset.sets.insert(skeleton::link_local_name(), link_local);
         for family in Family::ALL {
             let own_pairs = skeleton::own_pairs_set(family, std::iter::empty());
             ruleset.sets.insert(skeleton::own_pairs_name(family), own_pairs);
@@ -114,6 +116,17 @@ impl Compiler {
             self.decide(address, &mut known, &mut left);
         }
         left.into_iter().for_each(|chain| self.leave(&chain));
+        self.close_link_local();
+    }
+
+    /// Closes link-local addresses when there is an isolated pod, and opens them when there is none any more.
+    fn close_link_local(&mut self) {
+        let Compiled { ruleset, profiles } = &mut self.compiled;
+        let (name, set) =
+            (skeleton::link_local_name(), skeleton::link_local_set(profiles.values()));
+        if ruleset.sets.get(&name) != Some(&set) {
+            self.edits.put_set(ruleset, &name, set);
+        }
     }
 
     /// Gives addresses to the pods that have them, and brings them into the sets of these.

@@ -6,27 +6,32 @@
 //!     ct mark & REVOKED != 0 drop
 //!     ct state established,related accept
 //!     ip6 daddr != :: meta l4proto ipv6-icmp icmpv6 type 133-137 accept
+//!     ip6 daddr @linklocal6 drop
+//!     ip6 saddr @linklocal6 ip6 daddr NO MULTICAST drop
 //!     ip saddr vmap @egress4
 //!     ip6 saddr vmap @egress6
 //!     ip daddr vmap @ingress4
 //!     ip6 daddr vmap @ingress6
 //! }
-//! chain input { … the same without ingress, and with the DNS server of the node … }
+//! chain input { … the same without ingress and link-local addresses, and with the DNS server of the node … }
 //! ```
 //!
 //! Only the first packet of a connection goes further than the second rule, and that of a pod without policies no
 //! further than the maps. What a base chain accepts, other tables may still drop, and what it drops none can accept:
 //! the order of the tables does not matter.
+//!
+//! The set `linklocal6` is empty, or holds fe80::/10 when a pod of the node is isolated. Only a bridge makes packets between
+//! such addresses be forwarded; whose they are, nobody tells.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use nft::{
-    BaseChain, Chain, Comparison, CtState, DataType, Field, Hook, Key, Name, Policy, Rule, Ruleset,
-    Set, Statement, Value, Verdict, protocol,
+    BaseChain, Chain, Comparison, CtState, DataType, Field, Hook, Key, KeyRange, Name, Policy,
+    Rule, Ruleset, Set, Statement, Value, Verdict, protocol,
 };
 
-use super::{Family, name};
+use super::{Family, Mode, Profile, name};
 use crate::flow::DISCOVERY;
 use crate::{Direction, Options, PodToOwnNode};
 
@@ -36,9 +41,20 @@ const PRIORITY: i32 = -1;
 /// The port of DNS.
 const DNS: u16 = 53;
 
+/// The first and the last link-local address (RFC 4291 section 2.5.6).
+const LINK_LOCAL: (Ipv6Addr, Ipv6Addr) = (
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
+    Ipv6Addr::new(0xfebf, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff),
+);
+
+/// The last address before those of multicast (RFC 4291 section 2.7).
+const LAST_UNICAST: Ipv6Addr =
+    Ipv6Addr::new(0xfeff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff);
+
 /// Adds the base chains.
 pub(super) fn add_base_chains(ruleset: &mut Ruleset, options: &Options) {
     let mut forward = first_rules(options);
+    forward.extend(link_local_rules());
     forward.extend(Family::ALL.map(|family| dispatch(Direction::Egress, family)));
     forward.extend(Family::ALL.map(|family| dispatch(Direction::Ingress, family)));
     ruleset.chains.insert(name("forward".into()), base(Hook::Forward, forward));
@@ -50,6 +66,19 @@ pub(super) fn add_base_chains(ruleset: &mut Ruleset, options: &Options) {
         input.extend(Family::ALL.map(|family| dispatch(Direction::Egress, family)));
         ruleset.chains.insert(name("input".into()), base(Hook::Input, input));
     }
+}
+
+/// Returns the name of the set of link-local addresses.
+pub(super) fn link_local_name() -> Name {
+    name("linklocal6".into())
+}
+
+/// Returns the set of [`link_local_name`]: empty unless a pod of the node is isolated.
+pub(super) fn link_local_set<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> Arc<Set> {
+    let is_isolated = profiles.into_iter().any(|profile| profile.mode == Mode::Enforce);
+    let key = |address: Ipv6Addr| Key::from(IpAddr::from(address));
+    let range = KeyRange { first: key(LINK_LOCAL.0), last: key(LINK_LOCAL.1) };
+    Arc::new(Set::of_ranges([DataType::Ipv6], is_isolated.then_some(range)))
 }
 
 /// Returns the name of the map from the addresses of pods to what is decided about them.
@@ -97,6 +126,23 @@ fn first_rules(options: &Options) -> Vec<Rule> {
             Statement::is(Field::Protocol, Value::Protocol(protocol::ICMP6)),
             Statement::Compare { field: Field::Icmp6Type, comparison: discovery },
             accept(),
+        ]),
+    ]
+}
+
+/// Returns the rules that drop what link-local addresses send to one pod, and what is sent to them.
+fn link_local_rules() -> [Rule; 2] {
+    let is_link_local = |field| Statement::Lookup { key: vec![field], set: link_local_name() };
+    let unicast =
+        Comparison::Between(Value::Ipv6(Ipv6Addr::UNSPECIFIED), Value::Ipv6(LAST_UNICAST));
+    let drop = || Statement::Verdict(Verdict::Drop);
+    [
+        Rule::new([is_link_local(Field::Ip6Destination), Statement::Counter, drop()]),
+        Rule::new([
+            is_link_local(Field::Ip6Source),
+            Statement::Compare { field: Field::Ip6Destination, comparison: unicast },
+            Statement::Counter,
+            drop(),
         ]),
     ]
 }

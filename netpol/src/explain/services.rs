@@ -2,14 +2,23 @@
 
 use cluster::{Cluster, KeyRef, Service, ServicePort, TargetPort};
 
-use crate::{Flow, pod_at};
+use crate::{Flow, Options, Path, pod_at};
 
 /// Returns what the Services of a flow's destination say about it.
-pub(super) fn notes(cluster: &Cluster, flow: &Flow) -> Vec<String> {
-    let of_address = cluster.services_by_cluster_ip(flow.destination).iter().map(|service| {
+pub(super) fn notes(cluster: &Cluster, options: &Options, flow: &Flow) -> Vec<String> {
+    // Where the DNS server of the node has it, nothing else takes its place.
+    let is_replaced =
+        flow.path != Path::ToNode || !options.node_local_dns.contains(&flow.destination);
+    let services = cluster.services_by_cluster_ip(flow.destination).iter();
+    let of_address = services.filter(|_| is_replaced).map(|service| {
+        let cache = if flow.traffic.is_dns() {
+            "; where a cache of the node has it, say so by --node-local-dns"
+        } else {
+            ""
+        };
         format!(
             "{} is the ClusterIP of Service {}; policies see the address of one of its pods instead, so ask \
-             about that",
+             about that{cache}",
             flow.destination, service.key
         )
     });

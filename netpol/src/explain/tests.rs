@@ -108,3 +108,37 @@ fn services_are_named_where_people_mean_them() {
         "{said}"
     );
 }
+
+#[test]
+fn the_dns_server_of_the_node_is_told_from_a_service() {
+    let cluster_ip = "10.96.0.7";
+    let world = world().service("y/dns", TargetPort::Number(53), B).egress("x/deny", "", vec![]);
+    let (cluster, dns) = (world.cluster(), Traffic::Udp(53));
+    let said = text(&world, A, "169.254.20.10", dns);
+    assert!(said.contains("egress, on node n: passes, the DNS server of the node\n"), "{said}");
+    let said = text(&world, A, cluster_ip, dns);
+    assert!(said.contains("is denied\n"), "{said}");
+    assert!(
+        said.contains("where a cache of the node has it, say so by --node-local-dns"),
+        "{said}"
+    );
+    let addresses = vec![cluster_ip.parse().unwrap()];
+    let options = Options { node_local_dns: addresses, ..Options::default() };
+    let flow = crate::testing::flow_with(cluster, &options, A, cluster_ip, dns);
+    let said = explain(cluster, &options, &flow).to_string();
+    assert!(said.contains("egress, on node n: passes, the DNS server of the node\n"), "{said}");
+    assert!(!said.contains("note:"), "{said}");
+}
+
+#[test]
+fn a_link_local_address_says_where_it_is_closed() {
+    let local = |world: &World| text(world, "fe80::1", "fe80::2", Traffic::Tcp(80));
+    let said = local(&world());
+    assert!(
+        said.contains("passes, the address is link-local, and no policy isolates a pod"),
+        "{said}"
+    );
+    let said = local(&world().egress("x/deny", "", vec![]));
+    let closed = "ingress: denied on nodes that isolate a pod (n), for nobody tells whose";
+    assert!(said.contains(closed), "{said}");
+}

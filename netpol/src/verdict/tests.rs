@@ -3,6 +3,7 @@
 use cluster::{Namespace, Object, Peer, PortMatch, Protocol};
 
 use super::*;
+use crate::Traffic;
 use crate::testing::{World, block, flow, labels, named, pods, pods_of, port, rule, tcp};
 
 const A: &str = "10.0.0.1";
@@ -264,6 +265,71 @@ fn a_pod_reaches_itself_and_neighbours_are_found() {
     assert!(!world.passes("fd00::1", "::", Traffic::Icmp(133)), "nobody's address");
     assert!(!world.passes(A, B, Traffic::Icmp(135)), "a number of ICMPv6");
     assert!(!world.passes(A, B, Traffic::Other(58)), "ICMPv6 in IPv4 is no way around");
+}
+
+/// Between pods of a bridge, whose each link-local address is nobody tells: where a pod is isolated, none passes.
+#[test]
+fn link_local_addresses_are_closed_where_a_pod_is_isolated() {
+    const LOCAL: [&str; 2] = ["fe80::1", "febf::2"];
+    // An isolated pod without an address of IPv6 has a link-local one, too.
+    let closed = || world().ingress("x/deny", "pod=a", vec![]);
+    let audited = Namespace { name: "x".into(), labels: labels("ns=x"), audit: true };
+    let open = [
+        world(),
+        world().ingress("x/nobody", "pod=z", vec![]),
+        closed().with(Object::Namespace(Arc::new(audited))),
+        World::new().changed_pod("x/a", A, "pod=a", |pod| pod.node_name = None).ingress(
+            "x/deny",
+            "pod=a",
+            vec![],
+        ),
+    ];
+    let both = |world: &World, source, destination| {
+        [HTTP, Traffic::Icmp(128)].map(|traffic| world.passes(source, destination, traffic))
+    };
+    for (source, destination) in
+        [(LOCAL[0], LOCAL[1]), (LOCAL[0], LOCAL[0]), (LOCAL[0], "fd00::9"), ("fd00::9", LOCAL[1])]
+    {
+        assert_eq!(both(&closed(), source, destination), [false; 2], "{source} {destination}");
+        for world in &open {
+            assert_eq!(both(world, source, destination), [true; 2], "{source} {destination}");
+        }
+    }
+    assert!(closed().passes(LOCAL[0], LOCAL[1], Traffic::Icmp(135)), "neighbours are found");
+    assert!(closed().passes(LOCAL[0], "ff02::fb", Traffic::Udp(5353)), "what all are told");
+    assert!(closed().passes("fec0::1", "fd00::9", HTTP), "behind the last one");
+
+    let flow = flow(closed().cluster(), LOCAL[0], LOCAL[1], HTTP);
+    let found = verdict(closed().cluster(), &Options::default(), &flow);
+    assert_eq!((found.passes(), found.passes_on("n"), found.passes_on("m")), (false, false, true));
+}
+
+#[test]
+fn the_dns_server_of_the_node_is_at_the_addresses_that_are_named() {
+    let world = || {
+        let port = cluster::TargetPort::Number(53);
+        world().service("y/dns", port, C).egress("x/deny", "pod=a", vec![])
+    };
+    let cluster_ip = "10.96.0.7";
+    let both = Options {
+        node_local_dns: vec!["169.254.20.10".parse().unwrap(), cluster_ip.parse().unwrap()],
+        ..Options::default()
+    };
+    let (dns, usual) = (Traffic::Udp(53), Options::default());
+    for (options, address, traffic, path) in [
+        (&usual, "169.254.20.10", dns, Path::ToNode),
+        (&usual, "169.254.20.10", HTTP, Path::ToNode),
+        (&usual, cluster_ip, dns, Path::Forwarded),
+        (&both, cluster_ip, dns, Path::ToNode),
+        // Of a ClusterIP, the cache has but this port.
+        (&both, cluster_ip, HTTP, Path::Forwarded),
+    ] {
+        let world = world();
+        let flow = crate::testing::flow_with(world.cluster(), options, A, address, traffic);
+        assert_eq!(flow.path, path, "{address} {traffic}");
+        let is_exempt = path == Path::ToNode && traffic == dns;
+        assert_eq!(world.passes_with(options, A, address, traffic), is_exempt, "{address}");
+    }
 }
 
 #[test]

@@ -38,7 +38,17 @@ const V4: [&str; 8] = [
     "169.254.20.10",
     "255.255.255.255",
 ];
-const V6: [&str; 6] = ["fd00::1", "fd00::2", "fd00::3", "2001:db8::1", "2001:db8::2", "::"];
+const V6: [&str; 9] = [
+    "fd00::1",
+    "fd00::2",
+    "fd00::3",
+    "2001:db8::1",
+    "2001:db8::2",
+    "::",
+    "fe80::1",
+    "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "ff02::fb",
+];
 /// How many of the first ones are of pods.
 const POD_V4: usize = 4;
 const POD_V6: usize = 3;
@@ -94,7 +104,7 @@ fn pair() -> impl Strategy<Value = (IpAddr, IpAddr)> {
         8 => (select(&V4[..POD_V4]), select(&V4[..POD_V4])).prop_map(parsed),
         2 => (select(&V4[..]), select(&V4[..])).prop_map(parsed),
         4 => (select(&V6[..POD_V6]), select(&V6[..POD_V6])).prop_map(parsed),
-        1 => (select(&V6[..]), select(&V6[..])).prop_map(parsed),
+        2 => (select(&V6[..]), select(&V6[..])).prop_map(parsed),
     ]
 }
 

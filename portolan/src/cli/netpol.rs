@@ -86,6 +86,10 @@ pub(crate) struct ExplainFlowArguments {
     /// What is explained is what `portolan netpol` with this flag does.
     #[arg(long, value_name = "WHAT", default_value = "enforce")]
     pub pod_to_own_node: OwnNode,
+    /// Addresses of the node at which a DNS server for its pods listens, as `portolan netpol` has them. Several with
+    /// commas; '' for none.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "169.254.20.10")]
+    pub node_local_dns: Vec<String>,
     /// Trace the next connection that begins like this through the kernel of this node, and say what it met. A table of
     /// its own marks it, which is gone with the process.
     #[arg(long, requires = "node")]

@@ -81,7 +81,8 @@ fn marks(flow: &Flow) -> Result<Ruleset> {
         Family::V6 => (Field::Ip6Source, Field::Ip6Destination),
     };
     let is_address = |field, address: IpAddr| Statement::is(field, address.into());
-    let state = Comparison::AnyBit(CtState::NEW.value());
+    // What a cache of the node is asked is not tracked, so that each packet stands by itself.
+    let state = Comparison::AnyBit(CtState::NEW.or(CtState::UNTRACKED).value());
     let rule = Rule::new([
         is_address(source, flow.source),
         is_address(destination, flow.destination),

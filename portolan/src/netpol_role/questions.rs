@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Kind, KindSet};
 use netpol::{Flow, Matrix, Options};
 
-use super::{known, live, own_node, view};
+use super::{known, live, node_local_dns, own_node, view};
 use crate::cli::{
     ClusterArguments, ExplainFlowArguments, ExplainMatrixArguments, ExplainPoliciesArguments,
 };
@@ -34,9 +34,12 @@ pub(crate) fn flow(arguments: &ExplainFlowArguments) -> Result<()> {
     else {
         bail!("{} and {} have no addresses of the same family", arguments.from, arguments.to);
     };
-    let flow = Flow::between(&cluster, source, destination, arguments.port);
-    let pod_to_own_node = own_node(arguments.pod_to_own_node);
-    let options = Options { pod_to_own_node, ..Options::default() };
+    let options = Options {
+        pod_to_own_node: own_node(arguments.pod_to_own_node),
+        node_local_dns: node_local_dns(&arguments.node_local_dns)?,
+        ..Options::default()
+    };
+    let flow = Flow::between(&cluster, &options, source, destination, arguments.port);
     let explanation = netpol::explain(&cluster, &options, &flow);
     print::answer(&in_line(&explanation.to_string()))?;
     match &arguments.node {
