@@ -98,8 +98,15 @@ impl Enforcer {
     fn judge_live_flows(&mut self, ruleset: &Ruleset, judged: &mut Judged) -> Result<()> {
         let Some(conntrack) = &mut self.conntrack else { return Ok(()) };
         let (own, mark) = (own_addresses()?, self.revoked_mark);
-        for flow in conntrack.list().context("cannot list live connections")? {
-            let (value, count) = match judge(ruleset, &own, mark, &flow) {
+        // A node may have a million connections, of which a change is about few: only those are kept.
+        let mut changed = Vec::new();
+        let take = |flow: Flow| match judge(ruleset, &own, mark, &flow) {
+            Judgement::Keep => {}
+            judgement @ (Judgement::Revoke | Judgement::Restore) => changed.push((flow, judgement)),
+        };
+        conntrack.each(take).context("cannot list live connections")?;
+        for (flow, judgement) in changed {
+            let (value, count) = match judgement {
                 Judgement::Keep => continue,
                 Judgement::Revoke => (mark, &mut judged.revoked),
                 Judgement::Restore => (0, &mut judged.restored),
@@ -119,10 +126,14 @@ impl Enforcer {
 /// Connections cannot be listed.
 pub(super) fn would_be_cut(ruleset: &Ruleset, revoked_mark: u32) -> Result<Vec<Flow>> {
     let mut conntrack = Conntrack::open().context("cannot follow connections")?;
-    let (flows, own) =
-        (conntrack.list().context("cannot list live connections")?, own_addresses()?);
-    let is_cut = |flow: &Flow| judge(ruleset, &own, revoked_mark, flow) == Judgement::Revoke;
-    Ok(flows.into_iter().filter(is_cut).collect())
+    let (mut cut, own) = (Vec::new(), own_addresses()?);
+    let take = |flow: Flow| {
+        if judge(ruleset, &own, revoked_mark, &flow) == Judgement::Revoke {
+            cut.push(flow);
+        }
+    };
+    conntrack.each(take).context("cannot list live connections")?;
+    Ok(cut)
 }
 
 /// Returns the addresses of the node's interfaces.
