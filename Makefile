@@ -59,7 +59,9 @@ demo-node: tools ## Build in release mode and show pods, names and policies on a
 	$(CARGO) build --release -p portolan --locked
 	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo-node/run
 
+# Crates of other platforms are fetched, too: what tests say of all dependencies is said without the network.
 test: tools kubernetes-validate release-ipam ## Install missing Debian packages, build everything and run every test
+	$(CARGO) fetch --locked
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --quiet
 
