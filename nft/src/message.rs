@@ -51,7 +51,6 @@ pub enum Ownership {
     /// Only the socket that added the table may change it, and the table is gone with it: `owner` (Linux 5.12).
     Owned,
     /// A flag that no kernel knows, as `owner` and `persist` are to old ones: for tests of what is done there.
-    #[doc(hidden)]
     Unknown,
 }
 
