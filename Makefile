@@ -59,10 +59,14 @@ demo-node: tools ## Build in release mode and show pods, names and policies on a
 	$(CARGO) build --release -p portolan --locked
 	@PORTOLAN_BIN="$(TARGET_DIR)/release/portolan" exec deploy/demo-node/run
 
+# All that tests need, the programs that they start among it. What is built without the tests has other features of tokio,
+# and all that stands on it would be built twice.
+BUILD = build --workspace --lib --bins --tests --locked
+
 # Crates of other platforms are fetched, too: what tests say of all dependencies is said without the network.
 test: tools kubernetes-validate release-ipam ## Install missing Debian packages, build everything and run every test
 	$(CARGO) fetch --locked
-	$(CARGO) build --workspace --locked
+	$(CARGO) $(BUILD)
 	$(CARGO) test --workspace --locked --quiet
 
 # Of `make install`: where, in whose root when a package is made, and the folder of the binaries.
@@ -103,8 +107,8 @@ uninstall: ## Remove what `make install` put to PREFIX; SYSCONFDIR/portolan stay
 		"$(AT)/share/zsh/site-functions/_portolan" "$(AT)/share/fish/vendor_completions.d/portolan.fish" \
 		"$(AT)"/share/man/man1/portolan.1 "$(AT)"/share/man/man1/portolan-*.1
 
-build: ## Build everything in debug mode
-	$(CARGO) build --workspace --locked
+build: ## Build everything in debug mode, tests included
+	$(CARGO) $(BUILD)
 
 release: release-ipam ## Build the binaries in release mode
 	$(CARGO) build --release -p portolan --locked
@@ -176,7 +180,7 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly 
 	done
 
 soak: tools kubernetes-validate release-ipam ## Run every test in its long form, with an hour of fuzzing (SOAK_SECONDS)
-	$(CARGO) build --profile $(SOAK_PROFILE) --workspace --locked
+	$(CARGO) $(BUILD) --profile $(SOAK_PROFILE)
 	PORTOLAN_SOAK=$(SOAK_SECONDS) PROPTEST_CASES=$(SOAK_CASES) \
 		$(CARGO) test --profile $(SOAK_PROFILE) --workspace --locked --no-fail-fast
 
