@@ -222,9 +222,8 @@ async fn a_foreign_host_is_refused() {
     let reply = ask("Host: evil.example\r\n").await;
     assert!(reply.starts_with("HTTP/1.1 421 "), "{reply}");
     assert!(reply.contains("evil.example is not served here"), "{reply}");
-    let reply =
-        exchange(address, "GET http://evil.example/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            .await;
+    let absolute = "GET http://evil.example/health HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+    let reply = exchange(address, &format!("{absolute}Connection: close\r\n\r\n")).await;
     assert!(reply.starts_with("HTTP/1.1 421 "), "{reply}");
 }
 

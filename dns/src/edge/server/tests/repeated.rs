@@ -257,8 +257,17 @@ fn questions() -> Vec<Vec<u8>> {
     messages
 }
 
+/// Says whether two replies are the same but for the order of addresses.
+pub(super) fn same(one: &[u8], other: &[u8]) -> Result<(), TestCaseError> {
+    // Most are the same octet for octet, which is faster to see.
+    if one != other {
+        prop_assert_eq!(without_order(one), without_order(other));
+    }
+    Ok(())
+}
+
 /// Returns what of a reply does not depend on the order of addresses.
-pub(super) fn without_order(reply: &[u8]) -> (String, usize) {
+fn without_order(reply: &[u8]) -> (String, usize) {
     let mut message = Message::from_vec(reply).unwrap();
     let by_text = |record: &Record| record.to_string();
     message.answers.sort_by_cached_key(by_text);
@@ -275,20 +284,19 @@ proptest! {
         let questions = questions();
         let mut repeated = 0;
         for event in events {
-            world.apply(event.clone());
-            for question in &questions {
-                let expected = without_order(&world.ask_plugins(question));
+            world.apply(event);
+            let expected: Vec<_> = questions.iter().map(|it| world.ask_plugins(it)).collect();
+            for (question, expected) in questions.iter().zip(&expected) {
                 // The first learns at most, the second learns at least; and once more.
                 for _ in 0..3 {
                     let (reply, again) = world.ask(question);
                     repeated += usize::from(again);
-                    prop_assert_eq!(without_order(&reply), expected.clone(), "after {:?}", event);
+                    same(&reply, expected)?;
                 }
             }
-            for together in questions.chunks(32) {
-                for (question, reply) in together.iter().zip(world.ask_together(together)) {
-                    let expected = without_order(&world.ask_plugins(question));
-                    prop_assert_eq!(without_order(&reply), expected, "after {:?}", event);
+            for (together, expected) in questions.chunks(32).zip(expected.chunks(32)) {
+                for (reply, expected) in world.ask_together(together).iter().zip(expected) {
+                    same(reply, expected)?;
                 }
             }
         }
