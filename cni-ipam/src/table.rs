@@ -251,8 +251,12 @@ impl<'a> Table<'a> {
     /// # Errors
     /// The files cannot be read.
     pub fn expire(&mut self, range: usize, now: Millis) -> Result<(), Failure> {
-        let queues: Vec<usize> = self.header.overlapping(range).collect();
-        queues.into_iter().try_for_each(|queue| self.expire_queue(queue, now))
+        for queue in 0..self.header.ranges.len() {
+            if self.header.overlap(queue, range) {
+                self.expire_queue(queue, now)?;
+            }
+        }
+        Ok(())
     }
 
     fn expire_queue(&mut self, queue: usize, now: Millis) -> Result<(), Failure> {
@@ -323,10 +327,9 @@ impl<'a> Table<'a> {
 
     /// Counts a released address, or one that is not any more, in every range that has it.
     fn count_released(&mut self, address: IpAddr, change: i32) {
-        let having: Vec<usize> = self.header.having(Family::of(address), number(address)).collect();
-        for range in having {
-            let released = &mut self.header.ranges[range].released;
-            *released = released.saturating_add_signed(change);
+        let (family, number) = (Family::of(address), number(address));
+        for state in self.header.ranges.iter_mut().filter(|state| state.has(family, number)) {
+            state.released = state.released.saturating_add_signed(change);
         }
     }
 
@@ -350,7 +353,7 @@ impl<'a> Table<'a> {
         let (family, number) = (Family::of(address), number(address));
         for range in 0..self.header.ranges.len() {
             let state = &self.header.ranges[range];
-            if state.family != family || !state.span.contains(number) {
+            if !state.has(family, number) {
                 continue;
             }
             let offset = u64::try_from(number - state.span.first).unwrap_or(u64::MAX);

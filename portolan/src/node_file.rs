@@ -114,16 +114,16 @@ struct Files {
     said: Option<Finding>,
 }
 
-/// What a snapshot says of the Node.
+/// What is known of the Node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Finding {
-    /// It is not listed yet.
+    /// It is not listed yet, or it is not known yet whether there are blocks beside its own.
     NotSynced,
     /// There is no such Node.
     NoNode,
     /// It has no blocks yet.
     NoBlocks,
-    /// It has these.
+    /// It has these, its own first.
     Blocks(Vec<IpNet>),
 }
 
@@ -143,29 +143,22 @@ impl Files {
         })
     }
 
-    /// Brings the files up to a snapshot; says whether the Node has blocks. What is there stays when it has none: a Node that
-    /// is away for a moment takes nobody's addresses away. `further` are blocks beside its own;
-    /// before it is known whether there are any nothing is written.
+    /// Brings the files up to a snapshot and the blocks beside the Node's own; says whether the Node has blocks. What is
+    /// there stays when it has none: a Node that is away for a moment takes nobody's addresses away.
     fn take(&mut self, cluster: &Cluster, further: &Further) -> Result<bool> {
-        let finding = match finding(cluster, &self.node) {
-            Finding::Blocks(mut blocks) => {
-                let further = match further {
-                    Further::Awaited => return Ok(false),
-                    Further::Unheard => self.written(&blocks),
-                    Further::Known(further) => further.clone(),
-                };
-                let more: Vec<IpNet> =
-                    further.into_iter().filter(|block| !blocks.contains(block)).collect();
-                blocks.extend(more);
-                Finding::Blocks(blocks)
-            }
-            other => other,
-        };
-        if self.said.as_ref() == Some(&finding) {
-            return Ok(matches!(finding, Finding::Blocks(_)));
+        let finding = finding(cluster, &self.node, further, |own| self.written(own));
+        let has_blocks = matches!(finding, Finding::Blocks(_));
+        if self.said.as_ref() != Some(&finding) {
+            self.act(&finding)?;
+            self.said = Some(finding);
         }
+        Ok(has_blocks)
+    }
+
+    /// Writes what was found, and says so.
+    fn act(&self, finding: &Finding) -> Result<()> {
         let node = self.node.as_str();
-        match &finding {
+        match finding {
             Finding::NotSynced => {}
             Finding::NoNode => {
                 tracing::warn!(node, "there is no such Node; what the file says stays");
@@ -183,9 +176,7 @@ impl Files {
                 tracing::info!(node, blocks, %file, "blocks written");
             }
         }
-        let has_blocks = matches!(finding, Finding::Blocks(_));
-        self.said = Some(finding);
-        Ok(has_blocks)
+        Ok(())
     }
 
     /// Returns the blocks that the file has, if it is of this Node: pods may have addresses of them. A file without the
@@ -203,13 +194,28 @@ impl Files {
     }
 }
 
-fn finding(cluster: &Cluster, node: &str) -> Finding {
-    match cluster.node(node) {
-        Some(node) if !node.pod_cidrs.is_empty() => Finding::Blocks(node.pod_cidrs.to_vec()),
-        Some(_) => Finding::NoBlocks,
-        None if cluster.synced().contains(Kind::Node) => Finding::NoNode,
-        None => Finding::NotSynced,
-    }
+/// Returns what a snapshot and the blocks beside the Node's own say. `written` returns those that the file has, given the
+/// Node's own.
+fn finding(
+    cluster: &Cluster,
+    node: &str,
+    further: &Further,
+    written: impl FnOnce(&[IpNet]) -> Vec<IpNet>,
+) -> Finding {
+    let mut blocks = match cluster.node(node) {
+        Some(node) if !node.pod_cidrs.is_empty() => node.pod_cidrs.to_vec(),
+        Some(_) => return Finding::NoBlocks,
+        None if cluster.synced().contains(Kind::Node) => return Finding::NoNode,
+        None => return Finding::NotSynced,
+    };
+    let further = match further {
+        Further::Awaited => return Finding::NotSynced,
+        Further::Unheard => written(&blocks),
+        Further::Known(further) => further.clone(),
+    };
+    let more: Vec<IpNet> = further.into_iter().filter(|block| !blocks.contains(block)).collect();
+    blocks.extend(more);
+    Finding::Blocks(blocks)
 }
 
 /// Returns the file as `portolan-ipam` reads it.
@@ -238,7 +244,8 @@ mod tests {
     #[test]
     fn a_node_without_blocks_and_one_that_is_not_known_are_different_things() {
         let mut store = Store::new();
-        let found = |store: &Store| finding(store.cluster(), "a");
+        let none = Further::Known(Vec::new());
+        let found = |store: &Store| finding(store.cluster(), "a", &none, |_| Vec::new());
         assert_eq!(found(&store), Finding::NotSynced);
         store.apply(Event::ListStart(Kind::Node), 0);
         store.apply(Event::ListEnd(Kind::Node), 0);

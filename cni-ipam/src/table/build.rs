@@ -58,7 +58,7 @@ pub fn with_cursors(mut ranges: Vec<RangeState>, slots: &[Slot]) -> Vec<RangeSta
         let Slot::Lease(lease) = slot else { continue };
         let (family, number) = (Family::of(lease.address), number(lease.address));
         for (at, state) in ranges.iter_mut().enumerate() {
-            let is_inside = state.family == family && state.span.contains(number);
+            let is_inside = state.has(family, number);
             if is_inside && newest.get(&at).is_none_or(|since| lease.since >= *since) {
                 newest.insert(at, lease.since);
                 state.cursor =
@@ -128,7 +128,7 @@ impl Index {
         for range in 0..self.header.ranges.len() {
             let map = self.header.map(range);
             let state = &mut self.header.ranges[range];
-            if state.family != family || !state.span.contains(number) {
+            if !state.has(family, number) {
                 continue;
             }
             state.taken += 1;

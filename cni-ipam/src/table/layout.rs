@@ -126,6 +126,11 @@ impl RangeState {
         Self { family, span, cursor, served, taken, oldest: NONE, newest: NONE, released }
     }
 
+    /// Says whether an address is of this range.
+    pub fn has(&self, family: Family, number: u128) -> bool {
+        self.family == family && self.span.contains(number)
+    }
+
     /// Returns the number of addresses if they have a map.
     pub fn mapped(&self) -> Option<u64> {
         let count = self.span.count();
@@ -259,29 +264,25 @@ impl Header {
 
     /// Returns the first range that has an address.
     pub fn range_of(&self, family: Family, number: u128) -> Option<usize> {
-        self.ranges.iter().position(|state| state.family == family && state.span.contains(number))
+        self.ranges.iter().position(|state| state.has(family, number))
     }
 
     /// Returns the range whose queue a released address is put into: of those that have it the smallest, so that the
     /// queue of a pool has the addresses of a smaller one inside of it only where it has to.
     pub fn queue_of(&self, family: Family, number: u128) -> Option<usize> {
-        self.having(family, number).min_by_key(|range| self.ranges[*range].span.count())
-    }
-
-    /// Returns the ranges that have an address.
-    pub fn having(&self, family: Family, number: u128) -> impl Iterator<Item = usize> {
-        let ranges = self.ranges.iter().enumerate();
-        let having = ranges.filter(move |(_, it)| it.family == family && it.span.contains(number));
-        having.map(|(range, _)| range)
+        let having = self.ranges.iter().enumerate().filter(|(_, it)| it.has(family, number));
+        having.min_by_key(|(_, it)| it.span.count()).map(|(range, _)| range)
     }
 
     /// Returns the ranges that have addresses of a range, with itself: their queues may have its released leases.
     pub fn overlapping(&self, range: usize) -> impl Iterator<Item = usize> {
-        let RangeState { family, span, .. } = self.ranges[range];
-        let ranges = self.ranges.iter().enumerate();
-        let overlapping =
-            ranges.filter(move |(_, it)| it.family == family && it.span.overlaps(span));
-        overlapping.map(|(range, _)| range)
+        (0..self.ranges.len()).filter(move |other| self.overlap(*other, range))
+    }
+
+    /// Says whether two ranges have an address in common.
+    pub fn overlap(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.ranges[one], &self.ranges[other]);
+        one.family == other.family && one.span.overlaps(other.span)
     }
 
     /// Returns the range with these addresses.

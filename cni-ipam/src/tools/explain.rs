@@ -60,9 +60,7 @@ pub fn explain(site: &Site, address: IpAddr) -> Result<Explanation, Failure> {
     for network in networks(site)? {
         let Some(snapshot) = Snapshot::read(site, &network)? else { continue };
         let lease = snapshot.leases().find(|lease| lease.address == address);
-        let is_inside = |state: &&RangeState| {
-            state.family == Family::of(address) && state.span.contains(number(address))
-        };
+        let is_inside = |state: &&RangeState| state.has(Family::of(address), number(address));
         let ranges: Vec<RangeUse> =
             snapshot.header.ranges.iter().filter(is_inside).map(RangeUse::of).collect();
         if lease.is_some() || !ranges.is_empty() {

@@ -99,24 +99,24 @@ impl Enforcer {
         let Some(conntrack) = &mut self.conntrack else { return Ok(()) };
         let (own, mark) = (own_addresses()?, self.revoked_mark);
         // A node may have a million connections, of which a change is about few: only those are kept.
-        let mut changed = Vec::new();
+        let (mut revoked, mut restored) = (Vec::new(), Vec::new());
         let take = |flow: Flow| match judge(ruleset, &own, mark, &flow) {
             Judgement::Keep => {}
-            judgement @ (Judgement::Revoke | Judgement::Restore) => changed.push((flow, judgement)),
+            Judgement::Revoke => revoked.push(flow),
+            Judgement::Restore => restored.push(flow),
         };
         conntrack.each(take).context("cannot list live connections")?;
-        for (flow, judgement) in changed {
-            let (value, count) = match judgement {
-                Judgement::Keep => continue,
-                Judgement::Revoke => (mark, &mut judged.revoked),
-                Judgement::Restore => (0, &mut judged.restored),
-            };
-            // False for one that has ended meanwhile.
-            if conntrack.set_mark(&flow, value, mark).context("cannot mark a connection")? {
-                *count += 1;
+        let mut set = |flows: &[Flow], value: u32, count: &mut usize| {
+            for flow in flows {
+                // False for one that has ended meanwhile.
+                if conntrack.set_mark(flow, value, mark).context("cannot mark a connection")? {
+                    *count += 1;
+                }
             }
-        }
-        Ok(())
+            anyhow::Ok(())
+        };
+        set(&revoked, mark, &mut judged.revoked)?;
+        set(&restored, 0, &mut judged.restored)
     }
 }
 
