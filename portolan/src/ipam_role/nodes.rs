@@ -111,8 +111,8 @@ impl Nodes {
                 }
             }
             Action::Put(_) | Action::Forget(_) => {
-                if let Ok(input) = objects::record(&object) {
-                    self.controller.apply(input);
+                if let Ok(record) = objects::record(&object) {
+                    self.controller.apply(Input::Record(record));
                 }
             }
             Action::Report { .. } => {}
@@ -130,7 +130,7 @@ impl Part for Nodes {
     fn there(&mut self, kind: usize, object: &WrittenObject) -> Result<(), String> {
         match kind {
             POOLS => self.controller.apply(objects::pool(object)?),
-            RECORDS => self.controller.apply(objects::record(object)?),
+            RECORDS => self.controller.apply(Input::Record(objects::record(object)?)),
             _ => {
                 self.node(objects::node(object)?);
                 if let Some(problem) = objects::problem_of_wanted(object) {

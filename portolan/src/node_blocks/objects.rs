@@ -122,7 +122,7 @@ fn wanted(annotations: Option<&BTreeMap<String, String>>) -> Result<u8, String> 
 }
 
 /// Reads a NodeBlock.
-pub(crate) fn record(object: &WrittenObject) -> Result<Input, String> {
+pub(crate) fn record(object: &WrittenObject) -> Result<Record, String> {
     let Wire { metadata, spec } = object.decode::<Wire<RecordSpec>>()?;
     let spec = spec.ok_or("spec: is missing; delete the object")?;
     let block = |block: &Block| {
@@ -132,14 +132,14 @@ pub(crate) fn record(object: &WrittenObject) -> Result<Input, String> {
     let blocks: Result<Vec<Choice>, String> = spec.blocks.iter().map(block).collect();
     let released_at = spec.released_at.as_deref().map(seconds).transpose();
     let released_at = released_at.map_err(|problem| format!("spec.releasedAt: {problem}"))?;
-    Ok(Input::Record(Record {
+    Ok(Record {
         uid: object.name.as_str().into(),
         node: spec.node.into(),
         resource_version: metadata.resource_version.unwrap_or_default(),
         blocks: blocks?,
         released_at,
         asks: asks(object),
-    }))
+    })
 }
 
 /// Returns what a node asks for. It writes that itself: what it writes wrong is its loss alone, and the record counts.
@@ -246,11 +246,11 @@ mod tests {
             let mut object = written_record(&record);
             object["status"] = written_asks(&record.asks)["status"].take();
             let sent = |object: &Value| WrittenObject::sent(object.to_string()).unwrap();
-            assert_eq!(super::record(&sent(&object)), Ok(Input::Record(record.clone())));
+            assert_eq!(super::record(&sent(&object)), Ok(record.clone()));
             for status in [json!(7), json!({"requests": [{"family": 4}]}), json!({})] {
                 object["status"] = status;
                 let without = Record { asks: Vec::new(), ..record.clone() };
-                assert_eq!(super::record(&sent(&object)), Ok(Input::Record(without)));
+                assert_eq!(super::record(&sent(&object)), Ok(without));
             }
         }
     }

@@ -25,7 +25,9 @@ type Kind = (&'static str, &'static str, &'static str, fn(&WrittenObject) -> Res
 const KINDS: [Kind; 3] = [
     ("portolan.dev/v1alpha1", "IPPool", "ippools", objects::pool),
     ("v1", "Node", "nodes", objects::node),
-    ("portolan.dev/v1alpha1", "NodeBlock", "nodeblocks", objects::record),
+    ("portolan.dev/v1alpha1", "NodeBlock", "nodeblocks", |object| {
+        objects::record(object).map(Input::Record)
+    }),
 ];
 
 /// Returns every object of the kinds. One that cannot be used is a problem, and the others count.

@@ -1,7 +1,6 @@
 //! The blocks of a node that are not in its `spec.podCIDRs`: those of its NodeBlock.
 
 use cluster_source::{ApiServer, WrittenChange, WrittenKind, WrittenObject};
-use ipam_controller::blocks::Input;
 use ipam_controller::is_older;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -46,7 +45,7 @@ pub(super) fn follow(
     let (blocks, further) = watch::channel(Further::Awaited);
     tokio::spawn(async move {
         let closed = blocks.clone();
-        let follower = Follower { server, node, followed: Followed { blocks, known: None } };
+        let follower = Follower { server, node, followed: Followed::new(blocks) };
         tokio::select! {
             () = closed.closed() => {}
             () = follower.run(asking) => {}
@@ -66,6 +65,8 @@ struct Followed {
     blocks: watch::Sender<Further>,
     /// The NodeBlock as it was last seen.
     known: Option<Known>,
+    /// The list that is told, or the last one, has it in a form that says nothing.
+    is_unusable: bool,
 }
 
 impl Follower {
@@ -103,45 +104,65 @@ impl Follower {
 }
 
 impl Followed {
+    fn new(blocks: watch::Sender<Further>) -> Self {
+        Self { blocks, known: None, is_unusable: false }
+    }
+
     /// Begins with another NodeBlock.
     fn forget(&mut self) {
-        self.known = None;
+        (self.known, self.is_unusable) = (None, false);
         self.blocks.send_replace(Further::Awaited);
     }
 
     /// Takes what is told of the NodeBlock.
     fn take(&mut self, change: WrittenChange) {
         match change {
-            WrittenChange::There(json) => {
-                let uid = uid_of(&json).unwrap_or_default();
-                let object = WrittenObject::sent(json);
-                let Ok(Ok(Input::Record(record))) = object.map(|object| objects::record(&object))
-                else {
-                    return;
-                };
-                let version = &record.resource_version;
-                // An answer to a write may be newer than what the watch says next.
-                if self.known.as_ref().is_some_and(|known| {
-                    known.uid == uid && is_older(version, &known.record.resource_version)
-                }) {
-                    return;
+            WrittenChange::There(json) => match read(json) {
+                Ok(found) => self.know(found),
+                Err(problem) => {
+                    tracing::warn!(
+                        problem,
+                        "NodeBlock not usable; further blocks that are known stay"
+                    );
+                    self.is_unusable = true;
+                    self.be_unheard();
                 }
-                let blocks = record.blocks.iter().map(|choice| choice.block).collect();
-                self.publish(|_| Some(Further::Known(blocks)));
-                self.known = Some(Known { uid, record });
-            }
+            },
             WrittenChange::Lost(reason) => {
                 tracing::warn!(reason, "further blocks not followed; those that are known stay");
-                self.publish(|known| (*known == Further::Awaited).then_some(Further::Unheard));
+                self.be_unheard();
             }
+            WrittenChange::ListStart => self.is_unusable = false,
+            WrittenChange::ListEnd if self.is_unusable => {}
             // A record that is away for a moment takes nobody's addresses away; what never was there says that there are none.
             WrittenChange::ListEnd => self.publish(|known| match known {
                 Further::Known(_) => None,
                 Further::Awaited | Further::Unheard => Some(Further::Known(Vec::new())),
             }),
             WrittenChange::Gone(_) => self.known = None,
-            WrittenChange::ListStart | WrittenChange::Live => {}
+            WrittenChange::Live => {}
         }
+    }
+
+    /// Takes the NodeBlock as it was read.
+    fn know(&mut self, found: Known) {
+        // An answer to a write may be newer than what the watch says next.
+        let is_old = |known: &Known| {
+            let (version, newest) =
+                (&found.record.resource_version, &known.record.resource_version);
+            known.uid == found.uid && is_older(version, newest)
+        };
+        if self.known.as_ref().is_some_and(is_old) {
+            return;
+        }
+        let blocks = found.record.blocks.iter().map(|choice| choice.block).collect();
+        self.publish(|_| Some(Further::Known(blocks)));
+        self.known = Some(found);
+    }
+
+    /// Notes that nothing is known, unless something is.
+    fn be_unheard(&self) {
+        self.publish(|known| (*known == Further::Awaited).then_some(Further::Unheard));
     }
 
     /// Hands on what follows from what is known, if that is something else.
@@ -152,6 +173,16 @@ impl Followed {
             true
         });
     }
+}
+
+/// Reads a NodeBlock.
+fn read(json: String) -> Result<Known, String> {
+    let uid = uid_of(&json).unwrap_or_default();
+    let object = WrittenObject::sent(json)?;
+    let name = &object.name;
+    let record =
+        objects::record(&object).map_err(|problem| format!("NodeBlock {name}: {problem}"))?;
+    Ok(Known { uid, record })
 }
 
 fn uid_of(json: &str) -> Option<String> {
@@ -209,9 +240,25 @@ mod tests {
                 vec![record(&both), WrittenChange::Gone("u-1".to_owned()), WrittenChange::ListEnd],
                 known(&both),
             ),
+            (
+                vec![WrittenChange::ListStart, record(&["10.0.0.0"]), WrittenChange::ListEnd],
+                Further::Unheard,
+            ),
+            (vec![WrittenChange::ListStart, record(&["10.0.0.0"]), record(&both)], known(&both)),
+            (vec![record(&both), record(&["10.0.0.0"]), WrittenChange::ListEnd], known(&both)),
+            (
+                vec![
+                    WrittenChange::ListStart,
+                    record(&["10.0.0.0"]),
+                    WrittenChange::ListEnd,
+                    WrittenChange::ListStart,
+                    WrittenChange::ListEnd,
+                ],
+                known(&[]),
+            ),
         ] {
             let (blocks, further) = watch::channel(Further::Awaited);
-            let mut followed = Followed { blocks, known: None };
+            let mut followed = Followed::new(blocks);
             changes.into_iter().for_each(|change| followed.take(change));
             assert_eq!(*further.borrow(), expected);
             followed.forget();
