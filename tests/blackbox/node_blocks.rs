@@ -119,6 +119,13 @@ fn a_cluster_without_pools_of_ours_is_read_by_flags() {
             .contains("--cluster-cidrs: network 10.244.0.1/16 has host bits; write 10.244.0.0/16"),
         "{errors}"
     );
+    for flag in ["--cluster-cidrs", "--service-cidrs"] {
+        let (_, _, errors) = run(&["ipam", "plan", flag, "10.0.0.0/8,10.244.0.0/33"]);
+        let expected = format!(
+            "invalid value '10.244.0.0/33' for '{flag} <CIDRS>': write networks, for example 10.244.0.0/16"
+        );
+        assert!(errors.contains(&expected), "{errors}");
+    }
     write(
         &path,
         "apiVersion: portolan.dev/v1alpha1\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: ten, blockSize: 24}\n",

@@ -150,7 +150,7 @@ pub(crate) struct NodeBlocksArguments {
     pub origin: OriginArguments,
     /// Networks that are pools for all nodes, beside the IPPools; several with commas. kube-controller-manager's
     /// --cluster-cidr.
-    #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDRS", value_delimiter = ',', value_parser = network)]
     pub cluster_cidrs: Vec<IpNet>,
     /// The prefix length of the IPv4 blocks of --cluster-cidrs.
     #[arg(long, value_name = "LENGTH", default_value_t = 24)]
@@ -159,10 +159,16 @@ pub(crate) struct NodeBlocksArguments {
     #[arg(long, value_name = "LENGTH", default_value_t = 64)]
     pub node_mask_size_ipv6: u8,
     /// Networks of Services, which no block may overlap; several with commas.
-    #[arg(long, value_name = "CIDRS", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDRS", value_delimiter = ',', value_parser = network)]
     pub service_cidrs: Vec<IpNet>,
     /// Most blocks of a family, 1 to 16, that a node gets because it asks for them itself. The annotation portolan.dev/blocks
     /// and an IPPool's blocksPerNode stand beside it.
     #[arg(long, value_name = "BLOCKS", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub blocks_per_node: u8,
+}
+
+/// Reads a network; whether it has host bits is said by who uses it.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .map_err(|_| "write networks, for example 10.244.0.0/16 or fd00:10:244::/56".to_owned())
 }
