@@ -121,9 +121,11 @@ release-ipam: ## Build the static portolan-ipam, as HOST/ipam/portolan-ipam in t
 	RUSTFLAGS='$(STATIC_FLAGS)' $(CARGO) build --profile ipam --target $(HOST) \
 		-p portolan-cni-ipam --bin portolan-ipam --locked
 
+# The binary by itself, too: beside the tests it has features of tokio that a release lacks.
 lint: ## Check the format, and run clippy with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p portolan --locked -- -D warnings
 
 # Of `make image`: its name, and the file.
 IMAGE ?= portolan:$(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
